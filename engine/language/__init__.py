@@ -1,0 +1,83 @@
+"""The seam to whatever writes words: llama.cpp, another server, or the understudy.
+
+A request carries both the segments a model reads and the facts they were made from, so that a template can
+answer it too. What comes back is plain text in pieces; whoever asked checks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from personas.appearance import Scene
+from personas.persona import Persona, Rating
+from personas.prompting import Line, Segment
+
+#: A picture prompt has this many words, whoever wrote it.
+PROMPT_WORDS = range(100, 201)
+
+
+class Source(StrEnum):
+    """Who wrote it. `understudy` is told to the person, discreetly."""
+
+    MODEL = "model"
+    UNDERSTUDY = "understudy"
+
+
+@dataclass(frozen=True)
+class ReplyWanted:
+    """The next words of `persona` in a talk; the last of `lines` is what was just said to it."""
+
+    persona: Persona
+    lines: tuple[Line, ...]
+    person_name: str = ""
+    segments: tuple[Segment, ...] = ()
+    seed: int = 0
+    #: Replies to the same words that the person did not keep; the next should differ.
+    rejected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PromptWanted:
+    """A positive picture prompt of 100 to 200 words for a scene. `style_words` must be among them."""
+
+    scene: Scene
+    style: str = "photorealistic"
+    style_words: str = ""
+    rating: Rating = Rating.ALL_AGES
+    segments: tuple[Segment, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class PersonaWanted:
+    """A new persona, as JSON in the fields of `Persona`."""
+
+    kind: str = ""
+    name: str = ""
+    taken: tuple[str, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    seed: int = 0
+
+
+Wanted = ReplyWanted | PromptWanted | PersonaWanted
+
+
+class LanguageModel(Protocol):
+    """Writes what is wanted, piece by piece.
+
+    Closing the iterator stops the writing at once. A model that cannot answer raises `ModelUnavailable`;
+    it never returns an empty text.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def source(self) -> Source: ...
+
+    def write(self, wanted: Wanted) -> AsyncIterator[str]: ...
+
+    async def close(self) -> None: ...

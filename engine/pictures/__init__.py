@@ -1,0 +1,89 @@
+"""The seams of picture making: what a Renderer is asked for and gives back, and how a Queue keeps its word."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from personas.appearance import Scene
+from personas.persona import Rating
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True)
+class PictureWanted:
+    """All that makes one picture. The same wanted, the same picture."""
+
+    scene: Scene
+    prompt: str
+    negative: str
+    seed: int
+    width: int = 1024
+    height: int = 1024
+    style: str = "photorealistic"
+    steps: int = 20
+    guidance: float = 7.5
+    rating: Rating = Rating.ALL_AGES
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A finished picture, and how it was made (model, device, batch size, …)."""
+
+    image: Image
+    model: str
+    device: str
+    #: True for a placeholder: nobody may take it for the real thing.
+    stand_in: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+#: Told after each step: (step, steps). It may raise `Stopped` to end the rendering.
+Progress = Callable[[int, int], None]
+
+
+class Renderer(Protocol):
+    """Makes pictures. Synchronous: it runs on the picture thread, and nowhere else."""
+
+    @property
+    def name(self) -> str: ...
+
+    def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One job in the hands of a worker. `stopped` is asked between steps."""
+
+    job_id: int
+    attempt: int
+    stopped: Callable[[], bool]
+
+
+Handler = Callable[[Claim], Awaitable[None]]
+
+
+class Queue(Protocol):
+    """Who works on what, and when. The `jobs` rows say what was asked and what became of it."""
+
+    async def submit(self, tx: AsyncConnection, job_id: int, rank: int) -> None:
+        """Put a job in line, as part of the caller's transaction: rolled back with it, durable with it."""
+
+    async def cancel(self, job_id: int) -> bool:
+        """Take a waiting job out of the line, or ask its worker to stop; False if it is in neither place."""
+
+    async def position(self, job_id: int) -> int | None:
+        """How many jobs stand before this one; None when it does not wait."""
+
+    async def consume(self, handler: Handler, concurrency: int = 1) -> None:
+        """Hand out jobs, lowest rank first, until cancelled; then give back what was not finished.
+
+        A handler that raises `TryAgain` gets its job again after a pause; a job whose worker vanished is
+        handed out again. Any other end takes the job out of the line.
+        """

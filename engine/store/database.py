@@ -1,0 +1,159 @@
+"""The one door to the database: opens it, brings it up to date, and hands out transactions.
+
+It knows SQLite from PostgreSQL; what is stored, it does not know. Errors of the disk and the file become
+sentences here, so that nobody above ever sees a driver's traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from engine.errors import StoreError
+
+#: The revision that this program's tables are at; a test holds it equal to the newest migration.
+HEAD = "0001"
+
+#: How long a writer waits for another process that writes, before it says so.
+BUSY_SECONDS = 15
+
+
+class Database:
+    """Transactions on one database. `read` sees a snapshot; `write` is alone with its changes."""
+
+    def __init__(self, engine: AsyncEngine, where: str) -> None:
+        self._engine = engine
+        self._where = where
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        # SQLite has one writer: waiting here costs nothing, waiting inside SQLite is a sleep in a loop.
+        self._turnstile = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, url: str) -> Database:
+        """Connect, and bring the tables up to date."""
+        database = cls(_engine(url), make_url(url).render_as_string(hide_password=True))
+        try:
+            await database._bring_up_to_date()
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._explained(), self._engine.connect() as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        async with self._explained():
+            if self.is_sqlite:
+                async with self._turnstile, self._engine.connect() as connection:
+                    tx = await connection.execution_options(writes=True)
+                    async with tx.begin():
+                        yield tx
+            else:
+                async with self._engine.begin() as tx:
+                    yield tx
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def _bring_up_to_date(self) -> None:
+        async with self.write() as tx:
+            revision = await tx.run_sync(_revision)
+            if revision == HEAD:
+                return
+            if revision is not None and revision > HEAD:
+                raise StoreError(
+                    f"{self._where} was made by a newer Greenroom (revision {revision}, this one knows "
+                    f"{HEAD}). Update Greenroom, or name another home with GREENROOM_HOME."
+                )
+            await tx.run_sync(_upgrade)
+
+    @asynccontextmanager
+    async def _explained(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            sentence = _sentence(str(error.orig), self._where)
+            if sentence is None:
+                raise
+            raise StoreError(sentence) from error
+
+
+def _engine(url: str) -> AsyncEngine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database and parsed.database != ":memory:":
+            try:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"cannot make the folder of {parsed.database}: {error.strerror}") from error
+        engine = create_async_engine(
+            parsed.set(drivername="sqlite+aiosqlite"),
+            connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
+            pool_reset_on_return=None,
+        )
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    return create_async_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    # FULL: what was answered survives a power cut, not only a crash.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-8000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # With the default, deferred begin two writers that read first both go on, and one update is lost.
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _revision(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: Connection) -> None:
+    # Imported here: alembic costs a third of a second, and most starts find nothing to do.
+    from alembic import command
+    from alembic.config import Config
+
+    with resources.as_file(resources.files("engine.store.migrations")) as scripts:
+        config = Config()
+        config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _sentence(cause: str, where: str) -> str | None:
+    """What went wrong, for a person; None when it is a mistake of ours and should be seen whole."""
+    told = {
+        "file is not a database": f"{where} is not a Greenroom database, or it is damaged. "
+        "Restore a backup, or move the file away and start again.",
+        "malformed": f"{where} is damaged. Restore a backup, or move the file away and start again.",
+        "readonly": f"{where} cannot be written: the file or its folder is read-only.",
+        "read-only": f"{where} cannot be written: the file or its folder is read-only.",
+        "disk is full": f"{where} cannot grow: the disk is full. Free some space; nothing was half-written.",
+        "disk I/O error": f"{where} cannot be read or written: the disk reports an error.",
+        "unable to open": f"{where} cannot be opened: check that its folder exists and may be written.",
+        "database is locked": f"{where} was busy for {BUSY_SECONDS} seconds: another process is writing.",
+        "connection failed": f"{where} does not answer. Is the database server running?",
+        "connection refused": f"{where} does not answer. Is the database server running?",
+    }
+    return next((said for mark, said in told.items() if mark in cause), None)

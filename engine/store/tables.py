@@ -1,0 +1,348 @@
+"""The tables, once. Migrations must arrive at exactly this; a test compares them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite forgets zones: they come off on the way in and go on again on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _id() -> Column[int]:
+    return Column("id", Integer, primary_key=True, autoincrement=True)
+
+
+def _to(name: str, target: str, *, null: bool = True, gone: str = "SET NULL") -> Column[int]:
+    return Column(name, Integer, ForeignKey(f"{target}.id", ondelete=gone), nullable=null)
+
+
+def _created() -> Column[datetime]:
+    return Column("created_at", Moment, nullable=False)
+
+
+people = Table(
+    "people",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("language", String(16), nullable=False, server_default=""),
+    Column("adult_confirmed_at", Moment),
+    _created(),
+    sqlite_autoincrement=True,
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _id(),
+    _to("person_id", "people", null=False, gone="CASCADE"),
+    Column("front", String(32), nullable=False),
+    Column("platform_id", String(128), nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    UniqueConstraint("front", "platform_id"),
+    Index(None, "person_id"),
+    sqlite_autoincrement=True,
+)
+
+personas = Table(
+    "personas",
+    metadata,
+    _id(),
+    Column("slug", String(48), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("kind", Text, nullable=False, server_default=""),
+    Column("tags", JSON, nullable=False, server_default="[]"),
+    #: Kept free of a foreign key: pictures point here already, and a circle cannot be created in one go.
+    Column("face_picture_id", Integer),
+    #: What the shipped cast file said when it was seeded: a newer file may replace an unedited persona.
+    Column("seeded_hash", String(64), nullable=False, server_default=""),
+    Column("deleted_at", Moment),
+    _created(),
+    sqlite_autoincrement=True,
+)
+
+persona_revisions = Table(
+    "persona_revisions",
+    metadata,
+    _id(),
+    _to("persona_id", "personas", null=False, gone="CASCADE"),
+    Column("number", Integer, nullable=False),
+    Column("card", JSON, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    _created(),
+    UniqueConstraint("persona_id", "number"),
+    sqlite_autoincrement=True,
+)
+
+chats = Table(
+    "chats",
+    metadata,
+    _id(),
+    Column("front", String(32), nullable=False),
+    Column("account", String(128), nullable=False),
+    Column("chat", String(128), nullable=False),
+    Column("thread", String(128), nullable=False, server_default=""),
+    _to("persona_id", "personas"),
+    #: Where the talk stands: the last turn of the branch that is being followed.
+    Column("head_turn_id", Integer),
+    Column("rating", String(16), nullable=False, server_default="all-ages"),
+    Column("ledger", JSON, nullable=False, server_default="{}"),
+    Column("settings", JSON, nullable=False, server_default="{}"),
+    _created(),
+    UniqueConstraint("front", "account", "chat", "thread"),
+    sqlite_autoincrement=True,
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    _id(),
+    _to("chat_id", "chats", null=False, gone="CASCADE"),
+    _to("parent_id", "turns"),
+    _to("person_id", "people"),
+    _to("persona_id", "personas"),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("source", String(16)),
+    Column("dedup_key", String(300), unique=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("message", String(128), nullable=False, server_default=""),
+    _created(),
+    Index(None, "chat_id", "parent_id"),
+    Index(None, "person_id", "created_at"),
+    #: Only the few that still wait for an answer are in it: what a start looks for.
+    Index(
+        "ix_turns_open",
+        "id",
+        sqlite_where=text("state IN ('received', 'answering')"),
+        postgresql_where=text("state IN ('received', 'answering')"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _id(),
+    Column("key", String(128), nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("current", Boolean, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("style", String(64), nullable=False, server_default=""),
+    Column("size", String(32), nullable=False, server_default=""),
+    Column("cohort", Text, nullable=False, server_default=""),
+    Column("prompt_name", String(64), nullable=False, server_default=""),
+    Column("prompt_version", String(64), nullable=False, server_default=""),
+    Column("notes", Text, nullable=False, server_default=""),
+    Column("cost", Float, nullable=False, server_default="0"),
+    Column("ended_at", Moment),
+    _created(),
+    UniqueConstraint("key", "version"),
+    sqlite_autoincrement=True,
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _id(),
+    Column("state", String(16), nullable=False),
+    Column("lane", String(16), nullable=False),
+    #: Whose share of the machine this uses: a person's, a run's or a schedule's.
+    Column("fair_owner", String(64), nullable=False),
+    Column("fair_tag", Integer, nullable=False),
+    Column("cost", Integer, nullable=False, server_default="1"),
+    _to("person_id", "people"),
+    _to("persona_id", "personas"),
+    _to("chat_id", "chats"),
+    _to("run_id", "runs"),
+    _to("turn_id", "turns"),
+    Column("parent_picture_id", Integer),
+    Column("request", JSON, nullable=False),
+    Column("dedup_key", String(300), unique=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("step", Integer, nullable=False, server_default="0"),
+    Column("steps", Integer, nullable=False, server_default="0"),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("deadline_at", Moment),
+    Column("started_at", Moment),
+    Column("ended_at", Moment),
+    _created(),
+    Index(None, "lane", "fair_owner", "fair_tag"),
+    Index(None, "state", "id"),
+    Index(None, "person_id", "created_at"),
+    #: The highest tag that was ever started is the present virtual time.
+    Index(
+        "ix_jobs_started",
+        "fair_tag",
+        sqlite_where=text("started_at IS NOT NULL"),
+        postgresql_where=text("started_at IS NOT NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+#: The embedded queue's own book: who stands in line and who holds what. Empty on PostgreSQL.
+queue_entries = Table(
+    "queue_entries",
+    metadata,
+    Column("job_id", Integer, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("rank", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("holder", String(64)),
+    Column("heartbeat_at", Moment),
+    Column("available_at", Moment, nullable=False),
+    Column("stop", Boolean, nullable=False),
+    Index(None, "rank", "job_id"),
+)
+
+pictures = Table(
+    "pictures",
+    metadata,
+    _id(),
+    _to("job_id", "jobs", null=False, gone="CASCADE"),
+    _to("persona_id", "personas"),
+    _to("run_id", "runs"),
+    _to("parent_id", "pictures"),
+    Column("number", Integer, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("scene", Text, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("negative", Text, nullable=False),
+    Column("style", String(64), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("word_count", Integer, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("steps", Integer, nullable=False),
+    Column("guidance", Float, nullable=False),
+    Column("rating", String(16), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("batch_size", Integer, nullable=False, server_default="1"),
+    Column("seconds", Float, nullable=False, server_default="0"),
+    Column("stand_in", Boolean, nullable=False),
+    Column("score", Float),
+    Column("cost", Float, nullable=False, server_default="0"),
+    Column("facts", JSON, nullable=False, server_default="{}"),
+    Column("deleted_at", Moment),
+    _created(),
+    UniqueConstraint("job_id", "number"),
+    Index(None, "persona_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    _id(),
+    _to("chat_id", "chats", null=False, gone="CASCADE"),
+    _to("persona_id", "personas", null=False, gone="CASCADE"),
+    _to("person_id", "people"),
+    Column("spec", Text, nullable=False),
+    Column("zone", String(64), nullable=False),
+    Column("theme", Text, nullable=False, server_default=""),
+    Column("state", String(16), nullable=False),
+    Column("options", JSON, nullable=False, server_default="{}"),
+    Column("next_due_at", Moment),
+    Column("ends_at", Moment),
+    _created(),
+    Index(None, "state", "next_due_at"),
+    sqlite_autoincrement=True,
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    _id(),
+    _to("schedule_id", "schedules"),
+    _to("persona_id", "personas", null=False, gone="CASCADE"),
+    _to("chat_id", "chats", null=False, gone="CASCADE"),
+    _to("job_id", "jobs"),
+    _to("picture_id", "pictures"),
+    Column("occurrence_key", String(200), nullable=False, unique=True),
+    Column("due_at", Moment, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("caption", Text, nullable=False, server_default=""),
+    _created(),
+    Index(None, "state", "due_at"),
+    sqlite_autoincrement=True,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _id(),
+    _to("chat_id", "chats", null=False, gone="CASCADE"),
+    _to("turn_id", "turns"),
+    _to("job_id", "jobs"),
+    _to("post_id", "posts"),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("text", Text, nullable=False, server_default=""),
+    Column("source", String(16)),
+    #: What makes a repeated send recognisable, on platforms that look at it.
+    Column("nonce", String(32), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("messages", JSON, nullable=False, server_default="[]"),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("available_at", Moment, nullable=False),
+    Column("sent_at", Moment),
+    _created(),
+    #: Only what is still owed is in it: what the outbox looks for.
+    Index(
+        "ix_deliveries_owed",
+        "id",
+        sqlite_where=text("state IN ('pending', 'sending')"),
+        postgresql_where=text("state IN ('pending', 'sending')"),
+    ),
+    Index(None, "chat_id", "id"),
+    Index(None, "job_id"),
+    sqlite_autoincrement=True,
+)
