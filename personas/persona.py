@@ -28,7 +28,7 @@ class Rating(StrEnum):
         return list(Rating).index(self)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Control characters, lone surrogates and direction overrides have no business in a persona."""
     kept = (c for c in text if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"})
     return "".join(
@@ -55,9 +55,9 @@ def hash_of(text: str) -> int:
     return value
 
 
-Words = Annotated[str, StringConstraints(max_length=200_000), AfterValidator(_printable)]
-Line = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_printable)]
-Name = Annotated[str, AfterValidator(_printable), StringConstraints(min_length=1, max_length=80)]
+Words = Annotated[str, StringConstraints(max_length=200_000), AfterValidator(printable)]
+Line = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(printable)]
+Name = Annotated[str, AfterValidator(printable), StringConstraints(min_length=1, max_length=80)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
 

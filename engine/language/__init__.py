@@ -6,7 +6,7 @@ answer it too. What comes back is plain text in pieces; whoever asked checks it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -17,6 +17,11 @@ from personas.prompting import Line, Segment
 
 #: A picture prompt has this many words, whoever wrote it.
 PROMPT_WORDS = range(100, 201)
+
+
+def count_words(text: str) -> int:
+    """Words as prompts count them: runs between white space that hold a letter or a digit."""
+    return sum(any(c.isalnum() for c in run) for run in text.split())
 
 
 class Source(StrEnum):
@@ -78,6 +83,6 @@ class LanguageModel(Protocol):
     @property
     def source(self) -> Source: ...
 
-    def write(self, wanted: Wanted) -> AsyncIterator[str]: ...
+    def write(self, wanted: Wanted) -> AsyncGenerator[str, None]: ...
 
     async def close(self) -> None: ...

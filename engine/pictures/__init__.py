@@ -57,6 +57,10 @@ class Renderer(Protocol):
     def close(self) -> None: ...
 
 
+#: A job is handed out this often. TryAgain and vanished workers count, an orderly give-back does not.
+MAX_ATTEMPTS = 3
+
+
 @dataclass(frozen=True)
 class Claim:
     """One job in the hands of a worker. `stopped` is asked between steps."""
@@ -64,6 +68,16 @@ class Claim:
     job_id: int
     attempt: int
     stopped: Callable[[], bool]
+
+    @property
+    def last(self) -> bool:
+        """Another TryAgain would take the job out of the line: the handler ends it now, in one way or another."""
+        return self.attempt >= MAX_ATTEMPTS
+
+    @property
+    def spent(self) -> bool:
+        """Its workers vanished every time. Do not work on it again: say how it ended."""
+        return self.attempt > MAX_ATTEMPTS
 
 
 Handler = Callable[[Claim], Awaitable[None]]
@@ -73,7 +87,13 @@ class Queue(Protocol):
     """Who works on what, and when. The `jobs` rows say what was asked and what became of it."""
 
     async def submit(self, tx: AsyncConnection, job_id: int, rank: int) -> None:
-        """Put a job in line, as part of the caller's transaction: rolled back with it, durable with it."""
+        """Put a job in line, as part of the caller's transaction: rolled back with it, durable with it.
+
+        Submitted again, it stands in line once, with its new rank and all its attempts.
+        """
+
+    def nudge(self) -> None:
+        """Tell consumers that something was committed. It saves a moment; nothing depends on it."""
 
     async def cancel(self, job_id: int) -> bool:
         """Take a waiting job out of the line, or ask its worker to stop; False if it is in neither place."""
@@ -84,6 +104,7 @@ class Queue(Protocol):
     async def consume(self, handler: Handler, concurrency: int = 1) -> None:
         """Hand out jobs, lowest rank first, until cancelled; then give back what was not finished.
 
-        A handler that raises `TryAgain` gets its job again after a pause; a job whose worker vanished is
-        handed out again. Any other end takes the job out of the line.
+        A handler that raises `TryAgain` gets its job again after a pause, unless it was asked to stop or
+        this was its last attempt; a job whose worker vanished is handed out again. Any other end takes the
+        job out of the line.
         """

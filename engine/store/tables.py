@@ -154,7 +154,8 @@ turns = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("message", String(128), nullable=False, server_default=""),
     _created(),
-    Index(None, "chat_id", "parent_id"),
+    Index(None, "parent_id"),
+    Index(None, "chat_id", "created_at"),
     Index(None, "person_id", "created_at"),
     #: Only the few that still wait for an answer are in it: what a start looks for.
     Index(
@@ -236,7 +237,8 @@ queue_entries = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("holder", String(64)),
     Column("heartbeat_at", Moment),
-    Column("available_at", Moment, nullable=False),
+    #: When a pause ends; null, as for nearly all: at once, whatever the clock says.
+    Column("available_at", Moment),
     Column("stop", Boolean, nullable=False),
     Index(None, "rank", "job_id"),
 )

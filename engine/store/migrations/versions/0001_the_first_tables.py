@@ -184,7 +184,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("turns", schema=None) as batch_op:
         batch_op.create_index(
-            batch_op.f("ix_turns_chat_id_parent_id"), ["chat_id", "parent_id"], unique=False
+            batch_op.f("ix_turns_chat_id_created_at"), ["chat_id", "created_at"], unique=False
         )
         batch_op.create_index(
             "ix_turns_open",
@@ -193,6 +193,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("state IN ('received', 'answering')"),
             postgresql_where=sa.text("state IN ('received', 'answering')"),
         )
+        batch_op.create_index(batch_op.f("ix_turns_parent_id"), ["parent_id"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_turns_person_id_created_at"), ["person_id", "created_at"], unique=False
         )
@@ -313,7 +314,7 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=True),
         sa.Column("heartbeat_at", engine.store.tables.Moment(), nullable=True),
-        sa.Column("available_at", engine.store.tables.Moment(), nullable=False),
+        sa.Column("available_at", engine.store.tables.Moment(), nullable=True),
         sa.Column("stop", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["job_id"], ["jobs.id"], name=op.f("fk_queue_entries_job_id_jobs"), ondelete="CASCADE"

@@ -1,0 +1,148 @@
+"""Drains the outbox: takes what is owed, shows it through its front, and writes down that it arrived.
+
+In order within a chat, at once across chats. What cannot be shown now waits with growing pauses; what can never be
+shown is given up with a line in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from bot.front import Front, Outgoing
+from engine.engine import Engine
+from engine.errors import DeliveryFailed, GreenroomError, NotFound, NotReachable, TryAgain
+from engine.events import Watch
+from engine.store import outbox, pictures
+from engine.store.records import ChatRef, Delivery, DeliveryKind
+
+log = structlog.get_logger(__name__)
+
+#: Another process may have added rows without being able to nudge us.
+LOOK_EVERY = 2.0
+#: Nobody was there: `wake` brings it forward as soon as somebody is.
+KEEP_FOR_ABSENT = timedelta(days=3650)
+LONGEST_PAUSE = 300.0
+MOST_ATTEMPTS = 8
+#: After these there is something new to show.
+NEWS = frozenset({"reply.stored", "notice.stored", "job.ended"})
+
+
+class Deliveries:
+    """One pump for all fronts of this process."""
+
+    def __init__(self, engine: Engine, fronts: Sequence[Front]) -> None:
+        self._engine = engine
+        self._fronts: Mapping[tuple[str, str], Front] = {(f.name, f.account): f for f in fronts}
+        self._news = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def nudge(self) -> None:
+        self._news.set()
+
+    async def recover(self) -> None:
+        """At a start: what was being shown when the last process ended may have arrived, or not."""
+        now = self._engine.clock.now()
+        for address, front in self._fronts.items():
+            async with self._engine.database.write() as tx:
+                again, held = await outbox.recover(
+                    tx, [address], recognises_repeats=front.recognises_repeats, now=now
+                )
+            if again or held:
+                log.warning("deliveries_unknown", front=front.name, sent_again=again, held=held)
+
+    async def run(self) -> None:
+        """Show what is owed until cancelled; what is being shown at that moment is still finished."""
+        await self.recover()
+        with self._engine.events.watch(lambda event: event.name in NEWS) as news:
+            nudging = asyncio.create_task(self._nudge_by(news))
+            try:
+                while True:
+                    self._news.clear()
+                    if not await self._drain():
+                        await self._pause()
+            finally:
+                nudging.cancel()
+                while self._under_way:
+                    await asyncio.wait(self._under_way)
+
+    async def _nudge_by(self, news: Watch) -> None:
+        async for _event in news:
+            self._news.set()
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), LOOK_EVERY)
+
+    async def _drain(self) -> bool:
+        """Start showing all that may go out now; False when there was nothing."""
+        try:
+            async with self._engine.database.write() as tx:
+                owed = await outbox.take(tx, list(self._fronts), now=self._engine.clock.now())
+        except GreenroomError as error:
+            log.warning("outbox_not_read", cause=str(error))
+            return False
+        by_chat: dict[ChatRef, list[Delivery]] = {}
+        for row in owed:
+            by_chat.setdefault(row.chat, []).append(row)
+        for rows in by_chat.values():
+            task = asyncio.create_task(self._show_all(rows))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+        return bool(owed)
+
+    async def _show_all(self, rows: list[Delivery]) -> None:
+        """One chat's rows, one after the other; at the first that must wait, the rest wait too."""
+        while rows:
+            pause = await self._show(rows[0])
+            if pause is not None:
+                until = self._engine.clock.now() + pause
+                async with self._engine.database.write() as tx:
+                    await outbox.wait(tx, [row.id for row in rows], until=until)
+                return
+            rows = rows[1:]
+        self._news.set()  # more may have come for this chat, and was held back by these
+
+    async def _show(self, row: Delivery) -> timedelta | None:
+        """Show one row; answers how long to wait when it must be shown later."""
+        front = self._fronts[row.chat.front, row.chat.account]
+        try:
+            messages = await front.deliver(await self._complete(row))
+        except NotReachable:
+            return KEEP_FOR_ABSENT
+        except TryAgain as error:
+            return timedelta(seconds=error.after_s)
+        except DeliveryFailed as error:
+            await self._give_up(row, str(error))
+            return None
+        except Exception as error:
+            if row.attempts >= MOST_ATTEMPTS:
+                await self._give_up(row, str(error))
+                return None
+            log.warning("delivery_postponed", delivery=row.id, attempt=row.attempts, cause=repr(error))
+            return timedelta(seconds=min(LONGEST_PAUSE, 2.0**row.attempts))
+        async with self._engine.database.write() as tx:
+            await outbox.sent(tx, row.id, messages, now=self._engine.clock.now())
+        return None
+
+    async def _give_up(self, row: Delivery, error: str) -> None:
+        log.error("delivery_given_up", delivery=row.id, turn=row.turn_id, job=row.job_id, cause=error)
+        async with self._engine.database.write() as tx:
+            await outbox.give_up(tx, row.id, error=error)
+
+    async def _complete(self, row: Delivery) -> Outgoing:
+        """The row with its pictures. A file that has gone is told, not waited for."""
+        if row.kind is not DeliveryKind.PICTURE or row.job_id is None:
+            return Outgoing(row)
+        async with self._engine.database.read() as tx:
+            made = (await pictures.of_jobs(tx, [row.job_id])).get(row.job_id, [])
+        try:
+            shown = tuple([(picture, await self._engine.files.get(picture.file)) for picture in made])
+        except NotFound:
+            return Outgoing(replace(row, text=f"Picture #{row.job_id} was made, but its file is gone."))
+        return Outgoing(row, shown)

@@ -1,0 +1,176 @@
+"""The house: one process, one loop. It starts everything, keeps the fronts running, drains and stops.
+
+What stops it is one event. Stopping takes at most `DRAIN_SECONDS`: replies being written are finished, what is
+owed is shown, jobs in hand go back in line. What does not end in time is left as rows, and the next start goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+import uvicorn
+
+from bot.delivery import Deliveries
+from bot.desk import Desk
+from bot.front import Front
+from bot.web.app import create_app
+from bot.web.lines import Lines
+from engine.clock import Clock
+from engine.engine import Engine
+from engine.home import Address, Home
+from engine.language import LanguageModel
+from engine.pictures import Renderer
+from engine.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+DRAIN_SECONDS = 10.0
+#: Of these, how long replies may take to be finished.
+REPLY_SECONDS = 5.0
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+#: A part that ran this long was well; its next trouble starts with a short pause again.
+WELL_SECONDS = 120.0
+
+
+@dataclass
+class House:
+    """An open house. `stop` is set by whoever wants it closed."""
+
+    engine: Engine
+    desk: Desk
+    address: Address
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def open_house(
+    settings: Settings,
+    fronts: Sequence[Front] = (),
+    *,
+    models: Sequence[LanguageModel] = (),
+    renderer: Renderer | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[House]:
+    """Own the home and run everything for as long as the block lasts; then drain."""
+    home = Home(settings.home)
+    with home.own():
+        async with Engine.open(settings, models=models, renderer=renderer, clock=clock) as engine:
+            lines = Lines()
+            everybody = [lines, *fronts]
+            desk = Desk(engine, everybody)
+            deliveries = Deliveries(engine, everybody)
+            with _loopback_socket(settings) as door:
+                address = home.announce(_url(door))
+                app = create_app(engine, desk, lines, address.secret, deliveries.nudge)
+                server = Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+                house = House(engine, desk, address)
+                async with asyncio.TaskGroup() as group:
+                    web = group.create_task(server.serve([door]))
+                    pump = group.create_task(kept_running("outbox", deliveries.run, engine.clock))
+                    work = group.create_task(kept_running("pictures", engine.work, engine.clock))
+                    listening = [
+                        group.create_task(
+                            kept_running(front.name, partial(front.run, desk.hear), engine.clock)
+                        )
+                        for front in everybody
+                    ]
+                    await desk.resume()
+                    log.info("house_open", address=address.url, home=str(home.path))
+                    try:
+                        yield house
+                    finally:
+                        await _drain(desk, listening, work, pump)
+                        server.should_exit = True
+                        server.force_exit = True
+                        await asyncio.wait([web], timeout=2.0)
+                        web.cancel()
+                        log.info("house_closed")
+
+
+async def kept_running(name: str, run: Callable[[], Awaitable[None]], clock: Clock) -> None:
+    """Run a part of the house, and start it again with growing pauses when it ends. The others never notice."""
+    pause = FIRST_PAUSE
+    while True:
+        began = clock.monotonic()
+        try:
+            await run()
+            log.warning("part_ended", part=name, again_in=pause)
+        except Exception:
+            log.exception("part_failed", part=name, again_in=pause)
+        if clock.monotonic() - began >= WELL_SECONDS:
+            pause = FIRST_PAUSE
+        await clock.sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * 2)
+
+
+async def _drain(
+    desk: Desk, listening: Sequence[asyncio.Task[None]], work: asyncio.Task[None], pump: asyncio.Task[None]
+) -> None:
+    """Stop hearing, finish what is being said, hand back what is being made, show what is owed."""
+    for task in listening:
+        task.cancel()
+    work.cancel()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(desk.quiet(), REPLY_SECONDS)
+    desk.close()
+    await asyncio.wait([work], timeout=DRAIN_SECONDS - REPLY_SECONDS - 2)
+    pump.cancel()
+    await asyncio.wait([pump], timeout=2.0)
+
+
+@contextmanager
+def stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM ask the house to close; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+class Server(uvicorn.Server):
+    """uvicorn without hands on our signals: the house decides when to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def _loopback_socket(settings: Settings) -> Iterator[socket.socket]:
+    """The door on loopback. Where the usual port is taken, any free one does: clients read it from the note."""
+    family = socket.AF_INET6 if ":" in settings.web.host else socket.AF_INET
+    door = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door.bind((settings.web.host, settings.web.port))
+        except OSError:
+            log.info("port_taken", port=settings.web.port)
+            door.bind((settings.web.host, 0))
+        yield door
+    finally:
+        door.close()
+
+
+def _url(door: socket.socket) -> str:
+    host, port = door.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

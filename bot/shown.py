@@ -1,0 +1,35 @@
+"""Jobs and pictures as other programs see them: the same JSON from the API and from `--json`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from engine.store import jobs
+from engine.store.records import Job, Picture
+
+
+def job_shown(job: Job, ahead: int | None, made: list[Picture]) -> dict[str, Any]:
+    """A job as other programs see it."""
+    return {
+        "id": job.id,
+        "state": job.state.value,
+        "lane": job.lane.value,
+        "ahead": ahead,
+        "step": job.step,
+        "steps": job.steps,
+        "attempts": job.attempts,
+        "error": job.error,
+        "created_at": job.created_at.isoformat(),
+        "started_at": job.started_at.isoformat() if job.started_at else None,
+        "ended_at": job.ended_at.isoformat() if job.ended_at else None,
+        "persona_id": job.persona_id,
+        "request": jobs.request_to_json(job.request),
+        "pictures": [picture_shown(picture) for picture in made],
+    }
+
+
+def picture_shown(picture: Picture) -> dict[str, Any]:
+    shown = asdict(picture)
+    shown["created_at"] = picture.created_at.isoformat()
+    return shown

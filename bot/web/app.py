@@ -1,0 +1,85 @@
+"""The HTTP API under /api/v1: thin over the engine. Every failure of ours is a problem+json with its sentence."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+
+from bot.desk import Desk
+from bot.web import chatting, imagining
+from bot.web.lines import Lines
+from engine.engine import Engine
+from engine.errors import (
+    BadRequest,
+    GreenroomError,
+    NotFound,
+    OverLimit,
+    Refused,
+    SettingsError,
+    StoreError,
+)
+
+_STATUS: tuple[tuple[type[GreenroomError], int], ...] = (
+    (OverLimit, 429),
+    (Refused, 403),
+    (NotFound, 404),
+    (BadRequest, 400),
+    (SettingsError, 500),
+    (StoreError, 507),
+)
+
+
+def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, nudge: Callable[[], None]) -> FastAPI:
+    """The API of one house. `nudge` tells the outbox that somebody may be waiting for it."""
+    app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None, openapi_url=None)
+    guarded = [Depends(_guard(secret))]
+    api = APIRouter(prefix="/api/v1", dependencies=guarded)
+
+    @api.get("/health")
+    async def health() -> dict[str, str]:
+        return {"greenroom": "up", "home": str(engine.home.path)}
+
+    api.include_router(chatting.routes(engine, desk, lines, nudge))
+    api.include_router(imagining.routes(engine))
+    app.include_router(api)
+    app.add_exception_handler(GreenroomError, _explained)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    app.middleware("http")(_on_loopback_only)
+    return app
+
+
+def _guard(secret: str) -> Callable[[Request], Awaitable[None]]:
+    async def guard(request: Request) -> None:
+        shown = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not secrets.compare_digest(shown.encode(), secret.encode()):
+            raise HTTPException(401, "The secret of this Greenroom is needed.")
+
+    return guard
+
+
+async def _on_loopback_only(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """A page somewhere else may make a browser call us under its own name; we answer to ours alone."""
+    host = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]")
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        return _problem(421, "This address is not mine.")
+    return await answer(request)
+
+
+async def _explained(_request: Request, error: Exception) -> Response:
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    return _problem(status, str(error))
+
+
+async def _not_understood(_request: Request, error: Exception) -> Response:
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    said = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in problems)
+    return _problem(422, said or "That was not understood.")
+
+
+def _problem(status: int, detail: str) -> Response:
+    body = {"type": "about:blank", "status": status, "detail": detail}
+    return JSONResponse(body, status_code=status, media_type="application/problem+json")

@@ -1,0 +1,119 @@
+"""The routes of a chat: come in, say something, listen, stop a reply, say that something was shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from bot.desk import Desk
+from bot.web.lines import Lines, Message
+from engine.engine import Engine
+from engine.errors import NotFound
+from engine.events import Event, Watch
+from engine.store import chats, outbox
+from engine.store.records import Account, Incoming, PersonaRecord, Place, Turn
+
+ChatName = Annotated[str, Path(pattern=r"^[\w.:-]{1,64}$")]
+#: A line that is silent this long says so, so that both ends notice when the other is gone.
+BEAT_SECONDS = 15.0
+
+
+class Said(BaseModel):
+    text: str
+    #: The sender's own id of this message: sent twice, it is heard once.
+    key: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Annotated[str, Field(max_length=80)] = ""
+
+
+class Entering(BaseModel):
+    persona: Annotated[str, Field(max_length=200)] = ""
+
+
+def routes(engine: Engine, desk: Desk, lines: Lines, nudge: Callable[[], None]) -> APIRouter:
+    router = APIRouter(prefix="/chats/{chat}")
+
+    @router.post("/enter")
+    async def enter(chat: ChatName, entering: Entering) -> dict[str, Any]:
+        """Who is there, and what was said last. Naming a persona brings it in first."""
+        ref = lines.chat(chat)
+        record, recent = await engine.presence.enter(ref, most=12, wanted=entering.persona)
+        return {"persona": _persona(record), "lines": [_line(turn) for turn in recent]}
+
+    @router.post("/turns", status_code=202)
+    async def say(chat: ChatName, said: Said) -> dict[str, Any]:
+        account = Account(lines.name, "operator", said.name)
+        await desk.hear(Incoming(lines.chat(chat), account, said.text, f"{chat}:{said.key}"))
+        return {"heard": said.key}
+
+    @router.post("/stop")
+    async def stop(chat: ChatName) -> dict[str, Any]:
+        return {"stopped": desk.stop(lines.chat(chat))}
+
+    @router.post("/shown/{delivery_id}", status_code=204)
+    async def shown(chat: ChatName, delivery_id: int) -> None:
+        """The other end has shown a delivery. Until it says so, the chat is still owed it."""
+        lines.confirm(lines.chat(chat), delivery_id)
+
+    @router.get("/live")
+    async def live(chat: ChatName) -> StreamingResponse:
+        """Everything that happens in the chat from now on, one JSON object a line."""
+        ref = lines.chat(chat)
+        async with engine.database.write() as tx:
+            place = await chats.place(tx, ref)
+            if place is None:
+                raise NotFound("Nobody has come into this chat yet.")
+            await outbox.wake(tx, place.id, now=engine.clock.now())
+        return StreamingResponse(_happenings(place), media_type="application/x-ndjson")
+
+    async def _happenings(place: Place) -> AsyncIterator[str]:
+        def of_this_chat(event: Event) -> bool:
+            return event.name.startswith("job.") and event.about.get("chat_id") == place.id
+
+        with lines.line(place.ref) as line, engine.events.watch(of_this_chat) as watch:
+            passing = asyncio.create_task(_pass_on(watch, line))
+            nudge()
+            try:
+                while True:
+                    try:
+                        message = await asyncio.wait_for(line.get(), BEAT_SECONDS)
+                    except TimeoutError:
+                        message = {"is": "beat"}
+                    yield json.dumps(message, ensure_ascii=False) + "\n"
+            finally:
+                passing.cancel()
+
+    return router
+
+
+async def _pass_on(watch: Watch, line: asyncio.Queue[Message]) -> None:
+    async for event in watch:
+        if not line.full():
+            line.put_nowait({"is": event.name, **event.about})
+
+
+def _persona(record: PersonaRecord) -> dict[str, Any]:
+    persona = record.persona
+    return {
+        "id": record.id,
+        "slug": persona.slug,
+        "name": persona.name,
+        "called": persona.called,
+        "occupation": persona.occupation,
+        "home": persona.home,
+        "palette": list(persona.picture.palette),
+    }
+
+
+def _line(turn: Turn) -> dict[str, Any]:
+    return {
+        "turn": turn.id,
+        "by": "person" if turn.person_id is not None else "persona",
+        "text": turn.text,
+        "source": turn.source.value if turn.source else None,
+    }

@@ -1,0 +1,100 @@
+"""The front of those who come in through the API: terminals now. A line is one open connection to a chat.
+
+What is delivered counts as shown when the other end says so; until somebody is on the line it is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bot.front import ChatRef, Hear, Outgoing
+from bot.shown import picture_shown
+from engine.errors import NotReachable
+
+#: How many things may wait on a line; beyond that somebody is not listening, and drafts are let go.
+ROOM = 256
+#: How long the other end may take to say that it has shown something.
+ANSWER_WITHIN = 10.0
+
+Message = dict[str, Any]
+
+
+class Lines:
+    """A Front whose platform is our own API."""
+
+    recognises_repeats = True
+
+    def __init__(self, name: str = "terminal", account: str = "home") -> None:
+        self.name = name
+        self.account = account
+        self._open: dict[ChatRef, list[asyncio.Queue[Message]]] = {}
+        self._unconfirmed: dict[tuple[ChatRef, int], asyncio.Event] = {}
+
+    def chat(self, chat: str) -> ChatRef:
+        return ChatRef(self.name, self.account, chat)
+
+    async def run(self, hear: Hear) -> None:
+        """The API hears for us: there is nothing to listen to here."""
+        await asyncio.Event().wait()
+
+    async def draft(self, chat: ChatRef, text: str) -> None:
+        self._send(chat, {"is": "draft", "text": text})
+
+    async def tell(self, chat: ChatRef, text: str) -> None:
+        self._send(chat, {"is": "told", "text": text})
+
+    async def deliver(self, outgoing: Outgoing) -> tuple[str, ...]:
+        delivery = outgoing.delivery
+        shown = self._unconfirmed.setdefault((outgoing.chat, delivery.id), asyncio.Event())
+        try:
+            if not self._send(outgoing.chat, _message(outgoing)):
+                raise NotReachable("nobody is on the line")
+            try:
+                await asyncio.wait_for(shown.wait(), ANSWER_WITHIN)
+            except TimeoutError:
+                raise NotReachable("nobody said that it was shown") from None
+        finally:
+            self._unconfirmed.pop((outgoing.chat, delivery.id), None)
+        return (str(delivery.id),)
+
+    def confirm(self, chat: ChatRef, delivery_id: int) -> None:
+        """The other end has shown a delivery."""
+        if waiting := self._unconfirmed.get((chat, delivery_id)):
+            waiting.set()
+
+    @contextmanager
+    def line(self, chat: ChatRef) -> Iterator[asyncio.Queue[Message]]:
+        """Somebody is on the line for as long as this block lasts."""
+        line: asyncio.Queue[Message] = asyncio.Queue(ROOM)
+        self._open.setdefault(chat, []).append(line)
+        try:
+            yield line
+        finally:
+            self._open[chat].remove(line)
+            if not self._open[chat]:
+                del self._open[chat]
+
+    def _send(self, chat: ChatRef, message: Message) -> bool:
+        reached = False
+        for line in self._open.get(chat, ()):
+            if not line.full():
+                line.put_nowait(message)
+                reached = True
+        return reached
+
+
+def _message(outgoing: Outgoing) -> Message:
+    delivery = outgoing.delivery
+    return {
+        "is": "delivery",
+        "id": delivery.id,
+        "kind": delivery.kind.value,
+        "text": delivery.text,
+        "source": delivery.source.value if delivery.source else None,
+        "turn": delivery.turn_id,
+        "job": delivery.job_id,
+        "pictures": [picture_shown(picture) for picture, _bytes in outgoing.pictures],
+    }

@@ -1,0 +1,59 @@
+"""A persona is written: by a model where there is one, by the understudy otherwise, and always a valid one."""
+
+from __future__ import annotations
+
+import json
+import random
+
+from engine import safety
+from engine.clock import Clock
+from engine.language import PersonaWanted
+from engine.language.writers import Writers
+from engine.settings import Settings
+from engine.store import personas
+from engine.store.database import Database
+from engine.store.records import PersonaRecord
+from personas.persona import Persona, Rating, slug_of
+
+MOST_NAME = 80
+MOST_KIND = 80
+
+
+class Casting:
+    def __init__(self, database: Database, writers: Writers, settings: Settings, clock: Clock) -> None:
+        self._database = database
+        self._writers = writers
+        self._clock = clock
+        self._blocked = safety.BlockList(settings.safety.blocked_words)
+
+    async def write(self, *, kind: str = "", name: str = "", seed: int | None = None) -> PersonaRecord:
+        """Somebody new joins the cast. `kind` is a hint (fitness, tech, fashion, …), not a category."""
+        kind = safety.cleaned(kind, most=MOST_KIND, what="type") if kind.strip() else ""
+        name = safety.cleaned(name, most=MOST_NAME, what="name") if name.strip() else ""
+        self._blocked.check(f"{kind} {name}")
+        async with self._database.read() as tx:
+            taken = tuple(entry.slug for entry in await personas.listing(tx))
+        chosen = seed if seed is not None else random.SystemRandom().randrange(2**32)
+        wanted = PersonaWanted(kind=kind, name=name, taken=taken, seed=chosen)
+        written = await self._writers.write(wanted, accept=_is_persona)
+        return await self.keep(_persona(written.text), origin="made")
+
+    async def keep(self, persona: Persona, *, origin: str) -> PersonaRecord:
+        """Take a persona into the cast, under a slug of its own."""
+        async with self._database.write() as tx:
+            slug = await personas.free_slug(tx, persona.slug or slug_of(persona.name))
+            named = persona.model_copy(update={"slug": slug})
+            return await personas.add(tx, named, origin=origin, now=self._clock.now())
+
+
+def _persona(text: str) -> Persona:
+    """What was written, as a persona; a rating is the operator's to give, never a model's."""
+    return Persona.model_validate(json.loads(text) | {"rating": Rating.ALL_AGES.value})
+
+
+def _is_persona(text: str) -> bool:
+    try:
+        _persona(text)
+    except (ValueError, TypeError):
+        return False
+    return True

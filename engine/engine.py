@@ -1,0 +1,129 @@
+"""Engine: opens everything from Settings and wires it together. The only place that does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib import resources
+
+import structlog
+
+from engine.casting import Casting
+from engine.clock import Clock, SystemClock
+from engine.conversation import Conversation
+from engine.events import Events
+from engine.home import Home
+from engine.imagining import Imagining
+from engine.language import LanguageModel
+from engine.language.understudy import Understudy
+from engine.language.writers import Writers
+from engine.pictures import Queue, Renderer
+from engine.pictures.placeholder import Placeholder
+from engine.pictures.queue import EmbeddedQueue
+from engine.pictures.worker import Worker
+from engine.presence import Presence
+from engine.settings import Settings
+from engine.store import personas
+from engine.store.database import Database
+from engine.store.files import Files, StoredFiles
+from engine.styles import load_styles
+from personas.cast import shipped_cast
+
+log = structlog.get_logger(__name__)
+
+#: The versions of the system prompts in `data/prompts/` that are in use.
+PROMPT_VERSION = "v1"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """All parts, open. Ask them; the engine itself decides nothing."""
+
+    settings: Settings
+    home: Home
+    clock: Clock
+    database: Database
+    files: Files
+    events: Events
+    queue: Queue
+    presence: Presence
+    conversation: Conversation
+    imagining: Imagining
+    casting: Casting
+    worker: Worker
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        models: Sequence[LanguageModel] = (),
+        renderer: Renderer | None = None,
+    ) -> AsyncIterator[Engine]:
+        """Everything ready to be used; closed again at the end of the block. Nothing is being worked on yet."""
+        clock = clock or SystemClock()
+        home = Home(settings.home)
+        home.prepare()
+        async with AsyncExitStack() as stack:
+            database = await Database.open(settings.database_url)
+            stack.push_async_callback(database.close)
+            async with database.write() as tx:
+                seeded = await personas.seed(tx, shipped_cast(), now=clock.now())
+            if seeded:
+                log.info("cast_seeded", personas=seeded)
+
+            writers = Writers([*models, Understudy()])
+            stack.push_async_callback(writers.close)
+            files = StoredFiles.in_folder(home.files)
+            events = Events()
+            queue = await stack.enter_async_context(_queue(database, settings, clock))
+            presence = Presence(database, settings, clock)
+            yield cls(
+                settings=settings,
+                home=home,
+                clock=clock,
+                database=database,
+                files=files,
+                events=events,
+                queue=queue,
+                presence=presence,
+                conversation=Conversation(
+                    database, writers, presence, events, settings, clock, _instructions("chat")
+                ),
+                imagining=Imagining(
+                    database,
+                    writers,
+                    queue,
+                    events,
+                    load_styles(home.path / "styles.toml"),
+                    settings,
+                    clock,
+                    _instructions("picture"),
+                ),
+                casting=Casting(database, writers, settings, clock),
+                worker=Worker(database, files, queue, renderer or Placeholder(), events, clock),
+            )
+
+    async def work(self) -> None:
+        """Do what is in line, until cancelled."""
+        await self.worker.run(self.settings.pictures.concurrency)
+
+
+@asynccontextmanager
+async def _queue(database: Database, settings: Settings, clock: Clock) -> AsyncIterator[Queue]:
+    """The queue that suits the store: our own on SQLite, procrastinate's on PostgreSQL."""
+    if database.is_sqlite:
+        yield EmbeddedQueue(database, clock)
+        return
+    from engine.pictures.cluster import ClusterQueue
+
+    async with ClusterQueue.open(settings.database_url) as queue:
+        yield queue
+
+
+def _instructions(name: str) -> str:
+    path = resources.files("data") / "prompts" / f"{name}.{PROMPT_VERSION}.txt"
+    return path.read_text(encoding="utf-8").strip()

@@ -1,0 +1,122 @@
+"""The home: the folder where everything is kept, and the lock that gives it one owner.
+
+Who holds the lock writes down where it listens, with a secret, so that other commands of the same user can be
+its clients. Nothing here knows what is said over that line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_data_path
+
+from engine.errors import HomeInUse, StoreError
+
+SETTINGS_FILE = "greenroom.toml"
+
+
+def home_folder() -> Path:
+    """`GREENROOM_HOME`, else `data/home` in a clone, else the platform's folder for a program's data."""
+    named = os.environ.get("GREENROOM_HOME")
+    if named:
+        return Path(named).expanduser().absolute()
+    clone = Path(__file__).parent.parent
+    if (clone / "pyproject.toml").is_file() and (clone / "data").is_dir():
+        return clone / "data" / "home"
+    return user_data_path("greenroom")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the owner of a home listens, and the word that opens its door."""
+
+    pid: int
+    url: str
+    secret: str
+
+
+class Home:
+    """One folder. `own()` makes this process its owner for as long as the block lasts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._note = path / "owner.json"
+
+    @property
+    def files(self) -> Path:
+        return self.path / "files"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log" / "greenroom.log"
+
+    def prepare(self) -> None:
+        """Make the folder; it holds what people said, so nobody else may look in."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            probe = self.path / f".write-{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"The home {self.path} cannot be used: {error.strerror}. Name another with GREENROOM_HOME."
+            ) from None
+
+    @contextmanager
+    def own(self) -> Iterator[None]:
+        self.prepare()
+        # The system lets go of this lock when the process ends, however it ends.
+        lock = FileLock(self.path / "owner.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            owner = self._read_note()
+            where = f" at {owner.url} (process {owner.pid})" if owner else ""
+            raise HomeInUse(
+                f"Greenroom is already running on {self.path}{where}. Stop it first, or use its commands: "
+                "they find it by themselves.",
+                pid=owner.pid if owner else 0,
+                address=owner.url if owner else "",
+            ) from None
+        try:
+            yield
+        finally:
+            self._note.unlink(missing_ok=True)
+            lock.release()
+
+    def announce(self, url: str) -> Address:
+        """Write down where the owner listens. Only the user who started it can read the secret."""
+        address = Address(pid=os.getpid(), url=url, secret=secrets.token_urlsafe(32))
+        draft = self._note.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(address.__dict__, file)
+        draft.replace(self._note)
+        return address
+
+    def owner(self) -> Address | None:
+        """Who owns this home now; a note left behind by a killed process is not believed."""
+        if not self.path.is_dir():
+            return None
+        lock = FileLock(self.path / "owner.lock", timeout=0)
+        try:
+            with lock:
+                return None
+        except Timeout:
+            return self._read_note()
+        except OSError:
+            return None
+
+    def _read_note(self) -> Address | None:
+        try:
+            told = json.loads(self._note.read_text())
+            return Address(pid=int(told["pid"]), url=str(told["url"]), secret=str(told["secret"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None

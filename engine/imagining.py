@@ -1,0 +1,228 @@
+"""A wish becomes a picture job: request → scene → prompt of 100–200 words → a row that will be worked on.
+
+Knows nothing of how pictures are made; it says what is to be made, completely, so that a job can be done from its
+row alone.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine import limits, safety
+from engine.clock import Clock
+from engine.errors import BadRequest, NotFound
+from engine.events import Events
+from engine.language import PROMPT_WORDS, PromptWanted, count_words
+from engine.language.writers import Writers
+from engine.pictures import Queue, fairness
+from engine.settings import Settings
+from engine.store import jobs
+from engine.store.database import Database
+from engine.store.records import Job, JobState, Lane, Person, PersonaRecord, PictureRequest
+from engine.styles import Style, detect, negative_for
+from personas import prompting
+from personas.appearance import Ledger, Scene
+from personas.persona import Rating
+
+#: Seeds are as other programs have them, so that they can be carried over.
+SEEDS = range(2**32)
+SIDES = range(64, 2049)
+COUNTS = range(1, 5)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asked for, in their words. None leaves the choice to the house."""
+
+    scene: str
+    style: str | None = None
+    seed: int | None = None
+    count: int = 1
+    width: int | None = None
+    height: int | None = None
+    negative: str = ""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A job that stands in line. `known` means that this very order had been taken before."""
+
+    job: Job
+    known: bool = False
+
+
+class Imagining:
+    """Takes wishes, writes their prompts, and puts them in line."""
+
+    def __init__(
+        self,
+        database: Database,
+        writers: Writers,
+        queue: Queue,
+        events: Events,
+        styles: dict[str, Style],
+        settings: Settings,
+        clock: Clock,
+        instructions: str,
+    ) -> None:
+        self._database = database
+        self._writers = writers
+        self._queue = queue
+        self._events = events
+        self.styles = styles
+        self._settings = settings
+        self._clock = clock
+        self._instructions = instructions
+        self._blocked = safety.BlockList(settings.safety.blocked_words)
+
+    async def compose(
+        self,
+        record: PersonaRecord,
+        wish: Wish,
+        *,
+        rating: Rating = Rating.ALL_AGES,
+        ledger: Ledger | None = None,
+    ) -> PictureRequest:
+        """Everything that the picture will be made from. Slow when a model writes; nothing is stored yet."""
+        seed = self._seed(wish)
+        width, height = self._size(wish)
+        if wish.count not in COUNTS:
+            raise BadRequest(f"{wish.count} pictures at once? From {COUNTS[0]} to {COUNTS[-1]}, please.")
+        words = safety.cleaned(wish.scene, most=self._settings.limits.scene_length, what="scene")
+        self._blocked.check(words)
+        style = self._style(wish, words, record)
+        ledger = ledger or Ledger()
+        scene = Scene(record.persona, words, ledger, seed)
+        wanted = PromptWanted(
+            scene=scene,
+            style=style.slug,
+            style_words=style.words,
+            rating=rating,
+            segments=prompting.picture_segments(
+                scene, instructions=self._instructions, style_words=style.words, rating=rating
+            ),
+            seed=seed,
+        )
+        written = await self._writers.write(wanted, accept=lambda text: count_words(text) in PROMPT_WORDS)
+        return PictureRequest(
+            scene=words,
+            prompt=written.text,
+            negative=negative_for(style, wish.negative, record.persona.picture.avoid),
+            style=style.slug,
+            source=written.source,
+            word_count=count_words(written.text),
+            seed=seed,
+            count=wish.count,
+            width=width,
+            height=height,
+            steps=self._settings.pictures.steps,
+            guidance=self._settings.pictures.guidance,
+            rating=rating,
+            ledger=ledger.__dict__,
+        )
+
+    async def put_in_line(
+        self,
+        tx: AsyncConnection,
+        request: PictureRequest,
+        *,
+        persona_id: int,
+        person: Person | None,
+        chat_id: int | None = None,
+        turn_id: int | None = None,
+        lane: Lane = Lane.INTERACTIVE,
+        dedup_key: str | None = None,
+    ) -> Accepted:
+        """Store the job and its place in line, as part of the caller's transaction. Call `nudge` after it."""
+        now = self._clock.now()
+        if person is not None:
+            await self._check_quota(tx, person.id, request.count, now)
+        added = await jobs.add(
+            tx,
+            request=request,
+            lane=lane,
+            fair_owner=f"person:{person.id}" if person else "house",
+            cost=request.count,
+            now=now,
+            person_id=person.id if person else None,
+            persona_id=persona_id,
+            chat_id=chat_id,
+            turn_id=turn_id,
+            dedup_key=dedup_key,
+        )
+        if added.is_new:
+            await self._queue.submit(tx, added.job.id, fairness.rank_of(added.job))
+        return Accepted(added.job, known=not added.is_new)
+
+    def nudge(self) -> None:
+        """A job was committed: workers need not wait for their next look."""
+        self._queue.nudge()
+
+    async def cancel(self, job_id: int) -> Job:
+        """Take a job out of the line, or have its worker stop."""
+        async with self._database.read() as tx:
+            job = await jobs.get(tx, job_id)
+        if job.state.ended:
+            raise BadRequest(f"Job {job_id} has ended already ({job.state.value}).")
+        await self._queue.cancel(job_id)
+        if job.state is JobState.QUEUED:
+            async with self._database.write() as tx:
+                await jobs.end(tx, job_id, JobState.CANCELLED, self._clock.now())
+            self._events.publish("job.ended", job=job_id, state=JobState.CANCELLED.value)
+        async with self._database.read() as tx:
+            return await jobs.get(tx, job_id)
+
+    async def retry(self, job_id: int) -> Job:
+        """Put a job that failed or was cancelled in line again."""
+        async with self._database.write() as tx:
+            await jobs.get(tx, job_id)
+            job = await jobs.requeue(tx, job_id)
+            if job is None:
+                raise BadRequest(f"Job {job_id} has not failed: there is nothing to try again.")
+            await self._queue.submit(tx, job.id, fairness.rank_of(job))
+        self.nudge()
+        return job
+
+    async def ahead_of(self, job_id: int) -> int | None:
+        """How many jobs stand before this one; None when it no longer waits."""
+        return await self._queue.position(job_id)
+
+    async def _check_quota(self, tx: AsyncConnection, person_id: int, asked: int, now: datetime) -> None:
+        used = await jobs.used(tx, person_id, since=now - limits.DAY)
+        limits.check_pictures(
+            self._settings.limits,
+            asked=asked,
+            today=used.pictures,
+            waiting=used.waiting,
+            oldest=used.oldest,
+            now=now,
+        )
+
+    def _style(self, wish: Wish, words: str, record: PersonaRecord) -> Style:
+        if wish.style:
+            try:
+                return self.styles[wish.style.strip().lower()]
+            except KeyError:
+                raise NotFound(
+                    f"There is no style “{wish.style[:40]}”. There are: {', '.join(sorted(self.styles))}."
+                ) from None
+        return detect(words, self.styles, record.persona.picture.style)
+
+    def _seed(self, wish: Wish) -> int:
+        if wish.seed is None:
+            return random.SystemRandom().randrange(SEEDS.stop)
+        if wish.seed not in SEEDS:
+            raise BadRequest(f"A seed is a number from 0 to {SEEDS[-1]:,}.")
+        return wish.seed
+
+    def _size(self, wish: Wish) -> tuple[int, int]:
+        width = wish.width or self._settings.pictures.width
+        height = wish.height or self._settings.pictures.height
+        if width not in SIDES or height not in SIDES:
+            raise BadRequest(f"A picture's sides are from {SIDES[0]} to {SIDES[-1]} pixels.")
+        # Picture models want sides in multiples of 8; nobody asks for a pixel more or less.
+        return width // 8 * 8, height // 8 * 8

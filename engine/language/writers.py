@@ -1,0 +1,65 @@
+"""Who is asked to write, in which order: models first, the understudy last, so that somebody always answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import structlog
+
+from engine.errors import ModelUnavailable
+from engine.language import LanguageModel, Source, Wanted
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written, and by whom."""
+
+    text: str
+    source: Source
+    model: str
+
+
+class Writers:
+    """Asks one model after another until one has written something that is accepted."""
+
+    def __init__(self, models: Sequence[LanguageModel]) -> None:
+        self._models = models
+        #: Models that failed at their last try: the operator is told once, not at every message.
+        self._failing: set[str] = set()
+
+    async def write(
+        self,
+        wanted: Wanted,
+        *,
+        on_text: Callable[[str], None] = lambda _text: None,
+        accept: Callable[[str], bool] = lambda text: bool(text.strip()),
+    ) -> Written:
+        """Write what is wanted. `on_text` is shown all that stands so far; it may start again from nothing."""
+        for model in self._models:
+            text = ""
+            try:
+                async with aclosing(model.write(wanted)) as pieces:
+                    async for piece in pieces:
+                        text += piece
+                        on_text(text)
+            except Exception as error:
+                self._failed(model, error)
+                continue
+            if accept(text):
+                self._failing.discard(model.name)
+                return Written(text.strip(), model.source, model.name)
+            self._failed(model, ModelUnavailable("it wrote nothing that can be used"))
+        raise ModelUnavailable("Nobody could write that. The log says why.")
+
+    async def close(self) -> None:
+        for model in self._models:
+            await model.close()
+
+    def _failed(self, model: LanguageModel, error: Exception) -> None:
+        first = model.name not in self._failing
+        self._failing.add(model.name)
+        (log.warning if first else log.debug)("model_failed", model=model.name, cause=str(error))

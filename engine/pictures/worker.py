@@ -1,0 +1,216 @@
+"""The hands of the picture queue: one thread renders, others encode and store, and every outcome is a row."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from engine.clock import Clock
+from engine.errors import GreenroomError, NotFound, Stopped, TryAgain
+from engine.events import Events
+from engine.pictures import Claim, PictureWanted, Queue, Rendered, Renderer
+from engine.pictures.metadata import encode_png
+from engine.store import jobs, outbox, personas, pictures
+from engine.store.database import Database
+from engine.store.files import Files
+from engine.store.records import DeliveryKind, Job, JobState, PersonaRecord
+from personas.appearance import Ledger, Scene
+
+log = structlog.get_logger(__name__)
+
+#: Steps reach the row at most this often; watchers hear of each.
+STEP_SECONDS = 1.0
+
+
+class Worker:
+    """Takes jobs from the queue, one picture at a time on the picture thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        queue: Queue,
+        renderer: Renderer,
+        events: Events,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._queue = queue
+        self._renderer = renderer
+        self._events = events
+        self._clock = clock
+        #: The one thread that ever touches the renderer; there while the worker runs.
+        self._thread: ThreadPoolExecutor | None = None
+
+    async def run(self, concurrency: int) -> None:
+        self._thread = thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures")
+        try:
+            await self._queue.consume(self.work, concurrency)
+        finally:
+            # A picture in the making ends at its next step; its job is handed out again after the start.
+            self._thread = None
+            thread.submit(self._renderer.close)
+            thread.shutdown(wait=False)
+
+    async def work(self, claim: Claim) -> None:
+        """Do one job to an end that is written down, or leave it to be handed out again."""
+        async with self._database.write() as tx:
+            job = await jobs.begin(tx, claim.job_id, self._clock.now())
+        if job is None:
+            return  # it has ended already: handed out twice, done once
+        if claim.spent:
+            await self._end(job, JobState.FAILED, "The program ended each time it was tried.")
+            return
+        self._events.publish("job.started", job=job.id, chat_id=job.chat_id)
+        try:
+            async with self._database.read() as tx:
+                if job.persona_id is None:
+                    raise NotFound("The persona of this picture is no longer here.")
+                record = await personas.get(tx, job.persona_id)
+            finished = [
+                await self._picture(job, record, number, claim) for number in range(1, job.request.count + 1)
+            ]
+        except Stopped:
+            await self._end(job, JobState.CANCELLED, "")
+        except TryAgain:
+            await self._again(job, claim)
+        except GreenroomError as error:
+            await self._end(job, JobState.FAILED, str(error))
+        except Exception:
+            log.exception("job_failed", job=job.id, attempt=claim.attempt)
+            await self._again(job, claim)
+        else:
+            # The pictures are made: from here on a stop of the house must not lose them.
+            await asyncio.shield(self._done(job, finished))
+
+    async def _again(self, job: Job, claim: Claim) -> None:
+        if claim.last:
+            await self._end(job, JobState.FAILED, "It failed several times; the log says why.")
+            return
+        raise TryAgain(f"job {job.id} is tried again", after_s=2.0**claim.attempt)
+
+    async def _picture(self, job: Job, record: PersonaRecord, number: int, claim: Claim) -> dict[str, Any]:
+        request = job.request
+        wanted = PictureWanted(
+            scene=Scene(record.persona, request.scene, Ledger(**request.ledger), request.seed),
+            prompt=request.prompt,
+            negative=request.negative,
+            # Each picture of one order has a seed of its own, found again from the first.
+            seed=(request.seed + number - 1) % 2**32,
+            width=request.width,
+            height=request.height,
+            style=request.style,
+            steps=request.steps,
+            guidance=request.guidance,
+            rating=request.rating,
+        )
+        loop = asyncio.get_running_loop()
+        began = time.perf_counter()
+        steps = Steps(loop, self._told_step(job, number), lambda: self._thread is None or claim.stopped())
+        [rendered] = await loop.run_in_executor(self._thread, self._renderer.render, [wanted], steps)
+        seconds = time.perf_counter() - began
+        png = await asyncio.to_thread(encode_png, rendered, wanted)
+        slug = record.persona.slug
+        key = f"pictures/{slug}/{job.id}-{number}_{slug}_{request.style}.png"
+        await self._files.put(key, png)
+        return _row(job, number, key, wanted, rendered, seconds)
+
+    def _told_step(self, job: Job, number: int) -> Callable[[int, int], None]:
+        last = 0.0
+        writing: set[asyncio.Task[None]] = set()
+
+        def told(step: int, steps: int) -> None:
+            nonlocal last
+            whole = steps * job.request.count
+            at = (number - 1) * steps + step
+            self._events.publish("job.step", job=job.id, chat_id=job.chat_id, step=at, steps=whole)
+            if self._clock.monotonic() - last >= STEP_SECONDS:
+                last = self._clock.monotonic()
+                task = asyncio.ensure_future(self._write_step(job.id, at, whole))
+                writing.add(task)
+                task.add_done_callback(writing.discard)
+
+        return told
+
+    async def _write_step(self, job_id: int, step: int, steps: int) -> None:
+        try:
+            async with self._database.write() as tx:
+                await jobs.progress(tx, job_id, step, steps)
+        except GreenroomError as error:
+            log.warning("step_not_written", job=job_id, cause=str(error))
+
+    async def _done(self, job: Job, rows: list[dict[str, Any]]) -> None:
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            if not await jobs.end(tx, job.id, JobState.DONE, now):
+                return  # cancelled at the last moment, or done by another worker
+            await pictures.add(tx, [row | {"created_at": now} for row in rows])
+            if job.chat_id is not None:
+                await outbox.owe(tx, job.chat_id, DeliveryKind.PICTURE, job_id=job.id, now=now)
+        self._events.publish("job.ended", job=job.id, chat_id=job.chat_id, state=JobState.DONE.value)
+
+    async def _end(self, job: Job, state: JobState, error: str) -> None:
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            if not await jobs.end(tx, job.id, state, now, error):
+                return
+            if state is JobState.FAILED and job.chat_id is not None:
+                told = f"Picture #{job.id} could not be made. {error}"
+                await outbox.owe(tx, job.chat_id, DeliveryKind.NOTICE, text=told, job_id=job.id, now=now)
+        log.info("job_ended", job=job.id, state=state.value, error=error)
+        self._events.publish("job.ended", job=job.id, chat_id=job.chat_id, state=state.value, error=error)
+
+
+class Steps:
+    """What a renderer calls after each step, on its own thread: passes the news on, and ends what is stopped."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        told: Callable[[int, int], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._loop = loop
+        self._told = told
+        self._stopped = stopped
+
+    def __call__(self, step: int, steps: int) -> None:
+        if self._stopped():
+            raise Stopped("The picture was cancelled.")
+        self._loop.call_soon_threadsafe(self._told, step, steps)
+
+
+def _row(
+    job: Job, number: int, key: str, wanted: PictureWanted, rendered: Rendered, seconds: float
+) -> dict[str, Any]:
+    return {
+        "job_id": job.id,
+        "persona_id": job.persona_id,
+        "run_id": job.run_id,
+        "parent_id": job.parent_picture_id,
+        "number": number,
+        "file": key,
+        "scene": wanted.scene.request,
+        "prompt": wanted.prompt,
+        "negative": wanted.negative,
+        "style": wanted.style,
+        "source": job.request.source.value,
+        "word_count": job.request.word_count,
+        "seed": wanted.seed,
+        "width": rendered.image.width,
+        "height": rendered.image.height,
+        "steps": wanted.steps,
+        "guidance": wanted.guidance,
+        "rating": wanted.rating.value,
+        "model": rendered.model,
+        "device": rendered.device,
+        "stand_in": rendered.stand_in,
+        "seconds": round(seconds, 3),
+        "facts": rendered.facts,
+    }

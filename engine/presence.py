@@ -1,0 +1,120 @@
+"""Who is in a chat: a persona arrives with a greeting, makes room for another, and comes back to its own talk."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine import safety
+from engine.clock import Clock
+from engine.errors import NotFound
+from engine.settings import Settings
+from engine.store import chats, outbox, personas
+from engine.store.database import Database
+from engine.store.records import ChatRef, DeliveryKind, Person, PersonaRecord, Place, Turn, TurnState
+from personas import macros
+from personas.persona import Persona, Rating
+
+#: What somebody without greetings of their own says on arriving.
+PLAIN_GREETING = "Hello. I'm {{char}}. What brings you here?"
+
+
+class Presence:
+    """Puts personas into chats, always inside the caller's transaction."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        #: By (id, revision). A revision never changes, so it is parsed once.
+        self._parsed: dict[tuple[int, int], Persona] = {}
+
+    async def persona(self, tx: AsyncConnection, persona_id: int, revision: int) -> Persona:
+        known = self._parsed.get((persona_id, revision))
+        if known is None:
+            known = (await personas.get(tx, persona_id)).persona
+            self._parsed[persona_id, revision] = known
+        return known
+
+    async def new_place(self, tx: AsyncConnection, ref: ChatRef) -> Place:
+        """A chat that was never seen: the house's usual persona is there."""
+        record = await self._usual(tx)
+        return await chats.add_place(tx, ref, persona_id=record.id, now=self._clock.now())
+
+    async def who(self, tx: AsyncConnection, place: Place) -> PersonaRecord:
+        """The persona of a chat; where it has left the cast, the usual one takes its place."""
+        if place.persona_id is not None:
+            try:
+                return await personas.get(tx, place.persona_id)
+            except NotFound:
+                pass  # deleted since; the talk with it stays in the store
+        record = await self._usual(tx)
+        await chats.set_persona(tx, place.id, record.id)
+        return record
+
+    async def enter(self, ref: ChatRef, *, most: int, wanted: str = "") -> tuple[PersonaRecord, list[Turn]]:
+        """Somebody opens a chat: who is there and what was said last. A new talk begins with a greeting.
+
+        `wanted` names a persona to find there; its own talk in this chat goes on.
+        """
+        async with self._database.write() as tx:
+            place = await chats.place(tx, ref) or await self.new_place(tx, ref)
+            record = await self.who(tx, place)
+            if wanted and (named := await personas.find(tx, wanted)).id != record.id:
+                safety.check_persona(named.persona, Rating.ALL_AGES)
+                await chats.set_persona(tx, place.id, named.id)
+                record = named
+            recent = await chats.recent(tx, place.id, most=most)
+            return record, recent or [await self.greet(tx, place, record.persona, record.id)]
+
+    async def bring(self, tx: AsyncConnection, place: Place, record: PersonaRecord, person: Person) -> None:
+        """Another persona comes in, and goes on where it stood here; on a first visit it greets."""
+        allowed = safety.allowed_rating(
+            operator=self._settings.safety.rating,
+            place=place.rating,
+            confirmed_adult=person.adult_confirmed_at is not None,
+        )
+        safety.check_persona(record.persona, allowed)
+        if await chats.set_persona(tx, place.id, record.id) is None:
+            await self.greet(tx, place, record.persona, record.id, person=person, tell=True)
+
+    async def start_over(self, tx: AsyncConnection, place: Place, person: Person) -> None:
+        """The talk begins again with a greeting. What was said stays in the store."""
+        record = await self.who(tx, place)
+        await self.greet(tx, place, record.persona, record.id, person=person, tell=True)
+
+    async def greet(
+        self,
+        tx: AsyncConnection,
+        place: Place,
+        persona: Persona,
+        persona_id: int,
+        *,
+        person: Person | None = None,
+        tell: bool = False,
+    ) -> Turn:
+        """A greeting becomes the first turn of a talk; `tell` also owes it to the chat."""
+        now = self._clock.now()
+        greetings = persona.greetings or (PLAIN_GREETING,)
+        chosen = greetings[place.id % len(greetings)]
+        text = macros.expand(
+            chosen,
+            persona_name=persona.called,
+            person_name=(person.name if person else "") or "you",
+            seed=place.id,
+        )
+        turn = await chats.add_turn(
+            tx, place.id, text, now=now, state=TurnState.ANSWERED, persona_id=persona_id
+        )
+        await chats.move_head(tx, place.id, turn.id)
+        if tell:
+            await outbox.owe(tx, place.id, DeliveryKind.REPLY, turn_id=turn.id, now=now)
+        return turn
+
+    async def _usual(self, tx: AsyncConnection) -> PersonaRecord:
+        named = self._settings.chat.persona
+        if named:
+            return await personas.find(tx, named)
+        cast = await personas.listing(tx)
+        if not cast:
+            raise NotFound("There is no persona yet. `greenroom personas new` makes one.")
+        return await personas.get(tx, cast[0].id)

@@ -1,0 +1,214 @@
+"""What the operator decided: one `greenroom.toml`, and `GREENROOM_*` on top of it.
+
+Every mistake in either becomes a sentence with the key and the line. A value that might be a secret is never
+in that sentence, nor in a log.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from engine.errors import SettingsError
+from engine.home import SETTINGS_FILE, home_folder
+from personas.persona import Rating
+
+PREFIX = "GREENROOM_"
+#: Names that say where the settings are, and so are not settings.
+OUTSIDE = {"GREENROOM_HOME", "GREENROOM_SETTINGS"}
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoreSettings(Section):
+    #: Empty: an SQLite file in the home. Else `postgresql://user:password@host/name`.
+    database: SecretStr = SecretStr("")
+
+
+class ChatSettings(Section):
+    #: The persona that greets a new chat; empty: the first of the cast.
+    persona: str = ""
+    #: How many characters of the talk a persona is told.
+    room: Annotated[int, Field(ge=1_000, le=1_000_000)] = 24_000
+
+
+class PictureSettings(Section):
+    width: Annotated[int, Field(ge=64, le=2048, multiple_of=8)] = 1024
+    height: Annotated[int, Field(ge=64, le=2048, multiple_of=8)] = 1024
+    steps: Annotated[int, Field(ge=1, le=150)] = 20
+    guidance: Annotated[float, Field(ge=0, le=30)] = 7.5
+    #: Jobs in work at once: while one renders, another is encoded and stored.
+    concurrency: Annotated[int, Field(ge=1, le=16)] = 2
+
+
+class LimitSettings(Section):
+    message_length: Count = 8_000
+    scene_length: Count = 1_000
+    messages_per_minute: Count = 20
+    pictures_per_day: Count = 200
+    pictures_waiting: Count = 20
+    #: Fewer people at once keep their turn when too many speak in one place.
+    place_messages_per_minute: Count = 120
+
+
+class SafetySettings(Section):
+    #: The most that any place may be switched to.
+    rating: Rating = Rating.ALL_AGES
+    #: Words and phrases that are refused in what people say and ask for.
+    blocked_words: tuple[str, ...] = ()
+    #: `front:platform-id` of people who are not answered.
+    blocked_people: tuple[str, ...] = ()
+
+
+class WebSettings(Section):
+    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    #: 0 takes any free port.
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8321
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    megabytes: Annotated[int, Field(ge=1, le=1_000)] = 10
+    files: Annotated[int, Field(ge=1, le=100)] = 5
+
+
+class Settings(BaseSettings):
+    """All sections. Read them with `read_settings`, which words the mistakes."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
+    )
+
+    home: Path = Field(default_factory=home_folder, exclude=True)
+    store: StoreSettings = StoreSettings()
+    chat: ChatSettings = ChatSettings()
+    pictures: PictureSettings = PictureSettings()
+    limits: LimitSettings = LimitSettings()
+    safety: SafetySettings = SafetySettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    @property
+    def database_url(self) -> str:
+        return self.store.database.get_secret_value() or f"sqlite:///{self.home / 'greenroom.db'}"
+
+
+def settings_file(home: Path) -> Path:
+    """Where the file is looked for: `GREENROOM_SETTINGS`, else in the home."""
+    return Path(os.environ.get("GREENROOM_SETTINGS") or home / SETTINGS_FILE)
+
+
+def read_settings() -> Settings:
+    """The settings of this machine, or a `SettingsError` that names every mistake in them."""
+    home = home_folder()
+    path = settings_file(home)
+    text = _text_of(path)
+    try:
+        told = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: {error}") from None
+    if "home" in told:
+        raise SettingsError(
+            f"{path}, line {_line_of(text, ('home',))}: the home is named by GREENROOM_HOME alone"
+        )
+    mistakes = list(_unknown_variables(os.environ))
+    try:
+        settings = Settings(**told)
+    except (ValidationError, ValueError) as error:
+        mistakes += _worded(error, path, text)
+        raise SettingsError("\n".join(mistakes)) from None
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    return settings
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if os.environ.get("GREENROOM_SETTINGS"):
+            raise SettingsError(f"{path} is not there (GREENROOM_SETTINGS names it)") from None
+        return ""
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text (byte {error.start})") from None
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    known = {
+        f"{PREFIX}{section}__{name}".upper()
+        for section, field in Settings.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+        for name in field.annotation.model_fields
+    }
+    sections = {f"{PREFIX}{section}".upper() for section in Settings.model_fields}
+    for name in environment:
+        if not name.upper().startswith(PREFIX) or name.upper() in OUTSIDE | known | sections:
+            continue
+        near = difflib.get_close_matches(name.upper(), known, n=1)
+        yield f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _worded(error: ValidationError | ValueError, path: Path, text: str) -> Iterator[str]:
+    if not isinstance(error, ValidationError):
+        # A GREENROOM_ variable of a whole section that is not JSON; the message names it, not its value.
+        yield str(error)
+        return
+    for mistake in error.errors(include_input=False, include_url=False):
+        key = tuple(str(part) for part in mistake["loc"])
+        variable = PREFIX + "__".join(key[:2]).upper()
+        where = variable if variable in {name.upper() for name in os.environ} else None
+        if where is None:
+            line = _line_of(text, key)
+            where = f"{path}, line {line}" if line else str(path)
+        yield f"{where}: {'.'.join(key)}: {_reason(mistake, key)}"
+
+
+def _reason(mistake: Mapping[str, Any], key: tuple[str, ...]) -> str:
+    if mistake["type"] != "extra_forbidden":
+        return str(mistake["msg"]).removeprefix("Value error, ")[:1].lower() + str(mistake["msg"])[1:]
+    section: Any = Settings
+    for part in key[:-1]:
+        section = section.model_fields[part].annotation
+    near = difflib.get_close_matches(key[-1], section.model_fields, n=1)
+    return "there is no such setting" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _line_of(text: str, key: tuple[str, ...]) -> int | None:
+    """The line on which a key (or, failing that, its table) stands in a TOML text."""
+    table: tuple[str, ...] = ()
+    found: int | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
+            table = tuple(part.strip(" \"'") for part in header[1].split("."))
+            if key[: len(table)] == table and found is None:
+                found = number
+        elif assignment := re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line):
+            path = (*table, *(part.strip(" \"'") for part in assignment[1].split(".")))
+            if key[: len(path)] == path:
+                return number
+    return found

@@ -1,0 +1,383 @@
+"""What was said: arrivals, turns and the branches they form. One function per use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import RowMapping, and_, bindparam, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.language import Source
+from engine.store.records import (
+    Account,
+    ChatRef,
+    Incoming,
+    Person,
+    Place,
+    Turn,
+    TurnKind,
+    TurnState,
+)
+from engine.store.tables import accounts, chats, people, personas, turns
+from personas.persona import Rating
+from personas.prompting import Line
+
+#: Open means: stored, acknowledged, and not answered yet.
+OPEN = (TurnState.RECEIVED.value, TurnState.ANSWERING.value)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """All that must be known when somebody speaks, found in one read. None: not seen before."""
+
+    person: Person | None
+    place: Place | None
+    #: The turn that this update was stored as, if it was heard before.
+    heard_before: int | None
+    by_person: int
+    in_place: int
+    account_name: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A stored turn of a person, and everything needed to answer it."""
+
+    turn: Turn
+    person: Person
+    place: Place
+
+
+@dataclass(frozen=True)
+class Talk:
+    """Where a talk stands: the persona that is there, and the lines from the first to the last."""
+
+    persona_id: int | None
+    revision: int | None
+    head: int | None
+    lines: tuple[Line, ...]
+
+
+_one = select(literal(1).label("one")).subquery("one")
+_before = turns.alias("before")
+_since = bindparam("since", type_=turns.c.created_at.type)
+_ARRIVAL = (
+    select(
+        accounts.c.person_id,
+        accounts.c.name.label("account_name"),
+        people.c.name,
+        people.c.adult_confirmed_at,
+        chats.c.id.label("chat_id"),
+        chats.c.persona_id,
+        chats.c.head_turn_id,
+        chats.c.rating,
+        chats.c.ledger,
+        _before.c.id.label("heard_before"),
+        select(func.count())
+        .where(turns.c.person_id == accounts.c.person_id, turns.c.created_at > _since)
+        .correlate(accounts)
+        .scalar_subquery()
+        .label("by_person"),
+        select(func.count())
+        .where(turns.c.chat_id == chats.c.id, turns.c.created_at > _since, turns.c.person_id.is_not(None))
+        .correlate(chats)
+        .scalar_subquery()
+        .label("in_place"),
+    )
+    .select_from(_one)
+    .outerjoin(
+        accounts,
+        and_(
+            accounts.c.front == bindparam("front"),
+            accounts.c.platform_id == bindparam("platform_id"),
+        ),
+    )
+    .outerjoin(people, people.c.id == accounts.c.person_id)
+    .outerjoin(
+        chats,
+        and_(
+            chats.c.front == bindparam("front"),
+            chats.c.account == bindparam("account"),
+            chats.c.chat == bindparam("chat"),
+            chats.c.thread == bindparam("thread"),
+        ),
+    )
+    .outerjoin(_before, _before.c.dedup_key == bindparam("dedup_key"))
+)
+
+
+async def arrival(tx: AsyncConnection, incoming: Incoming, *, since: datetime) -> Arrival:
+    """Who speaks, where, whether it was heard before, and how much was said since `since`."""
+    ref = incoming.chat
+    row = (
+        await tx.execute(
+            _ARRIVAL,
+            {
+                "front": ref.front,
+                "account": ref.account,
+                "chat": ref.chat,
+                "thread": ref.thread,
+                "platform_id": incoming.account.platform_id,
+                "dedup_key": incoming.dedup_key,
+                "since": since,
+            },
+        )
+    ).one()
+    person = None
+    if row.person_id is not None:
+        person = Person(row.person_id, row.name, row.adult_confirmed_at)
+    place = None
+    if row.chat_id is not None:
+        place = Place(
+            row.chat_id, ref, row.persona_id, row.head_turn_id, Rating(row.rating), row.ledger or {}
+        )
+    return Arrival(person, place, row.heard_before, row.by_person, row.in_place, row.account_name or "")
+
+
+async def add_person(tx: AsyncConnection, account: Account, *, now: datetime) -> Person:
+    """Somebody new: a person, and the account that they are known by."""
+    added = insert(people).values(name=account.name, language=account.language, created_at=now)
+    person_id = (await tx.execute(added.returning(people.c.id))).scalar_one()
+    await tx.execute(
+        insert(accounts).values(
+            person_id=person_id, front=account.front, platform_id=account.platform_id, name=account.name
+        )
+    )
+    return Person(person_id, account.name)
+
+
+async def rename_account(tx: AsyncConnection, account: Account) -> None:
+    """The platform says that somebody has a new name."""
+    await tx.execute(
+        update(accounts)
+        .where(accounts.c.front == account.front, accounts.c.platform_id == account.platform_id)
+        .values(name=account.name)
+    )
+
+
+async def add_place(tx: AsyncConnection, ref: ChatRef, *, persona_id: int | None, now: datetime) -> Place:
+    added = insert(chats).values(
+        front=ref.front,
+        account=ref.account,
+        chat=ref.chat,
+        thread=ref.thread,
+        persona_id=persona_id,
+        created_at=now,
+    )
+    chat_id = (await tx.execute(added.returning(chats.c.id))).scalar_one()
+    return Place(chat_id, ref, persona_id)
+
+
+async def place(tx: AsyncConnection, ref: ChatRef) -> Place | None:
+    row = (
+        (
+            await tx.execute(
+                select(chats).where(
+                    chats.c.front == ref.front,
+                    chats.c.account == ref.account,
+                    chats.c.chat == ref.chat,
+                    chats.c.thread == ref.thread,
+                )
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    return _place(row) if row else None
+
+
+_ADD_TURN = insert(turns).returning(turns.c.id)
+
+
+async def add_turn(
+    tx: AsyncConnection,
+    chat_id: int,
+    text: str,
+    *,
+    now: datetime,
+    kind: TurnKind = TurnKind.WORDS,
+    state: TurnState = TurnState.RECEIVED,
+    parent_id: int | None = None,
+    person_id: int | None = None,
+    persona_id: int | None = None,
+    source: Source | None = None,
+    dedup_key: str | None = None,
+    message: str = "",
+) -> Turn:
+    values = {
+        "chat_id": chat_id,
+        "parent_id": parent_id,
+        "kind": kind.value,
+        "state": state.value,
+        "text": text,
+        "created_at": now,
+        "person_id": person_id,
+        "persona_id": persona_id,
+        "source": source.value if source else None,
+        "dedup_key": dedup_key,
+        "message": message,
+    }
+    turn_id = (await tx.execute(_ADD_TURN, values)).scalar_one()
+    return Turn(
+        id=turn_id,
+        chat_id=chat_id,
+        parent_id=parent_id,
+        kind=kind,
+        state=state,
+        text=text,
+        created_at=now,
+        person_id=person_id,
+        persona_id=persona_id,
+        source=source,
+        dedup_key=dedup_key,
+        message=message,
+    )
+
+
+#: The branch that ends at the head of a chat, newest first, with the persona that is there.
+_head = (
+    select(
+        chats.c.persona_id,
+        personas.c.revision,
+        chats.c.head_turn_id.label("head"),
+        chats.c.head_turn_id.label("turn_id"),
+        literal(0).label("depth"),
+    )
+    .outerjoin(personas, personas.c.id == chats.c.persona_id)
+    .where(chats.c.id == bindparam("chat_id"))
+    .cte("branch", recursive=True)
+)
+_branch = _head.union_all(
+    select(_head.c.persona_id, _head.c.revision, _head.c.head, turns.c.parent_id, _head.c.depth + 1)
+    .join(turns, turns.c.id == _head.c.turn_id)
+    .where(_head.c.depth < bindparam("most"), turns.c.parent_id.is_not(None))
+)
+_TALK = (
+    select(
+        _branch.c.persona_id,
+        _branch.c.revision,
+        _branch.c.head,
+        turns.c.text,
+        turns.c.persona_id.label("author_persona_id"),
+    )
+    .select_from(_branch)
+    .outerjoin(turns, turns.c.id == _branch.c.turn_id)
+    .order_by(_branch.c.depth.desc())
+)
+
+
+async def talk(tx: AsyncConnection, chat_id: int, *, most: int = 400) -> Talk:
+    """The talk as it stands, in one read."""
+    rows = (await tx.execute(_TALK, {"chat_id": chat_id, "most": most})).all()
+    if not rows:
+        return Talk(None, None, None, ())
+    lines = tuple(Line(row.author_persona_id is not None, row.text) for row in rows if row.text is not None)
+    return Talk(rows[0].persona_id, rows[0].revision, rows[0].head, lines)
+
+
+async def recent(tx: AsyncConnection, chat_id: int, *, most: int) -> list[Turn]:
+    """The last turns of the talk as it stands, oldest first."""
+    found = select(turns).join(_branch, turns.c.id == _branch.c.turn_id).order_by(_branch.c.depth.desc())
+    rows = (await tx.execute(found, {"chat_id": chat_id, "most": most - 1})).mappings().all()
+    return [_turn(row) for row in rows]
+
+
+_ANSWERED = (
+    update(turns)
+    .where(turns.c.id == bindparam("turn"), turns.c.state.in_(OPEN))
+    .values(state=bindparam("now_state"), parent_id=bindparam("parent"))
+)
+_MOVE_HEAD = update(chats).where(chats.c.id == bindparam("chat")).values(head_turn_id=bindparam("head"))
+
+
+async def close_turn(
+    tx: AsyncConnection,
+    turn: Turn,
+    *,
+    state: TurnState = TurnState.ANSWERED,
+    parent_id: int | None = None,
+) -> bool:
+    """Mark a turn as dealt with; False when that has happened already, and nothing must happen again."""
+    done = await tx.execute(_ANSWERED, {"turn": turn.id, "now_state": state.value, "parent": parent_id})
+    return done.rowcount == 1
+
+
+async def move_head(tx: AsyncConnection, chat_id: int, turn_id: int | None) -> None:
+    await tx.execute(_MOVE_HEAD, {"chat": chat_id, "head": turn_id})
+
+
+async def set_persona(tx: AsyncConnection, chat_id: int, persona_id: int) -> int | None:
+    """Another persona comes into a chat; answers where its last talk there stood, if there was one."""
+    stood = select(func.max(turns.c.id)).where(
+        turns.c.chat_id == chat_id, turns.c.persona_id == persona_id, turns.c.kind == TurnKind.WORDS.value
+    )
+    head = (await tx.execute(stood)).scalar_one()
+    changed = update(chats).where(chats.c.id == chat_id)
+    await tx.execute(changed.values(persona_id=persona_id, head_turn_id=head))
+    return None if head is None else int(head)
+
+
+async def reopen(tx: AsyncConnection, *, most_attempts: int) -> tuple[list[Said], list[Said]]:
+    """Turns that a stop left without an answer: those to answer now, and those tried too often."""
+    counted = (
+        update(turns)
+        .where(turns.c.state.in_(OPEN))
+        .values(state=TurnState.ANSWERING.value, attempts=turns.c.attempts + 1)
+        .returning(turns.c.id)
+    )
+    ids = list((await tx.execute(counted)).scalars())
+    rows = await _said(tx, ids)
+    return (
+        [said for said in rows if said.turn.attempts <= most_attempts],
+        [said for said in rows if said.turn.attempts > most_attempts],
+    )
+
+
+async def _said(tx: AsyncConnection, ids: Sequence[int]) -> list[Said]:
+    found = (
+        select(turns, people.c.name, people.c.adult_confirmed_at, chats)
+        .join(people, people.c.id == turns.c.person_id)
+        .join(chats, chats.c.id == turns.c.chat_id)
+        .where(turns.c.id.in_(ids))
+        .order_by(turns.c.id)
+    )
+    rows = (await tx.execute(found)).mappings().all()
+    return [
+        Said(
+            turn=_turn(row),
+            person=Person(row[turns.c.person_id], row[people.c.name], row[people.c.adult_confirmed_at]),
+            place=_place(row),
+        )
+        for row in rows
+    ]
+
+
+def _turn(row: RowMapping) -> Turn:
+    return Turn(
+        id=row[turns.c.id],
+        chat_id=row[turns.c.chat_id],
+        parent_id=row[turns.c.parent_id],
+        kind=TurnKind(row[turns.c.kind]),
+        state=TurnState(row[turns.c.state]),
+        text=row[turns.c.text],
+        created_at=row[turns.c.created_at],
+        person_id=row[turns.c.person_id],
+        persona_id=row[turns.c.persona_id],
+        source=Source(row[turns.c.source]) if row[turns.c.source] else None,
+        dedup_key=row[turns.c.dedup_key],
+        attempts=row[turns.c.attempts],
+        message=row[turns.c.message],
+    )
+
+
+def _place(row: RowMapping) -> Place:
+    return Place(
+        row[chats.c.id],
+        ChatRef(row[chats.c.front], row[chats.c.account], row[chats.c.chat], row[chats.c.thread]),
+        row[chats.c.persona_id],
+        row[chats.c.head_turn_id],
+        Rating(row[chats.c.rating]),
+        row[chats.c.ledger] or {},
+    )

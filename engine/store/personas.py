@@ -1,0 +1,222 @@
+"""Who is in the cast: one row a persona, one a revision. The shipped files seed it and never overwrite."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.errors import BadRequest, NotFound
+from engine.store.records import PersonaRecord
+from engine.store.tables import persona_revisions, personas
+from personas.persona import Persona, slug_of
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A persona in a list: enough to show and to choose."""
+
+    id: int
+    slug: str
+    name: str
+    kind: str
+    tags: tuple[str, ...]
+    origin: str
+    revision: int
+
+
+def _records() -> Select[Any]:
+    return (
+        select(
+            personas.c.id,
+            personas.c.revision,
+            personas.c.origin,
+            personas.c.face_picture_id,
+            persona_revisions.c.card,
+        )
+        .join(
+            persona_revisions,
+            (persona_revisions.c.persona_id == personas.c.id)
+            & (persona_revisions.c.number == personas.c.revision),
+        )
+        .where(personas.c.deleted_at.is_(None))
+    )
+
+
+def _record(row: RowMapping) -> PersonaRecord:
+    return PersonaRecord(
+        row["id"],
+        Persona.model_validate(row["card"]),
+        row["revision"],
+        row["origin"],
+        row["face_picture_id"],
+    )
+
+
+async def get(tx: AsyncConnection, persona_id: int) -> PersonaRecord:
+    row = (await tx.execute(_records().where(personas.c.id == persona_id))).mappings().one_or_none()
+    if row is None:
+        raise NotFound("That persona is no longer here. /persona shows who is.")
+    return _record(row)
+
+
+async def find(tx: AsyncConnection, wanted: str) -> PersonaRecord:
+    """A persona by slug, number or name, in that order; a name that two of them have is asked back."""
+    word = wanted.strip()
+    matches = (personas.c.slug == word.lower(), func.lower(personas.c.name) == word.lower())
+    tried = [matches[0], matches[1]]
+    if word.isascii() and word.isdigit() and len(word) < 10:
+        tried.insert(1, personas.c.id == int(word))
+    for match in tried:
+        rows = (await tx.execute(_records().where(match).limit(2))).mappings().all()
+        if len(rows) == 1:
+            return _record(rows[0])
+        if rows:
+            raise BadRequest(
+                f"There are several called {_shown(word)}; say which by slug: {await _slugs(tx)}."
+            )
+    first_names = [entry for entry in await listing(tx) if word and _answers_to(entry, word)]
+    if len(first_names) == 1:
+        return await get(tx, first_names[0].id)
+    raise NotFound(f"Nobody here is called {_shown(word)}. There are: {await _slugs(tx)}.")
+
+
+def _answers_to(entry: Entry, word: str) -> bool:
+    return slug_of(word) in (entry.slug, *entry.slug.split("-"))
+
+
+def _shown(word: str) -> str:
+    return f"“{word[:40]}{'…' if len(word) > 40 else ''}”"
+
+
+async def _slugs(tx: AsyncConnection) -> str:
+    return ", ".join(entry.slug for entry in await listing(tx)) or "nobody yet"
+
+
+async def listing(tx: AsyncConnection) -> list[Entry]:
+    rows = await tx.execute(
+        select(personas).where(personas.c.deleted_at.is_(None)).order_by(func.lower(personas.c.name))
+    )
+    return [
+        Entry(row.id, row.slug, row.name, row.kind, tuple(row.tags), row.origin, row.revision) for row in rows
+    ]
+
+
+async def add(tx: AsyncConnection, persona: Persona, *, origin: str, now: datetime) -> PersonaRecord:
+    """Somebody new. Two may have one name, never one slug."""
+    return await _add(tx, persona, origin=origin, now=now, seeded_hash="")
+
+
+async def free_slug(tx: AsyncConnection, name: str) -> str:
+    """A slug for a name that nobody has, also nobody who left: old links must not find somebody else."""
+    taken = set((await tx.execute(select(personas.c.slug))).scalars())
+    base = slug_of(name)
+    slug, number = base, 2
+    while slug in taken:
+        slug = f"{base[:44].rstrip('-')}-{number}"
+        number += 1
+    return slug
+
+
+async def revise(
+    tx: AsyncConnection, record: PersonaRecord, persona: Persona, *, note: str, now: datetime
+) -> PersonaRecord:
+    """A new revision; the ones before stay. Two edits of the same revision: the second is refused."""
+    number = record.revision + 1
+    changed = await tx.execute(
+        update(personas)
+        .where(personas.c.id == record.id, personas.c.revision == record.revision)
+        .values(
+            revision=number,
+            origin="edited",
+            name=persona.name,
+            kind=persona.kind,
+            tags=list(persona.tags),
+        )
+    )
+    if changed.rowcount != 1:
+        raise BadRequest(f"{persona.called} was edited by somebody else meanwhile. Look again, then edit.")
+    await _add_revision(tx, record.id, number, persona, note=note, now=now)
+    return PersonaRecord(record.id, persona, number, "edited", record.face_picture_id)
+
+
+async def delete(tx: AsyncConnection, persona_id: int, *, now: datetime) -> None:
+    """Take a persona off the cast. Its pictures and what it said stay."""
+    await tx.execute(update(personas).where(personas.c.id == persona_id).values(deleted_at=now))
+
+
+async def seed(tx: AsyncConnection, cast: Iterable[Persona], *, now: datetime) -> list[str]:
+    """Bring the shipped cast in: whoever is new comes, and an improved file reaches only the unedited."""
+    rows = (await tx.execute(select(personas))).all()
+    known = {row.slug: row for row in rows}
+    changed = []
+    for persona in cast:
+        row = known.get(persona.slug)
+        digest = _hash(persona)
+        if row is None:
+            await _add(tx, persona, origin="cast", now=now, seeded_hash=digest)
+        elif row.origin == "cast" and row.deleted_at is None and row.seeded_hash != digest:
+            number = row.revision + 1
+            await tx.execute(
+                update(personas)
+                .where(personas.c.id == row.id)
+                .values(
+                    revision=number,
+                    seeded_hash=digest,
+                    name=persona.name,
+                    kind=persona.kind,
+                    tags=list(persona.tags),
+                )
+            )
+            await _add_revision(tx, row.id, number, persona, note="a newer cast file", now=now)
+        else:
+            continue
+        changed.append(persona.slug)
+    return changed
+
+
+async def _add(
+    tx: AsyncConnection, persona: Persona, *, origin: str, now: datetime, seeded_hash: str
+) -> PersonaRecord:
+    added = insert(personas).values(
+        slug=persona.slug,
+        name=persona.name,
+        revision=1,
+        origin=origin,
+        kind=persona.kind,
+        tags=list(persona.tags),
+        seeded_hash=seeded_hash,
+        created_at=now,
+    )
+    try:
+        persona_id = (await tx.execute(added.returning(personas.c.id))).scalar_one()
+    except IntegrityError:
+        raise BadRequest(f"There is a persona with the slug {persona.slug} already.") from None
+    await _add_revision(tx, persona_id, 1, persona, note="", now=now)
+    return PersonaRecord(persona_id, persona, 1, origin)
+
+
+async def _add_revision(
+    tx: AsyncConnection, persona_id: int, number: int, persona: Persona, *, note: str, now: datetime
+) -> None:
+    await tx.execute(
+        insert(persona_revisions).values(
+            persona_id=persona_id,
+            number=number,
+            card=persona.model_dump(mode="json"),
+            note=note,
+            created_at=now,
+        )
+    )
+
+
+def _hash(persona: Persona) -> str:
+    text = json.dumps(persona.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

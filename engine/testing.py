@@ -1,0 +1,124 @@
+"""Parts for tests, shipped because others need them too: a clock you wind by hand, a model and a renderer that
+do as they are told. They keep the contracts of their seams, and the contract suites hold them to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from PIL import Image
+
+from engine.errors import ModelUnavailable, RenderFailed
+from engine.language import PersonaWanted, PromptWanted, Source, Wanted
+from engine.pictures import PictureWanted, Progress, Rendered
+from personas.persona import Persona, slug_of
+
+DAWN = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
+
+
+class ManualClock:
+    """Time that stands still until `advance` is called. `jump` moves the wall clock alone, as an operator can."""
+
+    def __init__(self, start: datetime = DAWN) -> None:
+        self._now = start
+        self._monotonic = 0.0
+        self._order = itertools.count()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        waking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._monotonic + seconds, next(self._order), waking))
+        await waking
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass; whoever sleeps wakes in order, and has a turn on the loop before the next."""
+        until = self._monotonic + seconds
+        while self._sleepers and self._sleepers[0][0] <= until:
+            due, _, waking = heapq.heappop(self._sleepers)
+            self._pass(due - self._monotonic)
+            if not waking.done():
+                waking.set_result(None)
+            await asyncio.sleep(0)
+        self._pass(until - self._monotonic)
+        await asyncio.sleep(0)
+
+    def jump(self, by: timedelta) -> None:
+        self._now += by
+
+    def _pass(self, seconds: float) -> None:
+        self._monotonic += seconds
+        self._now += timedelta(seconds=seconds)
+
+
+class FakeLanguage:
+    """Writes what it was given, piece by piece; or fails, or waits, when told to."""
+
+    name = "fake"
+    source = Source.MODEL
+
+    def __init__(self, reply: str = "Quite so.", *, pause: float = 0.0, fails: bool = False) -> None:
+        self.reply = reply
+        self.pause = pause
+        self.fails = fails
+        self.asked: list[Wanted] = []
+
+    async def write(self, wanted: Wanted) -> AsyncGenerator[str, None]:
+        self.asked.append(wanted)
+        if self.fails:
+            raise ModelUnavailable("the fake was told to fail")
+        for word in self._text(wanted).split(" "):
+            await asyncio.sleep(self.pause)
+            yield f"{word} "
+
+    async def close(self) -> None:
+        self.fails = True
+
+    def _text(self, wanted: Wanted) -> str:
+        if isinstance(wanted, PromptWanted):
+            words = (
+                f"{wanted.scene.persona.appearance.body} {wanted.scene.request} {wanted.style_words}".split()
+            )
+            return " ".join((words + ["light"] * 200)[: max(100, min(len(words), 200))])
+        if isinstance(wanted, PersonaWanted):
+            name = wanted.name or "Somebody New"
+            return Persona(slug=slug_of(name), name=name, kind=wanted.kind, age=30).model_dump_json()
+        return self.reply
+
+
+class FakeRenderer:
+    """Plain colour, at once. `fails` makes the next so many renderings fail."""
+
+    name = "fake"
+
+    def __init__(self, *, fails: int = 0) -> None:
+        self.fails = fails
+        self.rendered: list[PictureWanted] = []
+
+    def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
+        if self.fails:
+            self.fails -= 1
+            raise RenderFailed("the fake was told to fail")
+        made = []
+        for one in wanted:
+            for step in range(1, one.steps + 1):
+                progress(step, one.steps)
+            colour = (one.seed % 256, one.seed // 256 % 256, one.seed // 65536 % 256)
+            made.append(Rendered(Image.new("RGB", (one.width, one.height), colour), self.name, "cpu"))
+            self.rendered.append(one)
+        return made
+
+    def close(self) -> None:
+        self.rendered.clear()

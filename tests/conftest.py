@@ -1,0 +1,64 @@
+"""What several floors need: a real PostgreSQL, and databases of both kinds that nobody used before."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from filelock import FileLock
+from psycopg.sql import SQL, Identifier
+
+from engine.store.database import Database
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of this test process's own; answers the address of its maintenance database."""
+    try:
+        server = _start_postgres(tmp_path_factory)
+    except Exception as error:  # whatever keeps it from starting here, these tests cannot run
+        pytest.skip(f"PostgreSQL does not start here: {error!r}")
+    yield server.get_uri()
+    server.cleanup()
+
+
+def _start_postgres(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Where pgserver keeps its lock and long-named sockets; it complains at import if there is no such folder.
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+        # As root it makes a user for the server: two at a time would stumble over each other.
+        with FileLock(Path(tempfile.gettempdir()) / "greenroom-tests-postgres.lock"):
+            pgserver = importlib.import_module("pgserver")
+            return pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> Iterator[str]:
+    """An empty database on it."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres, autocommit=True) as server:
+        server.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        yield postgres.replace("/postgres?", f"/{name}?")
+        server.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'greenroom.db'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = await Database.open(database_url)
+    yield opened
+    await opened.close()
