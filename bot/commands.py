@@ -194,8 +194,8 @@ async def _persona(call: Call) -> None:
         return
     async with call.answering() as answer:
         record = await personas.find(answer.tx, call.words.removeprefix("use "))
-        await call.engine.presence.bring(answer.tx, call.place, record, call.said.person)
-        answer.text = f"{record.persona.name} is here."
+        if not await call.engine.presence.bring(answer.tx, call.place, record, call.said.person):
+            answer.text = f"{record.persona.name} is back, where you left off."
 
 
 async def _reset(call: Call) -> None:

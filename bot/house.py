@@ -73,6 +73,7 @@ async def open_house(
                 app = create_app(engine, desk, lines, address.secret, deliveries.nudge)
                 server = Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
                 house = House(engine, desk, address)
+                failure: Exception | None = None
                 async with asyncio.TaskGroup() as group:
                     web = group.create_task(server.serve([door]))
                     pump = group.create_task(kept_running("outbox", deliveries.run, engine.clock))
@@ -87,6 +88,8 @@ async def open_house(
                     log.info("house_open", address=address.url, home=str(home.path))
                     try:
                         yield house
+                    except Exception as error:  # the caller's own: it leaves as it came, not in a group
+                        failure = error
                     finally:
                         await _drain(desk, listening, work, pump)
                         server.should_exit = True
@@ -94,6 +97,8 @@ async def open_house(
                         await asyncio.wait([web], timeout=2.0)
                         web.cancel()
                         log.info("house_closed")
+                if failure is not None:
+                    raise failure
 
 
 async def kept_running(name: str, run: Callable[[], Awaitable[None]], clock: Clock) -> None:

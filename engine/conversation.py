@@ -25,17 +25,19 @@ from engine.language.writers import Writers, Written
 from engine.presence import Presence
 from engine.settings import Settings
 from engine.store import chats, outbox
-from engine.store.chats import Said, Talk
+from engine.store.chats import Said
 from engine.store.database import Database
 from engine.store.records import DeliveryKind, Incoming, Turn, TurnKind, TurnState
 from personas import lorebook, prompting
 from personas.persona import Persona
-from personas.prompting import Line, Segment
+from personas.prompting import Line
 
 log = structlog.get_logger(__name__)
 
 #: A turn whose answer ended the process this often is answered without another try.
 MOST_ATTEMPTS = 3
+#: What a lorebook may take of the room at one turn.
+LORE_TOKENS = 1_000
 
 
 @dataclass
@@ -70,6 +72,17 @@ class Draft:
             self._writing = None
 
 
+@dataclass(frozen=True)
+class Context:
+    """What a reply is written from: who is there, and the talk up to now."""
+
+    persona_id: int
+    revision: int
+    persona: Persona
+    head: int | None
+    lines: tuple[Line, ...]
+
+
 class Conversation:
     """Hears and replies. It holds no talk in memory: the rows are the truth."""
 
@@ -91,6 +104,8 @@ class Conversation:
         self._clock = clock
         self._instructions = instructions
         self._blocked = safety.BlockList(settings.safety.blocked_words)
+        #: The shared part of each persona's prompt, by (id, revision): the same for everybody, and never changing.
+        self._shared: dict[tuple[int, int], str] = {}
 
     async def hear(self, incoming: Incoming, *, kind: TurnKind = TurnKind.WORDS) -> Said | None:
         """Store what was heard; None when it was heard before. What is refused is refused here."""
@@ -126,25 +141,16 @@ class Conversation:
 
     async def reply(self, said: Said, draft: Draft) -> Turn | None:
         """Write and store the persona's answer; None when it had been answered already."""
-        talk, persona_id, persona = await self._read(said)
-        lines = (*talk.lines, Line(False, said.turn.text, said.person.name))
-        wanted = ReplyWanted(
-            persona=persona,
-            lines=lines,
-            person_name=said.person.name,
-            segments=self._segments(persona, lines, said.person.name),
-            seed=said.turn.id,
-        )
+        context = await self._read(said)
+        wanted = self._wanted(said, context)
         written = await draft.written_by(self._writers, wanted)
         # Once written it is stored, even if the house is closing: the work is done, and somebody waits.
-        return await asyncio.shield(self._store_reply(said, talk.head, persona_id, written))
+        return await asyncio.shield(self._store_reply(said, context, written))
 
-    async def _store_reply(
-        self, said: Said, head: int | None, persona_id: int, written: Written
-    ) -> Turn | None:
+    async def _store_reply(self, said: Said, context: Context, written: Written) -> Turn | None:
         now = self._clock.now()
         async with self._database.write() as tx:
-            if not await chats.close_turn(tx, said.turn, parent_id=head):
+            if not await chats.close_turn(tx, said.turn, parent_id=context.head):
                 return None
             if not written.text:  # stopped before the first word: the talk goes on from what was said
                 await chats.move_head(tx, said.place.id, said.turn.id)
@@ -156,7 +162,7 @@ class Conversation:
                 now=now,
                 state=TurnState.ANSWERED,
                 parent_id=said.turn.id,
-                persona_id=persona_id,
+                persona_id=context.persona_id,
                 source=written.source,
             )
             await chats.move_head(tx, said.place.id, reply.id)
@@ -183,24 +189,32 @@ class Conversation:
                 )
         return again
 
-    async def _read(self, said: Said) -> tuple[Talk, int, Persona]:
+    async def _read(self, said: Said) -> Context:
         """Persona and talk, in one read; a persona that has left is replaced by the usual one."""
         async with self._database.read() as tx:
             talk = await chats.talk(tx, said.place.id)
             if talk.persona_id is not None and talk.revision is not None:
-                return talk, talk.persona_id, await self._presence.persona(tx, talk.persona_id, talk.revision)
+                persona = await self._presence.persona(tx, talk.persona_id, talk.revision)
+                return Context(talk.persona_id, talk.revision, persona, talk.head, talk.lines)
         async with self._database.write() as tx:
             record = await self._presence.who(tx, said.place)
             talk = await chats.talk(tx, said.place.id)
-        return talk, record.id, record.persona
+        return Context(record.id, record.revision, record.persona, talk.head, talk.lines)
 
-    def _segments(self, persona: Persona, lines: tuple[Line, ...], name: str) -> tuple[Segment, ...]:
-        lore = lorebook.told(persona.lorebook, lines) if persona.lorebook else []
-        return prompting.segments(
+    def _wanted(self, said: Said, context: Context) -> ReplyWanted:
+        """The facts of the next reply, and the prompt segments made from them."""
+        persona, name = context.persona, said.person.name
+        lines = (*context.lines, Line(False, said.turn.text))
+        revision = (context.persona_id, context.revision)
+        if revision not in self._shared:
+            self._shared[revision] = prompting.shared_part(persona, self._instructions)
+        lore = lorebook.told(persona.lorebook, lines, budget=LORE_TOKENS) if persona.lorebook else []
+        segments = prompting.segments(
             persona,
             lines,
+            shared=self._shared[revision],
             person_name=name,
             lore=lore,
-            instructions=self._instructions,
             room_chars=self._settings.chat.room,
         )
+        return ReplyWanted(persona, lines, name, segments, seed=said.turn.id)

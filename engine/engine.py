@@ -12,6 +12,7 @@ import structlog
 from engine.casting import Casting
 from engine.clock import Clock, SystemClock
 from engine.conversation import Conversation
+from engine.errors import SettingsError
 from engine.events import Events
 from engine.home import Home
 from engine.imagining import Imagining
@@ -27,7 +28,7 @@ from engine.settings import Settings
 from engine.store import personas
 from engine.store.database import Database
 from engine.store.files import Files, StoredFiles
-from engine.styles import load_styles
+from engine.styles import Style, load_styles
 from personas.cast import shipped_cast
 
 log = structlog.get_logger(__name__)
@@ -98,7 +99,7 @@ class Engine:
                     writers,
                     queue,
                     events,
-                    load_styles(home.path / "styles.toml"),
+                    _styles(home),
                     settings,
                     clock,
                     _instructions("picture"),
@@ -120,8 +121,20 @@ async def _queue(database: Database, settings: Settings, clock: Clock) -> AsyncI
         return
     from engine.pictures.cluster import ClusterQueue
 
-    async with ClusterQueue.open(settings.database_url) as queue:
+    queue = await ClusterQueue.open(database, settings.database_url, clock)
+    try:
         yield queue
+    finally:
+        await queue.close()
+
+
+def _styles(home: Home) -> dict[str, Style]:
+    """The styles that ship, and the operator's own from `styles.toml` in the home."""
+    own = home.path / "styles.toml"
+    try:
+        return load_styles(own if own.exists() else None)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _instructions(name: str) -> str:

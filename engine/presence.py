@@ -66,16 +66,18 @@ class Presence:
             recent = await chats.recent(tx, place.id, most=most)
             return record, recent or [await self.greet(tx, place, record.persona, record.id)]
 
-    async def bring(self, tx: AsyncConnection, place: Place, record: PersonaRecord, person: Person) -> None:
-        """Another persona comes in, and goes on where it stood here; on a first visit it greets."""
+    async def bring(self, tx: AsyncConnection, place: Place, record: PersonaRecord, person: Person) -> bool:
+        """Another persona comes in and goes on where it stood here; True when it is new here, and greeted."""
         allowed = safety.allowed_rating(
             operator=self._settings.safety.rating,
             place=place.rating,
             confirmed_adult=person.adult_confirmed_at is not None,
         )
         safety.check_persona(record.persona, allowed)
-        if await chats.set_persona(tx, place.id, record.id) is None:
-            await self.greet(tx, place, record.persona, record.id, person=person, tell=True)
+        if await chats.set_persona(tx, place.id, record.id) is not None:
+            return False
+        await self.greet(tx, place, record.persona, record.id, person=person, tell=True)
+        return True
 
     async def start_over(self, tx: AsyncConnection, place: Place, person: Person) -> None:
         """The talk begins again with a greeting. What was said stays in the store."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from datetime import date, time
 from pathlib import PurePath
 from typing import Any
@@ -93,9 +94,9 @@ def found(data: Json, field: str) -> Any:
 def persona_from_fields(data: Json, called: str, notes: list[str]) -> Persona:
     """The persona that these fields describe; `called` is its name where the card has none."""
     read = _Reader(data, notes)
-    name = " ".join(read.text("name", MAX_NAME).split())
+    name = _name_in(read.text("name", MAX_NAME))
     if not name:
-        name = " ".join(PurePath(called).stem.split())[:MAX_NAME] or "Nameless"
+        name = _name_in(PurePath(called).stem) or "Nameless"
         notes.append(f"the card has no name; it is called {name}")
     tags = read.texts("tags", MAX_LINE, parted=",")
     if any(_NOT_FOR_ALL_AGES.search(tag) for tag in tags):
@@ -105,7 +106,7 @@ def persona_from_fields(data: Json, called: str, notes: list[str]) -> Persona:
     greetings = (read.text("first_mes", MAX_WORDS), *read.texts("alternate_greetings", MAX_WORDS))
     examples = _NEW_EXAMPLE.split(read.text("mes_example", MAX_WORDS))
     try:
-        return Persona(
+        persona = Persona(
             slug=slug_of(name),
             name=name,
             nickname=" ".join(read.text("nickname", MAX_LINE).split()),
@@ -125,6 +126,15 @@ def persona_from_fields(data: Json, called: str, notes: list[str]) -> Persona:
         )
     except ValidationError as error:
         raise CardError(sentence_of(error, Persona)) from None
+    # A text of nothing but control characters is empty by now.
+    lists = ("tags", "greetings", "group_greetings", "examples")
+    return persona.model_copy(update={field: tuple(filter(None, getattr(persona, field))) for field in lists})
+
+
+def _name_in(text: str) -> str:
+    """The text as a name, on one line; nothing where there is nothing to see."""
+    name = " ".join(text.split())[:MAX_NAME].strip()
+    return name if any(unicodedata.category(c)[0] != "C" for c in name) else ""
 
 
 class _Reader:

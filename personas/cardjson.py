@@ -216,6 +216,9 @@ def _converted(whole: Json, spec: Spec, was: Json) -> Json:
         del data["character_book"]
     if not isinstance(data.get("extensions"), dict):
         data["extensions"] = {}
+    # Greetings stand in two fields, so mending one of them can change how the other is read.
+    reads = fields_of(persona_from_fields(data, was["name"], []))
+    data |= {name: copy.deepcopy(was[name]) for name in _required(spec) if reads[name] != was[name]}
     return {"spec": spec.name_in_card, "spec_version": spec.value} | card | {"data": data}
 
 

@@ -23,7 +23,7 @@ CHARS_PER_TOKEN = 4
 
 #: Bounds that no honest book comes near; they keep one message from costing more than a moment.
 MAX_ENTRIES = 2_000
-MAX_KEYS = 200
+MAX_KEYS = 60
 MAX_SCANNED = 12_000
 MAX_ROUNDS = 4
 MAX_PATTERN_STEPS = 20_000_000
@@ -92,19 +92,17 @@ def told(book: Lorebook, lines: Sequence[Said], *, budget: int, replies: int | N
     """
     if replies is None:
         replies = sum(line.by_persona for line in lines)
-    candidates = [
+    read = (
         _Candidate(entry, decorated(entry.content)) for entry in book.entries[:MAX_ENTRIES] if entry.enabled
-    ]
-    candidates = [
-        candidate for candidate in candidates if candidate.asked.text and candidate.may_speak(replies)
-    ]
-    scan = _Scan(
-        lines, book.scan_depth, patterns=sum(c.entry.use_regex * len(c.patterns) for c in candidates)
     )
+    candidates = [candidate for candidate in read if candidate.asked.text and candidate.may_speak(replies)]
+    rounds = MAX_ROUNDS if book.recursive_scanning else 1
+    patterns = sum(len(candidate.patterns) for candidate in candidates if candidate.entry.use_regex)
+    scan = _Scan(lines, book.scan_depth, tries=patterns * rounds)
 
     found: list[_Candidate] = []
     waiting = candidates
-    for _ in range(MAX_ROUNDS if book.recursive_scanning else 1):
+    for _ in range(rounds):
         matched = [candidate for candidate in waiting if scan.brings_up(candidate)]
         if not matched:
             break
@@ -169,17 +167,17 @@ class _Candidate:
 class _Scan:
     """The text in which keys are looked for, by depth; each depth is put together once."""
 
-    def __init__(self, lines: Sequence[Said], depth: int | None, *, patterns: int, told: str = "") -> None:
+    def __init__(self, lines: Sequence[Said], depth: int | None, *, tries: int, told: str = "") -> None:
         self._lines = lines
         self._depth = DEFAULT_SCAN_DEPTH if depth is None else max(0, depth)
-        self._patterns = patterns
+        self._tries = tries
         self._told = told
         self._texts: dict[tuple[int, bool], str] = {}
 
     def with_told(self, texts: Iterable[str]) -> _Scan:
         """The same talk, in which these entries have been told too."""
         told = "\n".join([self._told, *(_without_comments(text) for text in texts)])[:MAX_SCANNED]
-        return _Scan(self._lines, self._depth, patterns=self._patterns, told=told)
+        return _Scan(self._lines, self._depth, tries=self._tries, told=told)
 
     def brings_up(self, candidate: _Candidate) -> bool:
         entry, asked = candidate.entry, candidate.asked
@@ -222,8 +220,8 @@ class _Scan:
         return bool(key) and key in self._text(depth, folded=not entry.case_sensitive)
 
     def _matches(self, key: str, entry: Entry, depth: int) -> bool:
-        # All patterns of a book share one allowance of steps, so that many cost no more than few.
-        steps = MAX_PATTERN_STEPS // max(1, self._patterns)
+        # All patterns of a book share one allowance of steps, so that many cost no more than few do.
+        steps = MAX_PATTERN_STEPS // max(1, self._tries)
         sound = pattern(key, steps=steps, case_sensitive=entry.case_sensitive)
         return sound is not None and sound.found_in(self._text(depth, folded=False))
 

@@ -18,10 +18,11 @@ LENGTHS = (8_000, 4_000, 2_000, 1_000, 500, 250, 120, 60)
 
 _SLASHED = re.compile(r"/(.+)/([a-z]*)", re.DOTALL | re.IGNORECASE)
 _REPEAT = re.compile(r"[*+?]|\{([0-9]*)(?:(,)([0-9]*))?\}")
-_GROUP_HEAD = re.compile(r"\((?:\?(?:P?<[A-Za-z_]\w*>|<?[=!]|[:>]|[a-zA-Z-]+[:)]|P=\w+))?")
-# Verbose mode and comments could hide one expression from us inside another.
-_UNCOUNTABLE = re.compile(r"\(\?(?:#|[a-zA-Z]*x)")
+_GROUP_HEAD = re.compile(r"\((?:\?(?:P?<[A-Za-z_]\w*>|<?[=!]|[:>]|[a-zA-Z-]+[:)]))?")
+# Verbose mode and comments could hide one expression inside another; named references are not worth counting.
+_UNCOUNTABLE = re.compile(r"\(\?(?:#|P=|[a-zA-Z]*x)")
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
+_DIGITS = frozenset("123456789")
 _ENDLESS = float("inf")
 
 
@@ -85,7 +86,8 @@ def ways(expression: str, length: int) -> float:
     while at < len(expression):
         sign = expression[at]
         if sign == "\\":
-            groups[-1].part(1.0)
+            # Comparing with what a group found costs up to the whole text each time.
+            groups[-1].part(float(length) if expression[at + 1 : at + 2] in _DIGITS else 1.0)
             at += 2
         elif sign == "[":
             groups[-1].part(1.0)

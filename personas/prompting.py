@@ -58,7 +58,7 @@ def segments(
     persona: Persona,
     lines: Sequence[Line],
     *,
-    instructions: str,
+    shared: str,
     person_name: str,
     lore: Sequence[Entry] = (),
     memories: Sequence[str] = (),
@@ -66,12 +66,12 @@ def segments(
     summary: str = "",
     room_chars: int,
 ) -> tuple[Segment, ...]:
-    """The prompt for the persona's next words.
+    """The prompt for the persona's next words. `shared` is its `shared_part`, made once and kept by the caller.
 
     `room_chars` is the room for what was said, which should be given from its beginning each time (see `kept`).
     The last line stands behind the block that changes every turn, so it is volatile where it stands, too.
     """
-    prompt = [Segment(Reach.SHARED, "system", shared_part(persona, instructions))]
+    prompt = [Segment(Reach.SHARED, "system", shared)]
     if summary.strip():
         prompt.append(
             Segment(Reach.CHAT, "system", f"What happened earlier in this chat:\n{summary.strip()}")
@@ -155,13 +155,16 @@ def kept(lines: Sequence[Line], room_chars: int) -> tuple[Line, ...]:
     is free again. So the first line that is kept stays the first one for many turns, whatever is said next.
     The last line is kept in any case.
     """
+    sizes = [min(len(line.text), room_chars) + len(line.name) for line in lines]
+    if sum(sizes) <= room_chars:
+        return tuple(lines)
     first, spent = 0, 0
     left = int(room_chars * KEPT_AFTER_TRIM)
-    for place, line in enumerate(lines):
-        spent += _size(line, room_chars)
+    for place, size in enumerate(sizes):
+        spent += size
         if spent > room_chars:
             while spent > left and first < place:
-                spent -= _size(lines[first], room_chars)
+                spent -= sizes[first]
                 first += 1
     return tuple(lines[first:])
 
@@ -211,12 +214,8 @@ def _spoken(line: Line, reach: Reach, room_chars: int) -> Segment:
     text = line.text if len(line.text) <= room_chars else line.text[:room_chars]
     if line.by_persona:
         return Segment(reach, "assistant", text)
-    name = one_line(line.name, 80)
+    name = one_line(line.name, 80) if line.name else ""
     return Segment(reach, "user", f"{name}: {text}" if name else text)
-
-
-def _size(line: Line, room_chars: int) -> int:
-    return min(len(line.text), room_chars) + len(line.name)
 
 
 def _titled(title: str, text: str) -> str:

@@ -19,25 +19,32 @@ from engine.store.database import Database
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A server of this test process's own; answers the address of its maintenance database."""
-    try:
-        server = _start_postgres(tmp_path_factory)
-    except Exception as error:  # whatever keeps it from starting here, these tests cannot run
-        pytest.skip(f"PostgreSQL does not start here: {error!r}")
-    yield server.get_uri()
-    server.cleanup()
+    # Not in pytest's folder: another run closes that to all but its owner, and the server may be another user.
+    with tempfile.TemporaryDirectory(prefix="greenroom-postgres-") as folder:
+        try:
+            server = _start_postgres(Path(folder))
+        except Exception as error:  # whatever keeps it from starting here, these tests cannot run
+            pytest.skip(f"PostgreSQL does not start here: {error!r}")
+        address: str = server.get_uri()
+        with psycopg.connect(address, autocommit=True) as admin:
+            # Nothing here has to survive a power cut.
+            admin.execute("ALTER SYSTEM SET fsync = off")
+            admin.execute("SELECT pg_reload_conf()")
+        yield address
+        server.cleanup()
 
 
-def _start_postgres(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def _start_postgres(folder: Path) -> Any:
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # Where pgserver keeps its lock and long-named sockets; it complains at import if there is no such folder.
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+        # Where pgserver keeps its lock; it complains at import if there is no such folder.
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
         # As root it makes a user for the server: two at a time would stumble over each other.
         with FileLock(Path(tempfile.gettempdir()) / "greenroom-tests-postgres.lock"):
             pgserver = importlib.import_module("pgserver")
-            return pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+            return pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, nudge: Cal
     app.include_router(api)
     app.add_exception_handler(GreenroomError, _explained)
     app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(Exception, _broken)
     app.middleware("http")(_on_loopback_only)
     return app
 
@@ -72,6 +73,10 @@ async def _on_loopback_only(request: Request, answer: Callable[[Request], Awaita
 async def _explained(_request: Request, error: Exception) -> Response:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     return _problem(status, str(error))
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    return _problem(500, "Something went wrong on Greenroom's side; its log says what.")
 
 
 async def _not_understood(_request: Request, error: Exception) -> Response:

@@ -94,6 +94,7 @@ def _message(outgoing: Outgoing) -> Message:
         "kind": delivery.kind.value,
         "text": delivery.text,
         "source": delivery.source.value if delivery.source else None,
+        "by": {"name": delivery.persona_name, "slug": delivery.persona_slug},
         "turn": delivery.turn_id,
         "job": delivery.job_id,
         "pictures": [picture_shown(picture) for picture, _bytes in outgoing.pictures],

@@ -64,9 +64,7 @@ def invented(wanted: PersonaWanted, casting: Mapping[str, Any]) -> Persona:
         home=home,
         kind=label,
         tags=tuple(dict.fromkeys((label, *(i.name for i in interests)))),
-        description=_description(
-            name, gender, age, occupation, home, country, material, temper, interests, rng
-        ),
+        description=_description(name, gender, age, occupation, home, material, temper, interests, rng),
         personality=Personality(
             summary=temper["summary"],
             traits=tuple(temper["traits"]),
@@ -83,7 +81,7 @@ def invented(wanted: PersonaWanted, casting: Mapping[str, Any]) -> Persona:
             light=rng.choice(casting["palettes"]["lights"]),
         ),
         scenario=f"{name} has a quiet hour in {home}, and {{{{user}}}} has come by to talk.",
-        greetings=_greetings(name, material, temper, interests, rng),
+        greetings=_greetings(name, temper, interests, rng),
         examples=_examples(temper, interests),
         creator="Greenroom's understudy",
         version="1",
@@ -179,7 +177,6 @@ def _description(
     age: int,
     occupation: str,
     home: str,
-    country: Mapping[str, Any],
     material: Mapping[str, Any],
     temper: Mapping[str, Any],
     interests: Sequence[Interest],
@@ -191,7 +188,8 @@ def _description(
     return (
         (
             f"{name} is {age}, {with_article(occupation)} from {home}. {first} {rng.choice(material['does'])}. "
-            f"{capitalised(form['she'])} love{form['s']} {likes[0]} and {likes[1]}, and can't abide {temper['dislikes'][0]}.\n\n"
+            f"{capitalised(form['she'])} love{form['s']} {likes[0]} and {likes[1]}, "
+            f"and can't abide {temper['dislikes'][0]}.\n\n"
             f"{temper['summary']} Ask about {interests[0].name} and {form['she']} will forget the time; "
             f"ask about {form['her']}self and the subject changes to {interests[1].name}. "
             f"Among friends {form['she']} {form['is']} known for one thing: {first} {rng.choice(temper['quirks'])}."
@@ -202,11 +200,7 @@ def _description(
 
 
 def _greetings(
-    name: str,
-    material: Mapping[str, Any],
-    temper: Mapping[str, Any],
-    interests: Sequence[Interest],
-    rng: Random,
+    name: str, temper: Mapping[str, Any], interests: Sequence[Interest], rng: Random
 ) -> tuple[str, ...]:
     first, second = rng.sample(temper["opens"], 2)
     return (
@@ -217,8 +211,10 @@ def _greetings(
 
 
 def _examples(temper: Mapping[str, Any], interests: Sequence[Interest]) -> tuple[str, ...]:
+    first = f"{temper['openers'][0]} {capitalised(interests[0].name)}, as ever. {interests[0].remarks[0]}"
     return (
-        f"{{{{user}}}}: What's on your mind?\n{{{{char}}}}: {temper['openers'][0]} {capitalised(interests[0].name)}, as ever. {interests[0].remarks[0]}",
+        f"{{{{user}}}}: What's on your mind?\n{{{{char}}}}: {first}",
         f"{{{{user}}}}: I've had a long day.\n{{{{char}}}}: {temper['comforts'][0]}",
-        f"{{{{user}}}}: Tell me something.\n{{{{char}}}}: {interests[1].remarks[1]} {interests[1].questions[1]}",
+        f"{{{{user}}}}: Tell me something.\n"
+        f"{{{{char}}}}: {interests[1].remarks[1]} {interests[1].questions[1]}",
     )

@@ -55,20 +55,27 @@ _FACTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "ailing",
         re.compile(
-            r"\b(my [\w' -]{3,40}?)(?: is|'s| was| has been| got| feels| fell) (?:\w+ )?(?:ill|sick|hurt|unwell|poorly|injured|in (?:the )?hospital|at the vet|broken)",
+            r"\b(my [\w' -]{3,40}?)(?: is|'s| was| has been| got| feels| fell) (?:\w+ )?(?:ill|sick|hurt|unwell"
+            r"|poorly|injured|in (?:the )?hospital|at the vet|broken)",
             re.I,
         ),
     ),
     (
         "ailing",
         re.compile(
-            r"\b(my [\w' -]{3,40}?) (?:has|broke|had)(?: an?| his| her| their)? ?(?:\w+ )?(?:cancer|fever|stroke|operation|surgery|accident|leg|arm|flu|dementia)",
+            r"\b(my [\w' -]{3,40}?) (?:has|broke|had)(?: an?| his| her| their)? ?(?:\w+ )?"
+            r"(?:cancer|fever|stroke|operation|surgery|accident|leg|arm|flu|dementia)",
             re.I,
         ),
     ),
+    ("age", re.compile(r"\bi(?:'m| am) (\d{1,3})(?= years|[.,!? ]*$)", re.I)),
+    ("pet", re.compile(r"\b(?i:(?:her|his|its|their) name(?:'s| is)) ([A-ZÀ-Þ][\w'-]+)")),
+    ("pet", re.compile(r"\b(?i:s?he|it|they)(?:'s| is|'re| are) (?:called|named) ([A-ZÀ-Þ][\w'-]+)")),
     (
         "theirs",
-        re.compile(r"\bmy ((?!name|day|week|favou?rite)[\w'-]+(?: [\w'-]+)? (?:is|are) [^.]{3,50})", re.I),
+        re.compile(
+            r"\bmy ((?!name|day|week|favou?rite)[\w'-]+(?: [\w'-]+)? (?:is|are|was|were) [^.]{3,50})", re.I
+        ),
     ),
 )
 _YOURS = {
@@ -162,6 +169,8 @@ def hear(text: str, known: Vocabulary) -> Heard:
     if not words:
         return Heard(text=line, cues=frozenset({"wordless"} if line else {"silence"}))
     cues = {cue for cue, pattern in known.cues.items() if pattern.search(line)}
+    if set(words) & known.words["machines"] and not set(words) & known.words["beings"]:
+        cues.discard("grief")  # a telephone dies as well
     if _foreign(line, words, known):
         cues.add("foreign")
     elif _gibberish(words):
@@ -254,7 +263,9 @@ def _facts(line: str, known: Vocabulary) -> tuple[Fact, ...]:
 def _sort_of(kind: str, about: str, known: Vocabulary) -> str:
     """Where a pattern was too generous ("I'm a bit tired", "I have a headache") nothing was told."""
     words = about.lower().split()
-    if len(words) < 1 or not any(c.isalpha() for c in about):
+    if kind == "age":
+        return kind
+    if not any(c.isalpha() for c in about):
         return ""
     if kind == "work":
         noun = words[2:] if words[0] == "as" else words[1:]
@@ -331,7 +342,7 @@ def _foreign(line: str, words: tuple[str, ...], known: Vocabulary) -> bool:
         return True
     other = sum(w in known.words["foreign"] for w in words)
     ours = sum(w in known.words["stop"] and w not in known.words["foreign"] for w in words)
-    return other >= 2 and other > ours or (other == 1 and len(words) == 1 and len(words[0]) > 3)
+    return (other >= 2 and other > ours) or (other == 1 and len(words) == 1 and len(words[0]) > 3)
 
 
 def _gibberish(words: tuple[str, ...]) -> bool:

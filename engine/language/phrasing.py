@@ -18,6 +18,8 @@ _UNSPOKEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 def cleaned(text: str, limit: int = 2_000) -> str:
     """One line of printable text, cut to `limit` characters."""
+    if text[:limit].isprintable():
+        return " ".join(text[:limit].split())
     kept = (" " if c.isspace() else c for c in text[: limit * 2])
     printable = "".join(c for c in kept if c == " " or unicodedata.category(c) not in _UNSPOKEN)
     return " ".join(printable.split())[:limit].strip()

@@ -105,7 +105,7 @@ def _asked(request: str, bank: Mapping[str, Any]) -> str:
     """The request's own words, without what would be read as weights or networks, and fit for everybody."""
     unwanted = set(bank["unwanted"]["words"])
     plain = cleaned(request[:4_000].translate(_MARKUP), 1_200)
-    runs = [run for run in plain.split() if not set(w.lower() for w in _WORD.findall(run)) & unwanted]
+    runs = [run for run in plain.split() if not {w.lower() for w in _WORD.findall(run)} & unwanted]
     return _first_words(" ".join(runs), _REQUEST_WORDS)[:900].strip(" ,.;:")
 
 

@@ -6,32 +6,14 @@ Knows no model and pretends to none: what was not understood is met with curiosi
 from __future__ import annotations
 
 import re
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from random import Random
-from typing import Any
 
 from engine.language import ReplyWanted
-from engine.language.listening import Fact, Heard, Vocabulary, hear, mentions
-from engine.language.phrasing import (
-    Spoken,
-    capitalised,
-    cleaned,
-    pick,
-    sentences,
-    uncapitalised,
-    unused,
-    with_article,
-)
-from engine.language.picturing import nearest_colour
-from personas.persona import Interest, Persona
-from personas.prompting import Line
+from engine.language.listening import Heard, Vocabulary, mentions
+from engine.language.phrasing import cleaned, pick, sentences, uncapitalised, unused
+from engine.language.talking import Bank, Talk, talk_of
 
-Bank = Mapping[str, Mapping[str, Any]]
-
-#: Lines further back than this are no longer listened to, so that a talk of years costs no more than one of days.
-_REMEMBERED_LINES = 400
 _MOST_SENTENCES = 4
 #: Told a fact, the understudy asks after it no sooner than this many of the person's lines later.
 _RECALL_AFTER = 3
@@ -39,44 +21,14 @@ _RECALL_AFTER = 3
 _GRAVE = ("crisis", "bounds", "grief", "ill", "sad", "insult")
 _ABOUT_ME = (
     "real", "picture", "remember_name", "remember", "own_name", "looks", "wearing", "doing", "how", "work", "home",
-    "age", "joke", "story", "favourite", "likes", "dislikes", "love", "about", "advice",
+    "age", "joke", "story", "favourite", "likes", "dislikes", "self", "love", "about", "advice",
 )  # fmt: skip
 #: Small courtesies: a whole reply when nothing else was said, else a word before it.
 _COURTESIES = ("thanks", "compliment", "apology", "laugh", "greet")
-_MACRO = re.compile(r"\{\{\s*(user|char)\s*\}\}|<(USER|BOT)>", re.I)
 #: Words that lose their capital after an opener such as "As it happens,".
 _JOINABLE = re.compile(
     r"(?:The|An?|It|That|There|No|You|We|They|This|Some|Nobody|Not|I|I'\w+|My|What|Because|Very)\b"
 )
-
-
-@dataclass(frozen=True)
-class Talk:
-    """What a reply is made from: who answers, what was heard, and what was said before."""
-
-    persona: Persona
-    bank: Bank
-    rng: Random
-    heard: Heard
-    spoken: Spoken
-    earlier: tuple[Heard, ...]
-    facts: tuple[tuple[int, Fact], ...]
-    name: str
-    own_last: str
-    interest: Interest | None
-    values: Mapping[str, str]
-
-    def say(self, section: str, key: str = "say", **more: str) -> str:
-        return pick(self._lines(section, key), self.spoken, self.rng, {**self.values, **_with_capitals(more)})
-
-    def ask(self, section: str, key: str = "ask", **more: str) -> str:
-        """A question of this section that was never asked in this talk, or nothing."""
-        values = {**self.values, **_with_capitals(more)}
-        return pick(self._lines(section, key), self.spoken, self.rng, values, repeat=False)
-
-    def _lines(self, section: str, key: str) -> Sequence[str]:
-        lines: Sequence[str] = self.bank.get(section, {}).get(key, ())
-        return lines
 
 
 @dataclass(frozen=True)
@@ -97,34 +49,11 @@ def reply(wanted: ReplyWanted, bank: Bank, known: Vocabulary) -> str:
     rejected = {" ".join(text.split()) for text in wanted.rejected}
     text = ""
     for attempt in range(8):
-        talk = _talk(wanted, bank, known, attempt)
+        talk = talk_of(wanted, bank, known, attempt)
         text = _composed(talk, _answered(talk))
         if text and text not in rejected:
             return text
     return f"{text} {talk.ask('ask_back')}".strip() or talk.say("silence")
-
-
-def _talk(wanted: ReplyWanted, bank: Bank, known: Vocabulary, attempt: int) -> Talk:
-    persona, lines = wanted.persona, wanted.lines[-_REMEMBERED_LINES:]
-    last = lines[-1] if lines else Line(by_persona=True, text="")
-    heard = Heard() if last.by_persona else hear(last.text, known)
-    earlier = tuple(hear(line.text, known) for line in lines[:-1][-80:] if not line.by_persona)
-    mine = [cleaned(line.text) for line in lines if line.by_persona]
-    spoken = Spoken.of([*mine, *map(cleaned, wanted.rejected)])
-    own_last = mine[-1] if mine and len(lines) > 1 and lines[-2].by_persona else ""
-    named = [h.name for h in (*earlier, heard) if h.name]
-    name = named[-1] if named else _first_name(wanted.person_name)
-    seeded = f"{wanted.seed}|{attempt}|{persona.slug}|{len(wanted.lines)}|{last.text[:4000]}|{own_last}"
-    rng = Random(zlib.crc32(seeded.encode("utf-8", "surrogatepass")))
-    everything = (*earlier, heard)
-    facts = tuple((len(everything) - 1 - at, fact) for at, h in enumerate(everything) for fact in h.facts)
-    persona = _spoken_to(persona, name)
-    interest = _interest(persona, heard, own_last)
-    about = facts[-1][1].about if heard.facts else _being(heard, facts)
-    values = _values(persona, heard, spoken, rng, interest, name, about)
-    values["comfort"] = pick(persona.voice.comforts or bank["comforts"]["say"], spoken, rng)
-    values |= _with_capitals({"colour": nearest_colour(persona.picture.palette[:1], bank["colours"])})
-    return Talk(persona, bank, rng, heard, spoken, earlier, facts, name, own_last, interest, values)
 
 
 def _answered(talk: Talk) -> Beats:
@@ -167,7 +96,7 @@ def _grave(talk: Talk) -> Beats | None:
     recent = [h.cues for h in talk.earlier[-2:]]
     if any("crisis" in before for before in recent):
         return Beats(talk.say("crisis_follow"), grave=True, may_ask=False)
-    for cue in ("grief", "ill", "sad"):
+    for cue in ("grief", "ill", "sad") if _sorrow(talk.heard) else ():
         if cue in cues and not ("good_news" in cues and cue != "grief"):
             own = talk.persona.voice.comforts and cue == "sad" and talk.rng.random() < 0.6
             body = talk.values["comfort"] if own else talk.say(cue)
@@ -175,6 +104,12 @@ def _grave(talk: Talk) -> Beats | None:
     if "insult" in cues:
         return Beats(talk.say("insult"), talk.ask("insult"), grave=True)
     return None
+
+
+def _sorrow(heard: Heard) -> bool:
+    """Whether something sad was told; a question whether the persona is sad is none."""
+    first_person = set(heard.words) & {"i", "i'm", "i've", "im", "my", "me", "we", "our"}
+    return bool(heard.cues & {"grief", "ill", "sad"}) and (not heard.question or bool(first_person))
 
 
 def _about_me(talk: Talk) -> Beats | None:
@@ -196,9 +131,9 @@ def _about_me(talk: Talk) -> Beats | None:
         return Beats(talk.say(asked), ask, lead, must_ask=not talk.name)
     if asked == "favourite" and "colo" in talk.heard.target:
         return Beats(talk.say(asked, "colour"), talk.ask(asked), lead)
-    if asked in {"favourite", "likes", "doing"} and _topic_heard(talk) and talk.values.get("remark"):
+    if asked in {"favourite", "likes", "doing"} and talk.on_topic and talk.values.get("remark"):
         return Beats(talk.values["remark"], talk.ask(asked), lead)
-    if asked == "advice" and _topic_heard(talk):
+    if asked == "advice" and talk.on_topic:
         return None
     return Beats(talk.say(asked), talk.ask(asked), lead)
 
@@ -209,11 +144,7 @@ def _odd(talk: Talk) -> Beats | None:
         (cue for cue in ("foreign", "gibberish", "wordless", "errand", "help", "farewell") if cue in cues),
         None,
     )
-    if (
-        odd is None
-        or (odd in {"errand", "help"} and _topic_heard(talk))
-        or (odd == "errand" and not _asks(talk))
-    ):
+    if odd is None or (odd in {"errand", "help"} and talk.on_topic) or (odd == "errand" and not _asks(talk)):
         return None
     if odd == "farewell":
         own = talk.persona.voice.farewells
@@ -229,12 +160,16 @@ def _asks(talk: Talk) -> bool:
 def _follow_up(talk: Talk) -> Beats | None:
     """An answer to what the persona asked last: yes, no, both, why?"""
     kind = talk.heard.answer
-    if not kind or talk.heard.facts or talk.heard.question and kind in {"yes", "no", "unsure"}:
+    if not kind or talk.heard.facts or (talk.heard.question and kind in {"yes", "no", "unsure"}):
         return None
-    if kind in {"yes", "no", "unsure"} and not talk.own_last:
+    if kind in {"yes", "no", "unsure", "fine"} and not talk.own_last:
         return None
+    if kind in {"yes", "no", "unsure", "fine"} and not talk.own_last.endswith("?") and not _mourning(talk):
+        return Beats(talk.say("nod"), talk.ask("nod"))
     if kind in {"both", "neither"} and not talk.own_last.endswith("?"):
         return None
+    if kind == "nod" and not _mourning(talk):
+        return Beats(talk.say("nod"), talk.ask("nod"))
     if _mourning(talk) and kind not in {"why", "again"}:
         return Beats(talk.say("tender"), talk.ask("tender"), grave=True)
     if kind == "why" and talk.own_last and not talk.own_last.rstrip().endswith("?") and talk.interest:
@@ -250,12 +185,14 @@ def _told(talk: Talk) -> Beats | None:
         if fact.kind in {"ailing", "lost"}:
             cue = "grief" if fact.kind == "lost" else "ill"
             return Beats(talk.say(cue), talk.ask(cue), grave=True, must_ask=True)
+        if _mourning(talk):
+            return Beats(talk.say("tender"), talk.ask("tender"), grave=True)
         lead = _lead(talk)
-        if _topic_heard(talk) and talk.values.get("remark"):
+        if talk.on_topic and talk.values.get("remark"):
             return Beats(talk.values["remark"], _question(talk), lead)
         ask = talk.ask("told", f"ask_{fact.kind}", about=fact.about)
         return Beats(talk.say("told", fact.kind, about=fact.about), ask or _question(talk), lead)
-    if heard.name and not _topic_heard(talk):
+    if heard.name and not talk.on_topic:
         lead = talk.say("greet", "lead") if "greeting" in heard.cues and talk.rng.random() < 0.5 else ""
         return Beats(
             talk.say("name"),
@@ -278,7 +215,7 @@ def _favour(talk: Talk) -> Beats | None:
     ):
         if mentions(re.findall(r"[^\W_]+", " ".join(held)), words):
             return Beats(talk.say("opinion", key), talk.ask("opinion"), _lead(talk))
-    if _topic_heard(talk):
+    if talk.on_topic:
         return None
     return Beats(talk.say("opinion"), talk.ask("opinion"), _lead(talk))
 
@@ -288,7 +225,7 @@ def _courtesy(talk: Talk) -> Beats | None:
     if "good_news" in cues:
         return Beats(talk.say("good_news"), talk.ask("good_news"), must_ask=True)
     kind = next((c for c in _COURTESIES if ("greeting" if c == "greet" else c) in cues), None)
-    if kind is None or len(talk.heard.words) > 9 or _topic_heard(talk) or talk.heard.question:
+    if kind is None or len(talk.heard.words) > 9 or talk.on_topic or talk.heard.question:
         return None
     if kind == "greet":
         return _greeting(talk)
@@ -297,7 +234,7 @@ def _courtesy(talk: Talk) -> Beats | None:
 
 def _topical(talk: Talk) -> Beats | None:
     """Something the persona cares about came up."""
-    if not _topic_heard(talk) or talk.interest is None:
+    if not talk.on_topic or talk.interest is None:
         return None
     fresh = unused(talk.interest.remarks, talk.spoken)
     body = talk.values.get("remark", "") if fresh else talk.say("topic", "spent")
@@ -331,7 +268,7 @@ def _puzzled(talk: Talk) -> Beats:
 
 def _mourning(talk: Talk) -> bool:
     """Whether the person spoke of something sad just before; then no jokes are made of what follows."""
-    return bool(talk.earlier) and bool(talk.earlier[-1].cues & {"grief", "ill", "sad"})
+    return bool(talk.earlier) and _sorrow(talk.earlier[-1])
 
 
 def _composed(talk: Talk, beats: Beats) -> str:
@@ -341,7 +278,8 @@ def _composed(talk: Talk, beats: Beats) -> str:
     ask = _tail(talk, beats)
     if not beats.grave:
         openers = [o for o in persona.voice.openers if not o.endswith(",") or _JOINABLE.match(body)]
-        if not lead and rng.random() < 0.3 and (opener := pick(openers, talk.spoken, rng, repeat=False)):
+        wanted = not lead and beats.may_ask and talk.spoken.text and rng.random() < 0.3
+        if wanted and (opener := pick(openers, talk.spoken, rng, repeat=False)):
             lead, body = opener, uncapitalised(body) if opener.endswith(",") else body
         if not ask and len(sentences(f"{lead} {body}")) <= 2 and rng.random() < 0.45 and beats.may_ask:
             body = f"{body} {pick(persona.voice.asides, talk.spoken, rng, repeat=False)}".strip()
@@ -366,14 +304,9 @@ def _tail(talk: Talk, beats: Beats) -> str:
     ask = beats.ask if beats.ask and not talk.spoken.holds(beats.ask) else ""
     if not ask and not beats.grave:
         ask = _question(talk)
-    if (
-        ask.endswith("?")
-        and talk.name
-        and talk.name not in f"{beats.lead} {beats.body} {ask}"
-        and not _just_named(talk)
-    ):
-        if not beats.grave and talk.rng.random() < 0.35 and len(ask.split()) <= 12 and "," not in ask:
-            return f"{ask[:-1]}, {talk.name}?"
+    unnamed = talk.name and talk.name not in f"{beats.lead} {beats.body} {ask}" and not _just_named(talk)
+    if unnamed and not beats.grave and talk.rng.random() < 0.35 and _takes_a_name(ask):
+        return f"{ask[:-1]}, {talk.name}?"
     return ask
 
 
@@ -400,6 +333,10 @@ def _recalled(talk: Talk) -> str:
             age < _RECALL_AFTER
             or not asked
             or any(talk.spoken.holds(q.replace("{about}", about)) for q in asked)
+        ):
+            continue
+        if fact.kind in {"event", "ailing"} and any(
+            "good_news" in later.cues for later in talk.earlier[-age:]
         ):
             continue
         return talk.ask("recall", fact.kind, about=about)
@@ -429,137 +366,9 @@ def _lead(talk: Talk) -> str:
     return ""
 
 
-def _topic_heard(talk: Talk) -> bool:
-    return talk.interest is not None and _score(talk.interest, talk.heard) > 0
-
-
-def _score(interest: Interest, heard: Heard) -> int:
-    named = [word for word in re.findall(r"[^\W_]+", interest.name) if len(word) > 3]
-    return mentions(heard.words, dict.fromkeys((*interest.words, *named)))
-
-
-def _interest(persona: Persona, heard: Heard, own_last: str) -> Interest | None:
-    """What is being talked of: by the person's words, else by the persona's own last ones."""
-    scored = [(_score(interest, heard), interest) for interest in persona.interests]
-    best = max(scored, key=lambda pair: pair[0], default=(0, None))
-    if best[0]:
-        return best[1]
-    for interest in persona.interests:
-        if own_last and any(line in own_last for line in (*interest.questions, *interest.remarks)):
-            return interest
-    return None
-
-
-def _values(
-    persona: Persona,
-    heard: Heard,
-    spoken: Spoken,
-    rng: Random,
-    interest: Interest | None,
-    name: str,
-    about: str,
-) -> dict[str, str]:
-    """What the slots of the bank's lines may hold in this reply. Empty ones rule their lines out."""
-    tastes, looks = persona.personality, persona.appearance
-    likes, dislikes = _brief(tastes.likes), _brief(tastes.dislikes)
-    rng.shuffle(likes)
-    likes.sort(key=lambda like: spoken.holds(like))
-    offered = interest or (rng.choice(persona.interests) if persona.interests else None)
-    steady = zlib.crc32(persona.slug.encode())
-    outfits, places = [o.description for o in looks.wardrobe], list(looks.places)
-    occupation = uncapitalised(cleaned(persona.occupation, 80).rstrip("."))
-    values = {
-        "me": cleaned(persona.called, 80),
-        "name": name,
-        "occupation": occupation,
-        "an_occupation": occupation if re.match(r"(?:an?|the) ", occupation) else with_article(occupation),
-        "home": cleaned(persona.home, 80).rstrip("."),
-        "age": str(persona.age) if persona.age is not None else "",
-        "like": uncapitalised(likes[0]) if likes else "",
-        "like_too": uncapitalised(likes[1]) if len(likes) > 1 else "",
-        "dislike": uncapitalised(pick(dislikes, spoken, rng)) if dislikes else "",
-        "quirk": pick(_brief(tastes.quirks), spoken, rng),
-        "note": pick(_notes(persona), spoken, rng, repeat=False),
-        "interest": uncapitalised(cleaned(offered.name, 60)) if offered else "",
-        "remark": _remark(persona, offered, spoken, rng),
-        "opener": pick(persona.voice.openers, spoken, rng, repeat=False),
-        "clothes": outfits[steady % len(outfits)].rstrip(". ") if outfits else "",
-        "place": places[steady % len(places)].rstrip(". ") if places else "",
-        "body": ", ".join(cleaned(part, 120).rstrip(". ") for part in (looks.hair, looks.eyes) if part),
-        "thing": heard.thing,
-        "word": heard.word,
-        "target": cleaned(heard.target, 60),
-        "about": about,
-    }
-    return {**values, **_with_capitals(values)}
-
-
-def _remark(persona: Persona, interest: Interest | None, spoken: Spoken, rng: Random) -> str:
-    """Something the persona has not said yet: of this interest while there is any, else of another."""
-    if interest is None:
-        return ""
-    if own := pick(interest.remarks, spoken, rng, repeat=False):
-        return own
-    return pick([r for other in persona.interests for r in other.remarks], spoken, rng, repeat=False)
-
-
-def _with_capitals(values: Mapping[str, str]) -> dict[str, str]:
-    return {**values, **{f"{slot}_cap": capitalised(value) for slot, value in values.items()}}
-
-
-def _brief(lines: Sequence[str]) -> list[str]:
-    return [cleaned(line, 160).rstrip(". ") for line in lines if line.strip()]
-
-
-def _notes(persona: Persona) -> list[str]:
-    """Sentences of the description that read as sentences; cards often hold lists and code instead."""
-    told = sentences(cleaned(persona.description, 3_000))
-    return [
-        s
-        for s in told
-        if 25 <= len(s) <= 180 and s.endswith((".", "!")) and not set(s) & set('{}[]<>=|*_:#+"“”')
-    ]
-
-
-def _being(heard: Heard, facts: Sequence[tuple[int, Fact]]) -> str:
-    """Whom a sad line is about, if it is about somebody other than the one who writes."""
-    return heard.thing if heard.thing.startswith("your ") and not facts else ""
-
-
-def _first_name(person_name: str) -> str:
-    """A display name as it can be said aloud; what is no name is left out."""
-    first = cleaned(person_name, 60).split(" ")[0]
-    return first if first and len(first) <= 24 and all(c.isalpha() or c in "'’-" for c in first) else ""
-
-
 def _just_named(talk: Talk) -> bool:
     return bool(talk.name) and talk.name in talk.own_last
 
 
-def _spoken_to(persona: Persona, name: str) -> Persona:
-    """The persona's own lines as said to this person: no macros left in them."""
-
-    def said(text: str) -> str:
-        return _MACRO.sub(
-            lambda m: persona.called if (m[1] or m[2]).lower() in {"char", "bot"} else name or "friend", text
-        )
-
-    def all_said(lines: Sequence[str]) -> tuple[str, ...]:
-        return tuple(line for line in (said(line).strip() for line in lines) if line)
-
-    voice = persona.voice
-    voice = voice.model_copy(
-        update={key: all_said(getattr(voice, key)) for key in ("openers", "asides", "comforts", "farewells")}
-    )
-    interests = tuple(
-        i.model_copy(update={"remarks": all_said(i.remarks), "questions": all_said(i.questions)})
-        for i in persona.interests
-    )
-    return persona.model_copy(
-        update={
-            "voice": voice,
-            "interests": interests,
-            "greetings": all_said(persona.greetings[:8]),
-            "description": said(persona.description[:6_000]),
-        }
-    )
+def _takes_a_name(ask: str) -> bool:
+    return ask.endswith("?") and "," not in ask and len(ask.split()) <= 12

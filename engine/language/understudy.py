@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from functools import cached_property
 from importlib import resources
 from typing import Any
@@ -33,7 +33,7 @@ class Understudy:
     def source(self) -> Source:
         return Source.UNDERSTUDY
 
-    async def write(self, wanted: Wanted) -> AsyncIterator[str]:
+    async def write(self, wanted: Wanted) -> AsyncGenerator[str, None]:
         for piece in _PIECE.findall(self.text(wanted)):
             yield piece
 

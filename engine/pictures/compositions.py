@@ -35,7 +35,7 @@ FAMILIES: dict[str, Family] = {
 #: The words of a request that call for each family.
 CALLS: dict[str, str] = {
     "hills": """
-        hill hills mountain mountains valley field fields meadow countryside hike hiking trail
+        hill hills mountain mountains valley field fields meadow countryside hike hiking trail walk walking
         landscape road horizon vineyard farm lake forest woods run running cycling bike snow ski""",
     "stage": """
         stage theatre theater concert singing sing song band music guitar piano dance dancing actor
@@ -48,7 +48,7 @@ CALLS: dict[str, str] = {
         paper collage cut craft crafts art painting paint pottery clay sewing comic cartoon
         storybook""",
     "city": """
-        city street streets rooftop rooftops skyline town downtown neon taxi bus tram subway train
+        city street streets roof rooftop rooftops skyline town downtown neon taxi bus tram subway train
         station alley apartment shopping market bar nightclub umbrella bridge noir rain rainy""",
     "waves": """
         sea ocean wave waves beach harbour harbor boat sail sailing ship swim swimming surf surfing
@@ -73,8 +73,8 @@ def compose(width: int, height: int, palette: Palette, text: str, rng: Random) -
     words = frozenset(re.findall(r"[a-z]+", text.lower()))
     mood = Mood.of(words, rng)
     names = list(FAMILIES)
-    chances = [1 + 60 * len(words.intersection(CALLS[name].split())) ** 2 for name in names]
-    name = rng.choices(names, chances)[0]
+    calls = [len(words.intersection(CALLS[name].split())) ** 2 for name in names]
+    name = rng.choices(names, calls if any(calls) else None)[0]
     sheet = Sheet(width, height, palette.ground)
     FAMILIES[name](sheet, palette, mood, rng)
     if name in OUTDOORS:

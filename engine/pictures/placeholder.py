@@ -110,6 +110,8 @@ class Layout:
         align = rng.choice((0.0, 0.0, 0.5))
         shape = rng.choices(("plain", "rounded", "arch"), (5, 3, 3))[0]
         strip = height - max(14, round(size * 0.052)) if height >= 40 and width >= 48 else height
+        if size < 24:
+            return cls((0, 0, width, strip), (0, 0, 0, 0), strip, size, 0.5, "plain")
         if size < 128:
             art = (margin, margin, width - margin, max(margin + 1, strip - margin))
             return cls(art, (0, 0, 0, 0), strip, size, 0.5, "plain")
@@ -136,7 +138,6 @@ class Inks:
     paper: Colour
     ink: Colour
     quiet: Colour
-    accent: Colour
     strip: Colour
     on_strip: Colour
 
@@ -147,7 +148,7 @@ class Inks:
         quiet = legible(mix(ink, paper, 0.3), paper, 4.8)
         strip = palette.accent
         on_strip = max((palette.ground, palette.light), key=lambda colour: contrast(colour, strip))
-        return cls(paper, ink, quiet, legible(strip, paper, 3.2), strip, legible(on_strip, strip, 5))
+        return cls(paper, ink, quiet, strip, legible(on_strip, strip, 5))
 
 
 def _card(
@@ -302,12 +303,13 @@ def _words(
     room, tall, size = right - left, foot - top, layout.size
     beside = top < layout.art[3]
     persona = wanted.scene.persona
-    line = f"{wanted.style.replace('-', ' ')} · {wanted.width} × {wanted.height} · seed {wanted.seed}"
+    style, seed = wanted.style.replace("-", " "), f"seed {wanted.seed}"
+    lines = (f"{style} · {wanted.width} × {wanted.height} · {seed}", f"{style} · {seed}", style)
     narrow = room if beside or layout.align == 0.5 or size < 300 else room - size * 0.13
     for scale, most in _tries(beside=beside):
         name = _name(persona.name, lettering, size * 0.098 * scale, narrow, beside=beside)
-        scene = lettering.block(wanted.scene.request, Face.TEXT, max(11, size * 0.037 * scale), room, most)
-        small = _capitals(line if size >= 200 else "", lettering, max(9, size * 0.0175 * scale), room)
+        scene = lettering.block(wanted.scene.request, Face.TEXT, max(13, size * 0.037 * scale), room, most)
+        small = _capitals(lines if size >= 200 else (), lettering, max(9, size * 0.0175 * scale), room)
         blocks = [block for block in (name, scene, small) if block.lines]
         gap = size * 0.02 * scale
         if _tall(blocks, gap) <= tall:
@@ -354,14 +356,15 @@ def _name(text: str, lettering: Lettering, size: float, room: float, *, beside: 
     return lettering.block(shown, Face.DISPLAY, max(12, size * 0.5), room, 2, 1.04)
 
 
-def _capitals(text: str, lettering: Lettering, size: float, room: float) -> Block:
-    """Spaced capitals on one line; without the spacing, and then cut, where the room is short."""
-    block = lettering.block(text.upper(), Face.SANS, size, 10_000, 1, 1.5)
-    for share in (0.12, 0.06, 0.0):
-        spaced = Block(block.lines, block.font, block.leading, size * share)
-        if spaced.width <= room:
-            return spaced
-    return lettering.block(text.upper(), Face.SANS, size, room, 1, 1.5)
+def _capitals(texts: Sequence[str], lettering: Lettering, size: float, room: float) -> Block:
+    """The first of the texts that fits on one line in spaced capitals; or the last of them, cut."""
+    for text in texts:
+        block = lettering.block(text.upper(), Face.SANS, size, 10_000, 1, 1.5)
+        for share in (0.12, 0.06, 0.0):
+            spaced = Block(block.lines, block.font, block.leading, size * share)
+            if spaced.width <= room:
+                return spaced
+    return lettering.block(texts[-1].upper() if texts else "", Face.SANS, size, room, 1, 1.5)
 
 
 def _strip(image: Image.Image, layout: Layout, inks: Inks, lettering: Lettering) -> str:

@@ -41,12 +41,9 @@ def contrast(one: Colour, other: Colour) -> float:
 
 def legible(ink: Colour, ground: Colour, least: float = 4.5) -> Colour:
     """The ink, taken towards black or white just as far as it must go to be read on this ground."""
-    for end in sorted((BLACK, WHITE), key=lambda end: contrast(end, ground), reverse=True):
-        for step in range(11):
-            candidate = mix(ink, end, step / 10)
-            if contrast(candidate, ground) >= least:
-                return candidate
-    return ink
+    end = max((BLACK, WHITE), key=lambda end: contrast(end, ground))
+    steps = (mix(ink, end, step / 10) for step in range(11))
+    return next((colour for colour in steps if contrast(colour, ground) >= least), end)
 
 
 def turned(colour: Colour, hue: float = 0.0, saturation: float = 1.0) -> Colour:
@@ -82,7 +79,7 @@ class Palette:
         named: list[Colour] = []
         for colour in colours:
             r, g, b = ImageColor.getrgb(colour)[:3]
-            named.append((r, g, b))
+            named.append(turned((r, g, b), saturation=saturation))
         named.sort(key=luminance)
         if not named:
             named = [(34, 51, 59), (198, 172, 143), (234, 224, 213)]
@@ -97,7 +94,6 @@ class Palette:
             accent = mix(accent, light, 0.35)
         if contrast(accent, light) < 1.5:
             accent = mix(accent, ground, 0.3)
-        ground, accent, light = (turned(c, 0, saturation) for c in (ground, accent, light))
         # Yellows lean towards orange, everything else onwards: acid greens flatter nobody.
         hue = colorsys.rgb_to_hls(*(c / 255 for c in accent))[0]
         return cls(ground, accent, light, turned(accent, -lean if 0.04 < hue < 0.3 else lean, 1.1))

@@ -259,6 +259,7 @@ _TALK = (
         _branch.c.persona_id,
         _branch.c.revision,
         _branch.c.head,
+        turns.c.id,
         turns.c.text,
         turns.c.persona_id.label("author_persona_id"),
     )
@@ -268,13 +269,24 @@ _TALK = (
 )
 
 
-async def talk(tx: AsyncConnection, chat_id: int, *, most: int = 400) -> Talk:
+#: A long talk is read from about this far back, ...
+FAR_BACK = 400
+#: ... exactly: from a turn whose id is a multiple of this. Such a turn stays the first one for many turns, where a
+#: plain count would move the beginning at every turn, and with it everything that was computed from it.
+ANCHOR = 64
+
+
+async def talk(tx: AsyncConnection, chat_id: int) -> Talk:
     """The talk as it stands, in one read."""
-    rows = (await tx.execute(_TALK, {"chat_id": chat_id, "most": most})).all()
+    rows = (await tx.execute(_TALK, {"chat_id": chat_id, "most": FAR_BACK})).all()
     if not rows:
         return Talk(None, None, None, ())
+    persona_id, revision, head = rows[0].persona_id, rows[0].revision, rows[0].head
+    if len(rows) > FAR_BACK:
+        first = next((place for place, row in enumerate(rows) if row.id % ANCHOR == 0), 0)
+        rows = rows[first:]
     lines = tuple(Line(row.author_persona_id is not None, row.text) for row in rows if row.text is not None)
-    return Talk(rows[0].persona_id, rows[0].revision, rows[0].head, lines)
+    return Talk(persona_id, revision, head, lines)
 
 
 async def recent(tx: AsyncConnection, chat_id: int, *, most: int) -> list[Turn]:
@@ -289,7 +301,9 @@ _ANSWERED = (
     .where(turns.c.id == bindparam("turn"), turns.c.state.in_(OPEN))
     .values(state=bindparam("now_state"), parent_id=bindparam("parent"))
 )
-_MOVE_HEAD = update(chats).where(chats.c.id == bindparam("chat")).values(head_turn_id=bindparam("head"))
+_MOVE_HEAD = (
+    update(chats).where(chats.c.id == bindparam("in_chat")).values(head_turn_id=bindparam("new_head"))
+)
 
 
 async def close_turn(
@@ -305,7 +319,7 @@ async def close_turn(
 
 
 async def move_head(tx: AsyncConnection, chat_id: int, turn_id: int | None) -> None:
-    await tx.execute(_MOVE_HEAD, {"chat": chat_id, "head": turn_id})
+    await tx.execute(_MOVE_HEAD, {"in_chat": chat_id, "new_head": turn_id})
 
 
 async def set_persona(tx: AsyncConnection, chat_id: int, persona_id: int) -> int | None:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.language import Source
 from engine.store.records import ChatRef, Delivery, DeliveryKind, DeliveryState
-from engine.store.tables import chats, deliveries, turns
+from engine.store.tables import chats, deliveries, personas, turns
 
 _OWE = insert(deliveries).returning(deliveries.c.id)
 
@@ -98,6 +98,8 @@ async def _by_id(tx: AsyncConnection, ids: Sequence[int]) -> list[Delivery]:
             deliveries,
             func.coalesce(turns.c.text, deliveries.c.text).label("words"),
             func.coalesce(turns.c.source, deliveries.c.source).label("written_by"),
+            personas.c.name.label("persona_name"),
+            personas.c.slug.label("persona_slug"),
             chats.c.front,
             chats.c.account,
             chats.c.chat,
@@ -105,6 +107,7 @@ async def _by_id(tx: AsyncConnection, ids: Sequence[int]) -> list[Delivery]:
         )
         .join(chats, chats.c.id == deliveries.c.chat_id)
         .outerjoin(turns, turns.c.id == deliveries.c.turn_id)
+        .outerjoin(personas, personas.c.id == turns.c.persona_id)
         .where(deliveries.c.id.in_(ids))
         .order_by(deliveries.c.id)
     )
@@ -124,6 +127,8 @@ def _delivery(row: RowMapping) -> Delivery:
         job_id=row["job_id"],
         post_id=row["post_id"],
         source=Source(row["written_by"]) if row["written_by"] else None,
+        persona_name=row["persona_name"] or "",
+        persona_slug=row["persona_slug"] or "",
         attempts=row["attempts"],
         messages=tuple(row["messages"]),
         error=row["error"],

@@ -305,6 +305,9 @@ class Delivery:
     job_id: int | None = None
     post_id: int | None = None
     source: Source | None = None
+    #: Who speaks, for a reply: name and slug.
+    persona_name: str = ""
+    persona_slug: str = ""
     attempts: int = 0
     messages: tuple[str, ...] = ()
     error: str = ""

@@ -90,7 +90,7 @@ def born() -> Persona:
     )
 
 
-names = st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20).filter(
+names = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(
     lambda text: Persona(slug="a", name="x" + text).name == "x" + text and bool(text.strip())
 )
 values = st.recursive(
@@ -98,17 +98,17 @@ values = st.recursive(
     | st.booleans()
     | st.integers(-(2**53), 2**53)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=10),
+    | st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=10),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(st.characters(exclude_categories=("Cs",)), max_size=6), inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), inner, max_size=3)
     ),
     max_leaves=8,
 )
 unknown = st.dictionaries(
     st.sampled_from(["x_one", "fav", "talkativeness", "Zwei", "a b"]), values, max_size=3
 )
-words = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=30)
+words = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)
 entries = st.fixed_dictionaries(
     {
         "keys": st.lists(words, max_size=3),
@@ -182,7 +182,10 @@ def test_unknown_fields_survive_every_format_and_the_persona_stays_the_same(card
         again = read_card(written.data, "iris" + written.suffix).persona
         assert again.model_copy(update={"card": {}}) == first.model_copy(update={"card": {}})
         whole = again.card["json"]
+        mended = {"first_mes"} if not isinstance(card["data"].get("alternate_greetings", []), list) else set()
         for key, value in card["data"].items():
+            if key in mended:
+                continue
             if key not in {"alternate_greetings", "tags", "creator", "character_version", "character_book"}:
                 assert whole["data"][key] == value
         assert {key: whole[key] for key in card if key not in {"spec", "spec_version", "data"}} == {
@@ -317,6 +320,7 @@ def test_a_card_without_a_name_is_called_after_its_file() -> None:
     read = read_card(as_bytes(v2_card(name="")), "../../Old Tom.json")
     assert (read.persona.name, read.persona.slug) == ("Old Tom", "old-tom")
     assert "no name" in read.notes[0]
+    assert read_card(as_bytes(v2_card(name="\x00\u200b")), "\x07.json").persona.name == "Nameless"
 
 
 def test_a_newer_version_is_imported_with_a_warning() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 
 from engine.store.tables import Moment, metadata
 
 
-def _named(kind: str, item: object, _context: object) -> str | bool:
+def _named(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
     """Migrations name our own column type by the module that the template imports."""
     return "engine.store.tables.Moment()" if kind == "type" and isinstance(item, Moment) else False
 

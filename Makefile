@@ -1,0 +1,43 @@
+# Each target does all of its own set-up: it makes .venv where there is none, installs when pyproject.toml
+# changed, and is quick the second time.
+
+PYTHON ?= python3
+EXTRAS ?=
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
+CORE   := $(VENV)/.core$(if $(EXTRAS),-$(EXTRAS))
+
+.PHONY: up test check bench clean
+
+up: $(CORE)
+	@$(BIN)/greenroom up
+
+test: $(VENV)/.core-dev
+	$(BIN)/python -m pytest -n auto
+
+check: $(VENV)/.core-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.core-dev
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Greenroom needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@echo "Making $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core%: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Greenroom$(if $*, with$(subst -, ,$*)) …"
+	@$(PIP) install --editable ".$(if $*,[$(patsubst -%,%,$*)])"
+	@touch $@
+
+$(VENV)/.core: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Greenroom …"
+	@$(PIP) install --editable .
+	@touch $@

@@ -1,0 +1,232 @@
+"""The door to the database: it opens what it can, says what it cannot, and loses no update."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, insert, select, text, update
+
+from engine.errors import StoreError
+from engine.store.database import HEAD, Database
+from engine.store.tables import metadata, people, personas
+
+ROOT = Path(__file__).parents[2]
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+NOBODY = 65534
+
+
+def _defaults_by_their_text(
+    _context: object, _found: object, _wanted: object, found: str | None, _default: object, wanted: str | None
+) -> bool:
+    """Alembic stumbles over an empty text in SQLite, and PostgreSQL cannot compare json."""
+
+    def bare(default: str | None) -> str | None:
+        return None if default is None else default.partition("::")[0].strip("()'")
+
+    return bare(found) != bare(wanted)
+
+
+async def test_migrations_arrive_at_the_tables(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        told = {"compare_type": True, "compare_server_default": _defaults_by_their_text}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=told), metadata))
+
+    async with database.read() as tx:
+        assert await tx.run_sync(differences) == []
+
+
+def test_the_program_knows_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "engine/store/migrations"))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+async def test_opened_again_it_finds_nothing_to_do(database_url: str) -> None:
+    for _ in range(2):
+        database = await Database.open(database_url)
+        async with database.read() as tx:
+            assert (await tx.execute(text("SELECT version_num FROM alembic_version"))).scalar() == HEAD
+        await database.close()
+
+
+def test_migrations_run_from_an_installed_copy(tmp_path: Path) -> None:
+    """Only what the package list names travels, and nobody stands in the source folder."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    installed, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for package in declared["packages"]:
+        folder = Path(*package.split("."))
+        for pattern in ("*.py", *declared["package-data"].get(package, ())):
+            for file in (ROOT / folder).glob(pattern):
+                target = installed / file.relative_to(ROOT)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, target)
+    program = (
+        "import asyncio, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from engine.store import database\n"
+        "assert database.__file__.startswith(sys.argv[1]), database.__file__\n"
+        "async def main():\n"
+        "    await (await database.Database.open('sqlite:///greenroom.db')).close()\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, str(installed)],
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (elsewhere / "greenroom.db").stat().st_size > 0
+
+
+async def test_200_changes_by_eight_at_once_are_200_changes(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.execute(insert(people).values(id=1, name="0", created_at=NOON))
+
+    async def add_25() -> None:
+        for _ in range(25):
+            async with database.write() as tx:
+                read = select(people.c.name).where(people.c.id == 1).with_for_update()
+                name = (await tx.execute(read)).scalar_one()
+                await tx.execute(update(people).values(name=str(int(name) + 1)))
+
+    await asyncio.gather(*(add_25() for _ in range(8)))
+    async with database.read() as tx:
+        assert (await tx.execute(select(people.c.name))).scalar_one() == "200"
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        NOON,
+        datetime(2026, 1, 1, 0, 30, 15, 123456, tzinfo=timezone(timedelta(hours=5, minutes=45))),
+        datetime(1970, 1, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+    ],
+)
+async def test_a_moment_comes_back_in_utc(database: Database, moment: datetime) -> None:
+    async with database.write() as tx:
+        await tx.execute(insert(people).values(name="", created_at=moment))
+    async with database.read() as tx:
+        found = (
+            await tx.execute(select(people.c.created_at).where(people.c.created_at == moment))
+        ).scalar_one()
+    assert found == moment
+    assert found.utcoffset() == timedelta()
+
+
+async def test_what_is_unfinished_is_rolled_back(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await _write_and_fail(database)
+    async with database.read() as tx:
+        assert (await tx.execute(select(people.c.id))).all() == []
+
+
+async def _write_and_fail(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.execute(insert(people).values(name="", created_at=NOON))
+        raise ZeroDivisionError
+
+
+async def test_a_newer_database_is_refused_with_a_sentence(database_url: str) -> None:
+    database = await Database.open(database_url)
+    async with database.write() as tx:
+        await tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    await database.close()
+    with pytest.raises(StoreError, match=r"newer Greenroom .*9999.*Update Greenroom"):
+        await Database.open(database_url)
+
+
+async def test_a_file_that_is_no_database_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "greenroom.db"
+    file.write_bytes(b"Dear diary, " * 1000)
+    with pytest.raises(StoreError, match="not a Greenroom database, or it is damaged"):
+        await Database.open(f"sqlite:///{file}")
+    assert file.read_bytes() == b"Dear diary, " * 1000
+
+
+async def test_a_damaged_file_is_told_with_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "greenroom.db"
+    await (await Database.open(f"sqlite:///{file}")).close()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with pytest.raises(StoreError, match="damaged"):
+        await _touch_everything(f"sqlite:///{file}")
+
+
+async def _touch_everything(url: str) -> None:
+    database = await Database.open(url)
+    try:
+        async with database.write() as tx:
+            for table in metadata.sorted_tables:
+                await tx.execute(select(table))
+    finally:
+        await database.close()
+
+
+async def test_a_full_disk_is_told_with_a_sentence_and_nothing_is_half_written(tmp_path: Path) -> None:
+    database = await Database.open(f"sqlite:///{tmp_path / 'greenroom.db'}")
+    try:
+        with pytest.raises(StoreError, match="disk is full"):
+            await _fill(database)
+        async with database.read() as tx:
+            assert (await tx.execute(select(people.c.id))).all() == []
+    finally:
+        await database.close()
+
+
+async def _fill(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.execute(text("PRAGMA max_page_count = 1"))
+        await tx.execute(insert(people).values(name="", created_at=NOON))
+        await tx.execute(
+            insert(personas).values(slug="a", name="x" * 10**6, revision=1, origin="", created_at=NOON)
+        )
+
+
+@pytest.fixture
+def as_somebody_without_rights() -> Iterator[Path]:
+    """A folder that may be read and not written, also for a test that runs as root."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "home").mkdir()
+        yield folder / "home"
+        os.seteuid(os.getuid())
+        (folder / "home").chmod(0o755)
+
+
+async def test_a_read_only_home_is_told_with_a_sentence(as_somebody_without_rights: Path) -> None:
+    home = as_somebody_without_rights
+    url = f"sqlite:///{home / 'greenroom.db'}"
+    await (await Database.open(url)).close()
+    (home / "greenroom.db").chmod(0o444)
+    home.chmod(0o555)
+    if os.geteuid() == 0:
+        os.seteuid(NOBODY)
+    with pytest.raises(StoreError, match=r"cannot be (written|opened)"):
+        await _touch_everything(url)
+    with pytest.raises(StoreError, match=r"cannot be opened|cannot be written"):
+        await Database.open(f"sqlite:///{home / 'other.db'}")
+    with pytest.raises(StoreError, match="cannot make the folder"):
+        await Database.open(f"sqlite:///{home / 'deeper' / 'greenroom.db'}")
+
+
+async def test_a_server_that_does_not_answer_is_told_with_a_sentence_without_the_password() -> None:
+    with pytest.raises(StoreError, match="does not answer") as told:
+        await Database.open("postgresql://ada:secret@127.0.0.1:1/greenroom")
+    assert "secret" not in str(told.value)
