@@ -19,17 +19,27 @@ from engine.errors import (
     HomeInUse,
     NotFound,
     Refused,
+    StoreError,
 )
 from engine.home import Address, Home
 from engine.settings import Settings
 
 Message = dict[str, Any]
 
-_KINDS: dict[int, type[GreenroomError]] = {400: BadRequest, 403: Refused, 404: NotFound, 422: BadRequest}
-
 
 class GoneError(GreenroomError):
     """The owner of the home stopped, or does not answer."""
+
+
+_KINDS: dict[int, type[GreenroomError]] = {
+    400: BadRequest,
+    401: GoneError,  # somebody else listens there now: its secret is another
+    403: Refused,
+    404: NotFound,
+    422: BadRequest,
+    429: Refused,
+    507: StoreError,
+}
 
 
 class Client:
@@ -51,7 +61,9 @@ class Client:
         return await self._ask("GET", path, params=params)
 
     async def post(self, path: str, **body: Any) -> Any:
-        return await self._ask("POST", path, json=body)
+        # What a terminal could not decode is a lone surrogate here, which no UTF-8 can carry.
+        told = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        return await self._ask("POST", path, content=told, headers={"Content-Type": "application/json"})
 
     async def picture(self, picture_id: int) -> bytes:
         answer = await self._send("GET", f"/pictures/{picture_id}")
@@ -70,7 +82,7 @@ class Client:
                     raise _worded(answer)
                 async for line in answer.aiter_lines():
                     yield json.loads(line)
-        except httpx.TransportError as error:
+        except (httpx.TransportError, json.JSONDecodeError) as error:
             raise GoneError("Greenroom has stopped.") from error
 
     async def _ask(self, method: str, path: str, **more: Any) -> Any:

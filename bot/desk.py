@@ -68,6 +68,10 @@ class Desk:
         line.draft.stop()
         return True
 
+    def answering(self, chat: ChatRef) -> bool:
+        """Whether something heard in a chat is still to be answered."""
+        return chat in self._lines
+
     async def quiet(self) -> None:
         """Wait until everything heard has been answered."""
         while tasks := [line.task for line in self._lines.values() if line.task]:

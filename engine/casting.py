@@ -13,7 +13,7 @@ from engine.settings import Settings
 from engine.store import personas
 from engine.store.database import Database
 from engine.store.records import PersonaRecord
-from personas.persona import Persona, Rating, slug_of
+from personas.persona import Persona, Rating
 
 MOST_NAME = 80
 MOST_KIND = 80
@@ -41,9 +41,7 @@ class Casting:
     async def keep(self, persona: Persona, *, origin: str) -> PersonaRecord:
         """Take a persona into the cast, under a slug of its own."""
         async with self._database.write() as tx:
-            slug = await personas.free_slug(tx, persona.slug or slug_of(persona.name))
-            named = persona.model_copy(update={"slug": slug})
-            return await personas.add(tx, named, origin=origin, now=self._clock.now())
+            return await personas.take_in(tx, persona, origin=origin, now=self._clock.now())
 
 
 def _persona(text: str) -> Persona:

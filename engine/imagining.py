@@ -172,7 +172,9 @@ class Imagining:
         if job.state is JobState.QUEUED:
             async with self._database.write() as tx:
                 await jobs.end(tx, job_id, JobState.CANCELLED, self._clock.now())
-            self._events.publish("job.ended", job=job_id, state=JobState.CANCELLED.value)
+            self._events.publish(
+                "job.ended", job=job_id, chat_id=job.chat_id, state=JobState.CANCELLED.value
+            )
         async with self._database.read() as tx:
             return await jobs.get(tx, job_id)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
+from bot import commands
 from bot.desk import Desk
 from bot.web import chatting, imagining
 from bot.web.lines import Lines
@@ -22,6 +24,7 @@ from engine.errors import (
     SettingsError,
     StoreError,
 )
+from engine.store import personas
 
 _STATUS: tuple[tuple[type[GreenroomError], int], ...] = (
     (OverLimit, 429),
@@ -42,6 +45,20 @@ def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, nudge: Cal
     @api.get("/health")
     async def health() -> dict[str, str]:
         return {"greenroom": "up", "home": str(engine.home.path)}
+
+    @api.get("/vocabulary")
+    async def vocabulary() -> dict[str, Any]:
+        """What may be typed: the commands, and the names that stand after them."""
+        async with engine.database.read() as tx:
+            cast = await personas.listing(tx)
+        return {
+            "commands": [
+                {"name": command.name, "usage": command.usage, "says": command.says}
+                for command in commands.COMMANDS.values()
+            ],
+            "personas": [{"slug": entry.slug, "name": entry.name} for entry in cast],
+            "styles": [{"slug": style.slug, "name": style.name} for style in engine.imagining.styles.values()],
+        }
 
     api.include_router(chatting.routes(engine, desk, lines, nudge))
     api.include_router(imagining.routes(engine))

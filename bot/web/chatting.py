@@ -16,7 +16,7 @@ from bot.web.lines import Lines, Message
 from engine.engine import Engine
 from engine.errors import NotFound
 from engine.events import Event, Watch
-from engine.store import chats, outbox
+from engine.store import chats, jobs, outbox
 from engine.store.records import Account, Incoming, PersonaRecord, Place, Turn
 
 ChatName = Annotated[str, Path(pattern=r"^[\w.:-]{1,64}$")]
@@ -63,13 +63,24 @@ def routes(engine: Engine, desk: Desk, lines: Lines, nudge: Callable[[], None]) 
     @router.get("/live")
     async def live(chat: ChatName) -> StreamingResponse:
         """Everything that happens in the chat from now on, one JSON object a line."""
-        ref = lines.chat(chat)
-        async with engine.database.write() as tx:
-            place = await chats.place(tx, ref)
-            if place is None:
-                raise NotFound("Nobody has come into this chat yet.")
-            await outbox.wake(tx, place.id, now=engine.clock.now())
-        return StreamingResponse(_happenings(place), media_type="application/x-ndjson")
+        return StreamingResponse(_happenings(await _place(chat)), media_type="application/x-ndjson")
+
+    @router.get("/open")
+    async def still_open(chat: ChatName) -> dict[str, Any]:
+        """What the chat still waits for: an answer, things to be shown, pictures in the making."""
+        place = await _place(chat)
+        answering = desk.answering(place.ref)
+        async with engine.database.read() as tx:
+            owed = await outbox.owed(tx, chat_id=place.id)
+            making = [job.id for job in await jobs.unfinished(tx) if job.chat_id == place.id]
+        return {"answering": answering, "owed": owed, "jobs": making}
+
+    async def _place(chat: str) -> Place:
+        async with engine.database.read() as tx:
+            place = await chats.place(tx, lines.chat(chat))
+        if place is None:
+            raise NotFound("Nobody has come into this chat yet.")
+        return place
 
     async def _happenings(place: Place) -> AsyncIterator[str]:
         def of_this_chat(event: Event) -> bool:
@@ -77,6 +88,9 @@ def routes(engine: Engine, desk: Desk, lines: Lines, nudge: Callable[[], None]) 
 
         with lines.line(place.ref) as line, engine.events.watch(of_this_chat) as watch:
             passing = asyncio.create_task(_pass_on(watch, line))
+            # Only now: what is shown before anybody is on the line would be put away again.
+            async with engine.database.write() as tx:
+                await outbox.wake(tx, place.id, now=engine.clock.now())
             nudge()
             try:
                 while True:

@@ -34,6 +34,7 @@ class Asked(BaseModel):
 class Hint(BaseModel):
     kind: str = ""
     name: str = ""
+    seed: int | None = None
 
 
 def routes(engine: Engine) -> APIRouter:
@@ -106,7 +107,7 @@ def routes(engine: Engine) -> APIRouter:
 
     @router.post("/personas", status_code=201)
     async def cast(hint: Hint) -> dict[str, Any]:
-        record = await engine.casting.write(kind=hint.kind, name=hint.name)
+        record = await engine.casting.write(kind=hint.kind, name=hint.name, seed=hint.seed)
         return {"id": record.id, "origin": record.origin, "persona": record.persona.model_dump(mode="json")}
 
     return router

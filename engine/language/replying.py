@@ -287,7 +287,7 @@ def _composed(talk: Talk, beats: Beats) -> str:
         lead = ""
     parts = [part for part in (lead, body, ask) if part]
     while len(parts) > 1 and sum(len(sentences(part)) for part in parts) > _MOST_SENTENCES:
-        parts.pop(0 if parts[0] == lead else -1)
+        parts.pop(0 if parts[0] == lead and not talk.heard.name else -1)
     text = " ".join(parts)
     whole = sentences(text)
     return text if len(whole) <= _MOST_SENTENCES else " ".join(whole[:_MOST_SENTENCES])

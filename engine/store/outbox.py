@@ -201,8 +201,10 @@ async def recover(
     return again.rowcount, held
 
 
-async def owed(tx: AsyncConnection) -> int:
-    """How many deliveries are still owed."""
+async def owed(tx: AsyncConnection, *, chat_id: int | None = None) -> int:
+    """How many deliveries are still owed, to everybody or to one chat."""
     states = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
     counted = select(func.count()).select_from(deliveries).where(deliveries.c.state.in_(states))
+    if chat_id is not None:
+        counted = counted.where(deliveries.c.chat_id == chat_id)
     return int((await tx.execute(counted)).scalar_one())

@@ -114,6 +114,14 @@ async def add(tx: AsyncConnection, persona: Persona, *, origin: str, now: dateti
     return await _add(tx, persona, origin=origin, now=now, seeded_hash="")
 
 
+async def take_in(
+    tx: AsyncConnection, persona: Persona, *, origin: str, now: datetime
+) -> PersonaRecord:
+    """Somebody new, under a slug that nobody has: the persona's own, or one like it."""
+    slug = await free_slug(tx, persona.slug or slug_of(persona.name))
+    return await add(tx, persona.model_copy(update={"slug": slug}), origin=origin, now=now)
+
+
 async def free_slug(tx: AsyncConnection, name: str) -> str:
     """A slug for a name that nobody has, also nobody who left: old links must not find somebody else."""
     taken = set((await tx.execute(select(personas.c.slug))).scalars())

@@ -235,7 +235,7 @@ def test_a_persons_template_words_are_never_filled() -> None:
 
 def test_it_uses_the_name_it_was_told_and_remembers_it(understudy: Understudy) -> None:
     talk = Conversation(understudy)
-    assert "Ana" in talk.say("I'm Ana")
+    assert "Ana" in talk.say("I'm Ana. What do you do?")
     talk.say("The weather is odd")
     assert "Ana" in talk.say("Do you remember my name?")
 

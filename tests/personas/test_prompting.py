@@ -150,7 +150,7 @@ def test_a_talk_that_has_not_begun_is_a_prompt_all_the_same() -> None:
 def test_what_is_kept_fits_and_is_the_end_of_the_talk(lines: list[Line], room: int) -> None:
     left = kept(lines, room)
     assert left == tuple(lines[len(lines) - len(left) :])
-    assert len(left) == 1 or sum(len(line.text) + len(line.name) for line in left) <= room
+    assert len(left) == 1 or sum(min(len(line.text), room) + len(line.name) for line in left) <= room
     assert bool(left) == bool(lines)
 
 

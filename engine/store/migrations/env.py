@@ -21,7 +21,6 @@ context.configure(
     render_as_batch=True,
     render_item=_named,
     compare_type=True,
-    compare_server_default=True,
 )
 with context.begin_transaction():
     context.run_migrations()
