@@ -229,10 +229,9 @@ async def _cancel(call: Call) -> None:
     if job.person_id != call.said.person.id:
         # The same words as for a job that is not there: numbers of others tell nothing.
         raise NotFound(f"There is no job {job_id}.")
-    cancelled = await call.engine.imagining.cancel(job_id)
+    await call.engine.imagining.cancel(job_id)
     async with call.answering() as answer:
-        stopping = cancelled.state is JobState.RUNNING
-        answer.text = f"#{job_id} stops at its next step." if stopping else f"#{job_id} is cancelled."
+        answer.text = f"#{job_id} is cancelled."
 
 
 async def _help(call: Call) -> None:

@@ -7,16 +7,18 @@ shown is given up with a line in the log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.front import Front, Outgoing
 from engine.engine import Engine
-from engine.errors import DeliveryFailed, GreenroomError, NotFound, NotReachable, TryAgain
+from engine.errors import DeliveryFailed, GreenroomError, NotFound, NotReachable, StoreError, TryAgain
 from engine.events import Watch
 from engine.store import outbox, pictures
 from engine.store.records import ChatRef, Delivery, DeliveryKind
@@ -25,10 +27,11 @@ log = structlog.get_logger(__name__)
 
 #: Another process may have added rows without being able to nudge us.
 LOOK_EVERY = 2.0
-#: Nobody was there: `wake` brings it forward as soon as somebody is.
-KEEP_FOR_ABSENT = timedelta(days=3650)
-LONGEST_PAUSE = 300.0
+#: Nobody was there. They are heard coming, and this is for the case that they came in that very moment.
+ABSENT_PAUSE = timedelta(minutes=1)
 MOST_ATTEMPTS = 8
+#: When the house closes, so long for what is being shown at that moment.
+FINISH_WITHIN = 1.5
 #: After these there is something new to show.
 NEWS = frozenset({"reply.stored", "notice.stored", "job.ended"})
 
@@ -47,12 +50,9 @@ class Deliveries:
 
     async def recover(self) -> None:
         """At a start: what was being shown when the last process ended may have arrived, or not."""
-        now = self._engine.clock.now()
         for address, front in self._fronts.items():
             async with self._engine.database.write() as tx:
-                again, held = await outbox.recover(
-                    tx, [address], recognises_repeats=front.recognises_repeats, now=now
-                )
+                again, held = await outbox.recover(tx, [address], recognises_repeats=front.recognises_repeats)
             if again or held:
                 log.warning("deliveries_unknown", front=front.name, sent_again=again, held=held)
 
@@ -68,8 +68,16 @@ class Deliveries:
                         await self._pause()
             finally:
                 nudging.cancel()
-                while self._under_way:
-                    await asyncio.wait(self._under_way)
+                await self._finish()
+
+    async def _finish(self) -> None:
+        """What takes longer than the house has is *unknown*, and shown again after the next start."""
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=FINISH_WITHIN)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
 
     async def _nudge_by(self, news: Watch) -> None:
         async for _event in news:
@@ -101,9 +109,14 @@ class Deliveries:
         while rows:
             pause = await self._show(rows[0])
             if pause is not None:
-                until = self._engine.clock.now() + pause
-                async with self._engine.database.write() as tx:
-                    await outbox.wait(tx, [row.id for row in rows], until=until)
+                await self._write_down(
+                    partial(
+                        outbox.wait,
+                        delivery_ids=[row.id for row in rows],
+                        until=self._engine.clock.now() + pause,
+                        counted=pause != ABSENT_PAUSE,
+                    )
+                )
                 return
             rows = rows[1:]
         self._news.set()  # more may have come for this chat, and was held back by these
@@ -114,7 +127,7 @@ class Deliveries:
         try:
             messages = await front.deliver(await self._complete(row))
         except NotReachable:
-            return KEEP_FOR_ABSENT
+            return ABSENT_PAUSE
         except TryAgain as error:
             return timedelta(seconds=error.after_s)
         except DeliveryFailed as error:
@@ -125,15 +138,25 @@ class Deliveries:
                 await self._give_up(row, str(error))
                 return None
             log.warning("delivery_postponed", delivery=row.id, attempt=row.attempts, cause=repr(error))
-            return timedelta(seconds=min(LONGEST_PAUSE, 2.0**row.attempts))
-        async with self._engine.database.write() as tx:
-            await outbox.sent(tx, row.id, messages, now=self._engine.clock.now())
+            return min(outbox.LONGEST_PAUSE, timedelta(seconds=2.0**row.attempts))
+        await self._write_down(
+            partial(outbox.sent, delivery_id=row.id, messages=messages, now=self._engine.clock.now())
+        )
         return None
 
     async def _give_up(self, row: Delivery, error: str) -> None:
         log.error("delivery_given_up", delivery=row.id, turn=row.turn_id, job=row.job_id, cause=error)
-        async with self._engine.database.write() as tx:
-            await outbox.give_up(tx, row.id, error=error)
+        await self._write_down(partial(outbox.give_up, delivery_id=row.id, error=error))
+
+    async def _write_down(self, change: Callable[[AsyncConnection], Awaitable[None]]) -> None:
+        """What became of a delivery; waits out the store's trouble, or its chat would stand still until a restart."""
+        while True:
+            try:
+                async with self._engine.database.write() as tx:
+                    return await change(tx)
+            except StoreError as error:
+                log.warning("outbox_not_written", cause=str(error))
+                await asyncio.sleep(LOOK_EVERY)
 
     async def _complete(self, row: Delivery) -> Outgoing:
         """The row with its pictures. A file that has gone is told, not waited for."""

@@ -39,6 +39,7 @@ class Desk:
         self._engine = engine
         self._fronts = {(front.name, front.account): front for front in fronts}
         self._lines: dict[ChatRef, Line] = {}
+        self._closed = False
 
     async def hear(self, incoming: Incoming) -> None:
         """Store what was heard, and see that it is answered. What is refused is told at once, and not kept."""
@@ -77,16 +78,21 @@ class Desk:
         while tasks := [line.task for line in self._lines.values() if line.task]:
             await asyncio.wait(tasks)
 
-    def close(self) -> None:
-        """Answer no more. What is left open is answered after the next start."""
-        for line in self._lines.values():
-            if line.task:
-                line.task.cancel()
+    async def close(self) -> None:
+        """Answer no more. What is left open, or still heard, is answered after the next start."""
+        self._closed = True
+        answering = [line.task for line in self._lines.values() if line.task]
+        for task in answering:
+            task.cancel()
+        if answering:
+            await asyncio.wait(answering)
 
     def _front(self, chat: ChatRef) -> Front:
         return self._fronts[chat.front, chat.account]
 
     def _answer(self, said: Said) -> None:
+        if self._closed:
+            return
         line = self._lines.setdefault(said.place.ref, Line())
         line.waiting.append(said)
         if line.task is None:
@@ -133,7 +139,8 @@ class Desk:
         now = self._engine.clock.now()
         try:
             async with self._engine.database.write() as tx:
-                head = said.place.head_turn_id
+                place = await chats.place(tx, said.place.ref)
+                head = place.head_turn_id if place else None
                 if not await chats.close_turn(tx, said.turn, state=TurnState.FAILED, parent_id=head):
                     return
                 await outbox.owe(tx, said.place.id, DeliveryKind.NOTICE, text=words, now=now)

@@ -94,7 +94,7 @@ async def open_house(
                         await _drain(desk, listening, work, pump)
                         server.should_exit = True
                         server.force_exit = True
-                        await asyncio.wait([web], timeout=2.0)
+                        await asyncio.wait([web], timeout=1.0)
                         web.cancel()
                         log.info("house_closed")
                 if failure is not None:
@@ -108,6 +108,12 @@ async def kept_running(name: str, run: Callable[[], Awaitable[None]], clock: Clo
         began = clock.monotonic()
         try:
             await run()
+            log.warning("part_ended", part=name, again_in=pause)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not we were cancelled, but something inside it, which it let through.
             log.warning("part_ended", part=name, again_in=pause)
         except Exception:
             log.exception("part_failed", part=name, again_in=pause)
@@ -126,8 +132,9 @@ async def _drain(
     work.cancel()
     with suppress(TimeoutError):
         await asyncio.wait_for(desk.quiet(), REPLY_SECONDS)
-    desk.close()
-    await asyncio.wait([work], timeout=DRAIN_SECONDS - REPLY_SECONDS - 2)
+    await desk.close()
+    await asyncio.wait([work], timeout=DRAIN_SECONDS - REPLY_SECONDS - 3)
+    work.cancel()  # a second time: no more grace
     pump.cancel()
     await asyncio.wait([pump], timeout=2.0)
 

@@ -95,4 +95,6 @@ def _blanked(key: str, value: Any) -> Any:
         return "***"
     if isinstance(value, dict):
         return {str(name): _blanked(str(name), inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_blanked(key, inner) for inner in value]
     return value

@@ -1,4 +1,4 @@
-"""Jobs and pictures as other programs see them: the same JSON from the API and from `--json`."""
+"""Jobs, pictures and personas as other programs see them: the same JSON from the API and from `--json`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.store import jobs
-from engine.store.records import Job, Picture
+from engine.store.records import Job, PersonaRecord, Picture
 
 
 def job_shown(job: Job, ahead: int | None, made: list[Picture]) -> dict[str, Any]:
@@ -26,6 +26,20 @@ def job_shown(job: Job, ahead: int | None, made: list[Picture]) -> dict[str, Any
         "persona_id": job.persona_id,
         "request": jobs.request_to_json(job.request),
         "pictures": [picture_shown(picture) for picture in made],
+    }
+
+
+def persona_shown(record: PersonaRecord) -> dict[str, Any]:
+    """Who somebody is, in the few words and colours that a chat needs."""
+    persona = record.persona
+    return {
+        "id": record.id,
+        "slug": persona.slug,
+        "name": persona.name,
+        "called": persona.called,
+        "occupation": persona.occupation,
+        "home": persona.home,
+        "palette": list(persona.picture.palette),
     }
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -28,6 +28,7 @@ from engine.store import chats, outbox
 from engine.store.chats import Said
 from engine.store.database import Database
 from engine.store.records import DeliveryKind, Incoming, Turn, TurnKind, TurnState
+from engine.unbroken import unbroken
 from personas import lorebook, prompting
 from personas.persona import Persona
 from personas.prompting import Line
@@ -60,13 +61,15 @@ class Draft:
             self._writing.cancel()
 
     async def written_by(self, writers: Writers, wanted: ReplyWanted) -> Written:
-        self._writing = asyncio.current_task()
+        if self.stopped:
+            return Written("", Source.MODEL, "")
+        self._writing = task = asyncio.current_task()
         try:
             return await writers.write(wanted, on_text=self.show)
         except asyncio.CancelledError:
-            if not self.stopped or self._writing is None:
+            # A stop by a person is no stop of the house: if that closes too, the next start answers.
+            if not self.stopped or task is None or task.uncancel() > 0:
                 raise
-            self._writing.uncancel()
             return Written(self.text.strip(), Source.MODEL, "")
         finally:
             self._writing = None
@@ -110,14 +113,14 @@ class Conversation:
     async def hear(self, incoming: Incoming, *, kind: TurnKind = TurnKind.WORDS) -> Said | None:
         """Store what was heard; None when it was heard before. What is refused is refused here."""
         text = safety.cleaned(incoming.text, most=self._settings.limits.message_length)
-        account = incoming.account
+        account = replace(incoming.account, name=safety.name_of(incoming.account.name))
         if f"{account.front}:{account.platform_id}" in self._settings.safety.blocked_people:
             raise Refused("The operator of this place has asked me not to answer you.")
         self._blocked.check(text)
 
         now = self._clock.now()
         async with self._database.write() as tx:
-            found = await chats.arrival(tx, incoming, since=now - limits.MINUTE)
+            found = await chats.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
             if found.heard_before is not None:
                 return None
             limits.check_message(
@@ -145,7 +148,7 @@ class Conversation:
         wanted = self._wanted(said, context)
         written = await draft.written_by(self._writers, wanted)
         # Once written it is stored, even if the house is closing: the work is done, and somebody waits.
-        return await asyncio.shield(self._store_reply(said, context, written))
+        return await unbroken(self._store_reply(said, context, written))
 
     async def _store_reply(self, said: Said, context: Context, written: Written) -> Turn | None:
         now = self._clock.now()
@@ -153,7 +156,7 @@ class Conversation:
             if not await chats.close_turn(tx, said.turn, parent_id=context.head):
                 return None
             if not written.text:  # stopped before the first word: the talk goes on from what was said
-                await chats.move_head(tx, said.place.id, said.turn.id)
+                await chats.move_head(tx, said.place.id, said.turn.id, of_persona=context.persona_id)
                 return None
             reply = await chats.add_turn(
                 tx,
@@ -165,7 +168,7 @@ class Conversation:
                 persona_id=context.persona_id,
                 source=written.source,
             )
-            await chats.move_head(tx, said.place.id, reply.id)
+            await chats.move_head(tx, said.place.id, reply.id, of_persona=context.persona_id)
             await outbox.owe(tx, said.place.id, DeliveryKind.REPLY, turn_id=reply.id, now=now)
         self._events.publish("reply.stored", chat=said.place.ref, turn=reply.id, source=written.source.value)
         return reply

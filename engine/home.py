@@ -20,6 +20,8 @@ from platformdirs import user_data_path
 from engine.errors import HomeInUse, StoreError
 
 SETTINGS_FILE = "greenroom.toml"
+#: Whoever looks whether a home has an owner holds its lock for a moment; the next one waits so long, in seconds.
+GLANCE = 0.05
 
 
 def home_folder() -> Path:
@@ -75,7 +77,7 @@ class Home:
         # The system lets go of this lock when the process ends, however it ends.
         lock = FileLock(self.path / "owner.lock", timeout=0)
         try:
-            lock.acquire()
+            lock.acquire(timeout=GLANCE, poll_interval=GLANCE / 10)
         except Timeout:
             owner = self._read_note()
             where = f" at {owner.url} (process {owner.pid})" if owner else ""
@@ -95,10 +97,13 @@ class Home:
         """Write down where the owner listens. Only the user who started it can read the secret."""
         address = Address(pid=os.getpid(), url=url, secret=secrets.token_urlsafe(32))
         draft = self._note.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(address.__dict__, file)
-        draft.replace(self._note)
+        try:
+            draft.unlink(missing_ok=True)
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                json.dump(address.__dict__, file)
+            draft.replace(self._note)
+        except OSError as error:
+            raise StoreError(f"The note {self._note} cannot be written: {error.strerror}.") from None
         return address
 
     def owner(self) -> Address | None:
@@ -107,7 +112,7 @@ class Home:
             return None
         lock = FileLock(self.path / "owner.lock", timeout=0)
         try:
-            with lock:
+            with lock.acquire(timeout=GLANCE, poll_interval=GLANCE / 10):
                 return None
         except Timeout:
             return self._read_note()

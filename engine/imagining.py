@@ -26,7 +26,7 @@ from engine.store.records import Job, JobState, Lane, Person, PersonaRecord, Pic
 from engine.styles import Style, detect, negative_for
 from personas import prompting
 from personas.appearance import Ledger, Scene
-from personas.persona import Rating
+from personas.persona import Rating, printable
 
 #: Seeds are as other programs have them, so that they can be carried over.
 SEEDS = range(2**32)
@@ -111,7 +111,7 @@ class Imagining:
         return PictureRequest(
             scene=words,
             prompt=written.text,
-            negative=negative_for(style, wish.negative, record.persona.picture.avoid),
+            negative=negative_for(style, printable(wish.negative), record.persona.picture.avoid),
             style=style.slug,
             source=written.source,
             word_count=count_words(written.text),
@@ -163,20 +163,16 @@ class Imagining:
         self._queue.nudge()
 
     async def cancel(self, job_id: int) -> Job:
-        """Take a job out of the line, or have its worker stop."""
-        async with self._database.read() as tx:
+        """Nothing comes of it any more: out of the line, or its worker stops at the next step."""
+        async with self._database.write() as tx:
+            # The row first: a job that left the line without an outcome would wait for one for ever.
+            cancelled = await jobs.end(tx, job_id, JobState.CANCELLED, self._clock.now())
             job = await jobs.get(tx, job_id)
-        if job.state.ended:
+        if not cancelled:
             raise BadRequest(f"Job {job_id} has ended already ({job.state.value}).")
         await self._queue.cancel(job_id)
-        if job.state is JobState.QUEUED:
-            async with self._database.write() as tx:
-                await jobs.end(tx, job_id, JobState.CANCELLED, self._clock.now())
-            self._events.publish(
-                "job.ended", job=job_id, chat_id=job.chat_id, state=JobState.CANCELLED.value
-            )
-        async with self._database.read() as tx:
-            return await jobs.get(tx, job_id)
+        self._events.publish("job.ended", job=job_id, chat_id=job.chat_id, state=JobState.CANCELLED.value)
+        return job
 
     async def retry(self, job_id: int) -> Job:
         """Put a job that failed or was cancelled in line again."""
@@ -194,7 +190,7 @@ class Imagining:
         return await self._queue.position(job_id)
 
     async def _check_quota(self, tx: AsyncConnection, person_id: int, asked: int, now: datetime) -> None:
-        used = await jobs.used(tx, person_id, since=now - limits.DAY)
+        used = await jobs.used(tx, person_id, since=now - limits.DAY, now=now)
         limits.check_pictures(
             self._settings.limits,
             asked=asked,

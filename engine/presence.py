@@ -31,8 +31,9 @@ class Presence:
     async def persona(self, tx: AsyncConnection, persona_id: int, revision: int) -> Persona:
         known = self._parsed.get((persona_id, revision))
         if known is None:
-            known = (await personas.get(tx, persona_id)).persona
-            self._parsed[persona_id, revision] = known
+            record = await personas.get(tx, persona_id)
+            # Under the revision that was read: it may have been edited a moment ago.
+            known = self._parsed[persona_id, record.revision] = record.persona
         return known
 
     async def new_place(self, tx: AsyncConnection, ref: ChatRef) -> Place:
@@ -42,9 +43,10 @@ class Presence:
 
     async def who(self, tx: AsyncConnection, place: Place) -> PersonaRecord:
         """The persona of a chat; where it has left the cast, the usual one takes its place."""
-        if place.persona_id is not None:
+        here = await chats.persona_here(tx, place.id)  # `place` may be from before the last command
+        if here is not None:
             try:
-                return await personas.get(tx, place.persona_id)
+                return await personas.get(tx, here)
             except NotFound:
                 pass  # deleted since; the talk with it stays in the store
         record = await self._usual(tx)
@@ -107,7 +109,7 @@ class Presence:
         turn = await chats.add_turn(
             tx, place.id, text, now=now, state=TurnState.ANSWERED, persona_id=persona_id
         )
-        await chats.move_head(tx, place.id, turn.id)
+        await chats.move_head(tx, place.id, turn.id, of_persona=persona_id)
         if tell:
             await outbox.owe(tx, place.id, DeliveryKind.REPLY, turn_id=turn.id, now=now)
         return turn

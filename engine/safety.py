@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from engine.errors import BadRequest, Unsuitable
 from personas.persona import Persona, Rating, printable
 
+#: Platforms allow longer ones; nobody is called that.
+MOST_NAME = 80
+
 
 def cleaned(text: str, *, most: int, what: str = "message") -> str:
     """A person's text as it is stored: readable, of one form, and not too long. It is never interpreted."""
@@ -17,9 +20,19 @@ def cleaned(text: str, *, most: int, what: str = "message") -> str:
             f"That {what} has {len(text):,} characters; up to {most:,} can be read. Send it in parts?"
         )
     clean = printable(unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")))
-    if not clean:
+    if not any(unicodedata.category(c)[0] in "LNPS" for c in clean):
+        # White space, joiners and marks without a letter show nothing.
         raise BadRequest(f"There is nothing to read in that {what}.")
     return clean
+
+
+def name_of(text: str) -> str:
+    """The name that somebody goes by on a platform, in one short line. It may be empty, never a trap."""
+    return " ".join(printable(text[:MOST_NAME]).split())
+
+
+#: Marks on letters, and what stands between letters without being seen.
+INVISIBLE = frozenset({"Mn", "Me", "Cf"})
 
 
 class BlockList:
@@ -28,7 +41,8 @@ class BlockList:
     def __init__(self, words: Iterable[str]) -> None:
         folded = [_folded(word) for word in words]
         joined = "|".join(r"\s+".join(map(re.escape, word.split())) for word in folded if word.strip())
-        self._pattern = re.compile(rf"(?<!\w)(?:{joined})(?!\w)") if joined else None
+        # An underscore is emphasis in chats, not a letter.
+        self._pattern = re.compile(rf"(?<![^\W_])(?:{joined})(?![^\W_])") if joined else None
 
     def check(self, text: str) -> None:
         if self._pattern and self._pattern.search(_folded(text)):
@@ -51,5 +65,5 @@ def check_persona(persona: Persona, allowed: Rating) -> None:
 
 def _folded(text: str) -> str:
     """Small letters without accents or invisible joiners, so that a disguise does not help."""
-    spread = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c for c in spread if not unicodedata.combining(c) and unicodedata.category(c) != "Cf")
+    spread = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(c for c in spread if unicodedata.category(c) not in INVISIBLE)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import shutil
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -50,18 +54,23 @@ def _start_postgres(folder: Path) -> Any:
 @pytest.fixture
 def postgres_url(postgres: str) -> Iterator[str]:
     """An empty database on it."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres, autocommit=True) as server:
-        server.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
-        yield postgres.replace("/postgres?", f"/{name}?")
-        server.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+    with _new_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url_with_tables(postgres: str, postgres_tables: str) -> Iterator[str]:
+    with _new_database(postgres, like=postgres_tables) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'greenroom.db'}"
-    return str(request.getfixturevalue("postgres_url"))
+    """A database with all its tables and nothing in them."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url_with_tables"))
+    file = shutil.copy(request.getfixturevalue("sqlite_tables"), tmp_path / "greenroom.db")
+    return f"sqlite:///{file}"
 
 
 @pytest.fixture
@@ -69,3 +78,43 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = await Database.open(database_url)
     yield opened
     await opened.close()
+
+
+# The tables are made by the migrations once, and copied from then on.
+
+
+@pytest.fixture(scope="session")
+def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("tables") / "greenroom.db"
+    _make_tables(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_tables(postgres: str) -> Iterator[str]:
+    with _new_database(postgres) as url:
+        _make_tables(url)
+        yield _name_in(url)
+
+
+def _make_tables(url: str) -> None:
+    async def make() -> None:
+        await (await Database.open(url)).close()
+
+    # On a thread of its own, so that the loops of the tests are left alone.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, make()).result()
+
+
+@contextmanager
+def _new_database(server: str, like: str = "template1") -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    made = SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(like))
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(made)
+        yield server.replace("/postgres?", f"/{name}?")
+        admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _name_in(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]

@@ -69,6 +69,7 @@ class Talk:
         self._seen: set[int] = set()
         self._turns: set[int] = set()
         self._jobs: set[int] = set()
+        self._cast: dict[str, Persona] = {}
         self._unsaid: deque[tuple[str, str]] = deque()
         self._heard = asyncio.Event()
         self._news = asyncio.Event()
@@ -77,11 +78,8 @@ class Talk:
 
     async def enter(self, persona: str = "") -> list[Message]:
         """Come in: who is there is known afterwards; answers what was said last."""
-        entered = await self.client.enter(self._chat, persona)
-        told = entered["persona"]
-        self.persona = Persona(told["name"], told["called"], told["occupation"], told["palette"])
-        self._turns.update(line["turn"] for line in entered["lines"])
-        lines: list[Message] = entered["lines"]
+        lines = await self._look_who_is_there(persona)
+        self._turns.update(line["turn"] for line in lines)
         return lines
 
     async def listen(self, screen: Screen) -> None:
@@ -161,15 +159,34 @@ class Talk:
             elif kind == "notice" and job is not None and message["source"]:
                 self._follow(screen, job, {})
             elif kind == "notice":
-                # It may have brought somebody else in; what they say next stands under their own name.
+                with suppress(GreenroomError):  # it may have brought somebody else in
+                    await self._look_who_is_there()
+            elif kind == "reply":
                 with suppress(GreenroomError):
-                    await self.enter()
+                    self.persona = await self._speaker(message["by"]["slug"])
             await screen.show(message)
         self._seen.add(message["id"])
         if message["turn"] is not None:
             self._turns.add(message["turn"])
         with suppress(GoneError):  # it is sent again when the owner is back, and not shown twice
             await self.client.post(f"{self._path}/shown/{message['id']}")
+
+    async def _look_who_is_there(self, wanted: str = "") -> list[Message]:
+        entered = await self.client.enter(self._chat, wanted)
+        self.persona = self._met(entered["persona"])
+        lines: list[Message] = entered["lines"]
+        return lines
+
+    async def _speaker(self, slug: str) -> Persona:
+        """Who says something: what was owed for long may be of somebody who is no longer in the chat."""
+        if slug not in self._cast:
+            self._met(await self.client.get(f"/personas/{slug}"))
+        return self._cast[slug]
+
+    def _met(self, told: Message) -> Persona:
+        persona = Persona(told["name"], told["called"], told["occupation"], told["palette"])
+        self._cast[told["slug"]] = persona
+        return persona
 
     def _write(self, screen: Screen, text: str | None) -> None:
         self.writing = text is not None
@@ -198,7 +215,7 @@ class Talk:
             before, self.client = self.client, found
             await before.close()
             try:
-                await self.enter()
+                await self._look_who_is_there()
                 await self._look_after_jobs(screen)
             except GreenroomError:
                 continue

@@ -57,7 +57,9 @@ def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, nudge: Cal
                 for command in commands.COMMANDS.values()
             ],
             "personas": [{"slug": entry.slug, "name": entry.name} for entry in cast],
-            "styles": [{"slug": style.slug, "name": style.name} for style in engine.imagining.styles.values()],
+            "styles": [
+                {"slug": style.slug, "name": style.name} for style in engine.imagining.styles.values()
+            ],
         }
 
     api.include_router(chatting.routes(engine, desk, lines, nudge))

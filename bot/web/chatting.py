@@ -12,12 +12,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from bot.desk import Desk
+from bot.shown import persona_shown
 from bot.web.lines import Lines, Message
 from engine.engine import Engine
 from engine.errors import NotFound
 from engine.events import Event, Watch
 from engine.store import chats, jobs, outbox
-from engine.store.records import Account, Incoming, PersonaRecord, Place, Turn
+from engine.store.records import Account, Incoming, Place, Turn
 
 ChatName = Annotated[str, Path(pattern=r"^[\w.:-]{1,64}$")]
 #: A line that is silent this long says so, so that both ends notice when the other is gone.
@@ -43,7 +44,7 @@ def routes(engine: Engine, desk: Desk, lines: Lines, nudge: Callable[[], None]) 
         """Who is there, and what was said last. Naming a persona brings it in first."""
         ref = lines.chat(chat)
         record, recent = await engine.presence.enter(ref, most=12, wanted=entering.persona)
-        return {"persona": _persona(record), "lines": [_line(turn) for turn in recent]}
+        return {"persona": persona_shown(record), "lines": [_line(turn) for turn in recent]}
 
     @router.post("/turns", status_code=202)
     async def say(chat: ChatName, said: Said) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def routes(engine: Engine, desk: Desk, lines: Lines, nudge: Callable[[], None]) 
             passing = asyncio.create_task(_pass_on(watch, line))
             # Only now: what is shown before anybody is on the line would be put away again.
             async with engine.database.write() as tx:
-                await outbox.wake(tx, place.id, now=engine.clock.now())
+                await outbox.wake(tx, place.id)
             nudge()
             try:
                 while True:
@@ -109,19 +110,6 @@ async def _pass_on(watch: Watch, line: asyncio.Queue[Message]) -> None:
     async for event in watch:
         if not line.full():
             line.put_nowait({"is": event.name, **event.about})
-
-
-def _persona(record: PersonaRecord) -> dict[str, Any]:
-    persona = record.persona
-    return {
-        "id": record.id,
-        "slug": persona.slug,
-        "name": persona.name,
-        "called": persona.called,
-        "occupation": persona.occupation,
-        "home": persona.home,
-        "palette": list(persona.picture.palette),
-    }
 
 
 def _line(turn: Turn) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
-from bot.shown import job_shown
+from bot.shown import job_shown, persona_shown
 from engine.engine import Engine
 from engine.events import Event
 from engine.imagining import Wish
@@ -48,7 +48,12 @@ def routes(engine: Engine) -> APIRouter:
         request = await engine.imagining.compose(record, wish)
         async with engine.database.write() as tx:
             accepted = await engine.imagining.put_in_line(
-                tx, request, persona_id=record.id, person=None, lane=Lane.INTERACTIVE, dedup_key=asked.key
+                tx,
+                request,
+                persona_id=record.id,
+                person=None,
+                lane=Lane.INTERACTIVE,
+                dedup_key=f"api:{asked.key}",
             )
         engine.imagining.nudge()
         return job_shown(accepted.job, await engine.imagining.ahead_of(accepted.job.id), [])
@@ -104,6 +109,11 @@ def routes(engine: Engine) -> APIRouter:
         async with engine.database.read() as tx:
             found = await pictures.get(tx, picture_id)
         return Response(await engine.files.get(found.file), media_type="image/png")
+
+    @router.get("/personas/{slug}")
+    async def who(slug: str) -> dict[str, Any]:
+        async with engine.database.read() as tx:
+            return persona_shown(await personas.find(tx, slug))
 
     @router.post("/personas", status_code=201)
     async def cast(hint: Hint) -> dict[str, Any]:

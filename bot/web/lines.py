@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.front import ChatRef, Hear, Outgoing
@@ -22,6 +23,14 @@ ANSWER_WITHIN = 10.0
 Message = dict[str, Any]
 
 
+@dataclass
+class Unconfirmed:
+    """Sent, and nobody has said yet that it was shown."""
+
+    message: Message
+    shown: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Lines:
     """A Front whose platform is our own API."""
 
@@ -31,7 +40,7 @@ class Lines:
         self.name = name
         self.account = account
         self._open: dict[ChatRef, list[asyncio.Queue[Message]]] = {}
-        self._unconfirmed: dict[tuple[ChatRef, int], asyncio.Event] = {}
+        self._unconfirmed: dict[tuple[ChatRef, int], Unconfirmed] = {}
 
     def chat(self, chat: str) -> ChatRef:
         return ChatRef(self.name, self.account, chat)
@@ -48,12 +57,13 @@ class Lines:
 
     async def deliver(self, outgoing: Outgoing) -> tuple[str, ...]:
         delivery = outgoing.delivery
-        shown = self._unconfirmed.setdefault((outgoing.chat, delivery.id), asyncio.Event())
+        waiting = Unconfirmed(_message(outgoing))
+        self._unconfirmed[outgoing.chat, delivery.id] = waiting
         try:
-            if not self._send(outgoing.chat, _message(outgoing)):
+            if not self._send(outgoing.chat, waiting.message):
                 raise NotReachable("nobody is on the line")
             try:
-                await asyncio.wait_for(shown.wait(), ANSWER_WITHIN)
+                await asyncio.wait_for(waiting.shown.wait(), ANSWER_WITHIN)
             except TimeoutError:
                 raise NotReachable("nobody said that it was shown") from None
         finally:
@@ -63,13 +73,17 @@ class Lines:
     def confirm(self, chat: ChatRef, delivery_id: int) -> None:
         """The other end has shown a delivery."""
         if waiting := self._unconfirmed.get((chat, delivery_id)):
-            waiting.set()
+            waiting.shown.set()
 
     @contextmanager
     def line(self, chat: ChatRef) -> Iterator[asyncio.Queue[Message]]:
         """Somebody is on the line for as long as this block lasts."""
         line: asyncio.Queue[Message] = asyncio.Queue(ROOM)
         self._open.setdefault(chat, []).append(line)
+        # The line may have broken before these were shown.
+        for (where, _id), waiting in self._unconfirmed.items():
+            if where == chat:
+                line.put_nowait(waiting.message)
         try:
             yield line
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import structlog
 
 from engine.errors import ModelUnavailable
 from engine.language import LanguageModel, Source, Wanted
+from personas.persona import printable
 
 log = structlog.get_logger(__name__)
 
@@ -44,14 +46,15 @@ class Writers:
             try:
                 async with aclosing(model.write(wanted)) as pieces:
                     async for piece in pieces:
-                        text += piece
+                        text += _readable(piece)
                         on_text(text)
             except Exception as error:
                 self._failed(model, error)
                 continue
+            text = printable(text)
             if accept(text):
                 self._failing.discard(model.name)
-                return Written(text.strip(), model.source, model.name)
+                return Written(text, model.source, model.name)
             self._failed(model, ModelUnavailable("it wrote nothing that can be used"))
         raise ModelUnavailable("Nobody could write that. The log says why.")
 
@@ -63,3 +66,10 @@ class Writers:
         first = model.name not in self._failing
         self._failing.add(model.name)
         (log.warning if first else log.debug)("model_failed", model=model.name, cause=str(error))
+
+
+def _readable(piece: str) -> str:
+    """What can be shown and stored; a model may write anything that its tokens hold."""
+    if piece.isprintable():
+        return piece
+    return "".join(c for c in piece if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"})

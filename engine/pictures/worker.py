@@ -19,6 +19,7 @@ from engine.store import jobs, outbox, personas, pictures
 from engine.store.database import Database
 from engine.store.files import Files
 from engine.store.records import DeliveryKind, Job, JobState, PersonaRecord
+from engine.unbroken import unbroken
 from personas.appearance import Ledger, Scene
 
 log = structlog.get_logger(__name__)
@@ -87,7 +88,7 @@ class Worker:
             await self._again(job, claim)
         else:
             # The pictures are made: from here on a stop of the house must not lose them.
-            await asyncio.shield(self._done(job, finished))
+            await unbroken(self._done(job, finished))
 
     async def _again(self, job: Job, claim: Claim) -> None:
         if claim.last:
@@ -112,8 +113,10 @@ class Worker:
         )
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
-        steps = Steps(loop, self._told_step(job, number), lambda: self._thread is None or claim.stopped())
-        [rendered] = await loop.run_in_executor(self._thread, self._renderer.render, [wanted], steps)
+        thread = self._thread
+        # A thread that is no longer the picture thread must let go of the renderer.
+        steps = Steps(loop, self._told_step(job, number), lambda: self._thread is not thread or claim.stopped())
+        [rendered] = await loop.run_in_executor(thread, self._renderer.render, [wanted], steps)
         seconds = time.perf_counter() - began
         png = await asyncio.to_thread(encode_png, rendered, wanted)
         slug = record.persona.slug

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, and_, bindparam, func, insert, literal, select, update
+from sqlalchemy import RowMapping, and_, bindparam, case, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.errors import NotFound
 from engine.language import Source
 from engine.store.records import (
     Account,
@@ -62,7 +64,9 @@ class Talk:
 
 _one = select(literal(1).label("one")).subquery("one")
 _before = turns.alias("before")
+# Both ends count: where the clock was set back, what lies in the future was not said just now.
 _since = bindparam("since", type_=turns.c.created_at.type)
+_now = bindparam("now", type_=turns.c.created_at.type)
 _ARRIVAL = (
     select(
         accounts.c.person_id,
@@ -76,12 +80,16 @@ _ARRIVAL = (
         chats.c.ledger,
         _before.c.id.label("heard_before"),
         select(func.count())
-        .where(turns.c.person_id == accounts.c.person_id, turns.c.created_at > _since)
+        .where(turns.c.person_id == accounts.c.person_id, turns.c.created_at.between(_since, _now))
         .correlate(accounts)
         .scalar_subquery()
         .label("by_person"),
         select(func.count())
-        .where(turns.c.chat_id == chats.c.id, turns.c.created_at > _since, turns.c.person_id.is_not(None))
+        .where(
+            turns.c.chat_id == chats.c.id,
+            turns.c.created_at.between(_since, _now),
+            turns.c.person_id.is_not(None),
+        )
         .correlate(chats)
         .scalar_subquery()
         .label("in_place"),
@@ -108,9 +116,13 @@ _ARRIVAL = (
 )
 
 
-async def arrival(tx: AsyncConnection, incoming: Incoming, *, since: datetime) -> Arrival:
+async def arrival(tx: AsyncConnection, incoming: Incoming, *, since: datetime, now: datetime) -> Arrival:
     """Who speaks, where, whether it was heard before, and how much was said since `since`."""
     ref = incoming.chat
+    if tx.dialect.name == "postgresql":
+        # SQLite has one writer. Here the same update, or somebody's first two words, could come in side by side.
+        who = f"{ref.front}:{incoming.account.platform_id}"
+        await tx.execute(select(func.pg_advisory_xact_lock(func.hashtext(literal(who)))))
     row = (
         await tx.execute(
             _ARRIVAL,
@@ -122,6 +134,7 @@ async def arrival(tx: AsyncConnection, incoming: Incoming, *, since: datetime) -
                 "platform_id": incoming.account.platform_id,
                 "dedup_key": incoming.dedup_key,
                 "since": since,
+                "now": now,
             },
         )
     ).one()
@@ -158,7 +171,9 @@ async def rename_account(tx: AsyncConnection, account: Account) -> None:
 
 
 async def add_place(tx: AsyncConnection, ref: ChatRef, *, persona_id: int | None, now: datetime) -> Place:
-    added = insert(chats).values(
+    """A chat that was never seen. Two who come in at the same moment find the same one."""
+    made = (postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert)(chats)
+    added = made.values(
         front=ref.front,
         account=ref.account,
         chat=ref.chat,
@@ -166,8 +181,11 @@ async def add_place(tx: AsyncConnection, ref: ChatRef, *, persona_id: int | None
         persona_id=persona_id,
         created_at=now,
     )
-    chat_id = (await tx.execute(added.returning(chats.c.id))).scalar_one()
-    return Place(chat_id, ref, persona_id)
+    await tx.execute(added.on_conflict_do_nothing())
+    found = await place(tx, ref)
+    if found is None:
+        raise NotFound("That chat is no longer here.")
+    return found
 
 
 async def place(tx: AsyncConnection, ref: ChatRef) -> Place | None:
@@ -245,7 +263,7 @@ _head = (
         chats.c.head_turn_id.label("turn_id"),
         literal(0).label("depth"),
     )
-    .outerjoin(personas, personas.c.id == chats.c.persona_id)
+    .outerjoin(personas, and_(personas.c.id == chats.c.persona_id, personas.c.deleted_at.is_(None)))
     .where(chats.c.id == bindparam("chat_id"))
     .cte("branch", recursive=True)
 )
@@ -302,7 +320,9 @@ _ANSWERED = (
     .values(state=bindparam("now_state"), parent_id=bindparam("parent"))
 )
 _MOVE_HEAD = (
-    update(chats).where(chats.c.id == bindparam("in_chat")).values(head_turn_id=bindparam("new_head"))
+    update(chats)
+    .where(chats.c.id == bindparam("in_chat"), chats.c.persona_id == bindparam("persona"))
+    .values(head_turn_id=bindparam("new_head"))
 )
 
 
@@ -318,8 +338,15 @@ async def close_turn(
     return done.rowcount == 1
 
 
-async def move_head(tx: AsyncConnection, chat_id: int, turn_id: int | None) -> None:
-    await tx.execute(_MOVE_HEAD, {"in_chat": chat_id, "new_head": turn_id})
+async def move_head(tx: AsyncConnection, chat_id: int, turn_id: int, *, of_persona: int) -> None:
+    """The talk with a persona goes on from this turn, unless another persona came in meanwhile."""
+    await tx.execute(_MOVE_HEAD, {"in_chat": chat_id, "new_head": turn_id, "persona": of_persona})
+
+
+async def persona_here(tx: AsyncConnection, chat_id: int) -> int | None:
+    """Who is in a chat now."""
+    here = await tx.execute(select(chats.c.persona_id).where(chats.c.id == chat_id))
+    return here.scalar_one_or_none()
 
 
 async def set_persona(tx: AsyncConnection, chat_id: int, persona_id: int) -> int | None:
@@ -334,11 +361,17 @@ async def set_persona(tx: AsyncConnection, chat_id: int, persona_id: int) -> int
 
 
 async def reopen(tx: AsyncConnection, *, most_attempts: int) -> tuple[list[Said], list[Said]]:
-    """Turns that a stop left without an answer: those to answer now, and those tried too often."""
+    """Turns that a stop left without an answer: those to answer now, and those tried too often.
+
+    A chat is answered in order: only its first open turn can have been in work, and only that one is counted.
+    """
+    others = turns.alias()
+    first = select(func.min(others.c.id)).where(others.c.state.in_(OPEN)).group_by(others.c.chat_id)
+    tries = turns.c.attempts + case((turns.c.id.in_(first), 1), else_=0)
     counted = (
         update(turns)
         .where(turns.c.state.in_(OPEN))
-        .values(state=TurnState.ANSWERING.value, attempts=turns.c.attempts + 1)
+        .values(state=TurnState.ANSWERING.value, attempts=tries)
         .returning(turns.c.id)
     )
     ids = list((await tx.execute(counted)).scalars())

@@ -31,6 +31,8 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, where: str) -> None:
         self._engine = engine
+        #: The same connections, told that their transactions will write.
+        self._writing = engine.execution_options(writes=True)
         self._where = where
         self.is_sqlite = engine.dialect.name == "sqlite"
         # SQLite has one writer: waiting here costs nothing, waiting inside SQLite is a sleep in a loop.
@@ -56,12 +58,10 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         async with self._explained():
             if self.is_sqlite:
-                async with self._turnstile, self._engine.connect() as connection:
-                    tx = await connection.execution_options(writes=True)
-                    async with tx.begin():
-                        yield tx
+                async with self._turnstile, self._writing.begin() as tx:
+                    yield tx
             else:
-                async with self._engine.begin() as tx:
+                async with self._writing.begin() as tx:
                     yield tx
 
     async def close(self) -> None:

@@ -265,8 +265,8 @@ class Used:
     waiting: int
 
 
-async def used(tx: AsyncConnection, person_id: int, *, since: datetime) -> Used:
-    recent = and_(jobs.c.created_at > since, jobs.c.state != JobState.CANCELLED.value)
+async def used(tx: AsyncConnection, person_id: int, *, since: datetime, now: datetime) -> Used:
+    recent = and_(jobs.c.created_at.between(since, now), jobs.c.state != JobState.CANCELLED.value)
     counted = select(
         func.coalesce(func.sum(jobs.c.cost).filter(recent), 0).label("pictures"),
         func.min(jobs.c.created_at).filter(recent).label("oldest"),

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, RowMapping, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, FromClause, RowMapping, bindparam, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.language import Source
 from engine.store.records import ChatRef, Delivery, DeliveryKind, DeliveryState
 from engine.store.tables import chats, deliveries, personas, turns
+
+#: No pause between two tries is longer.
+LONGEST_PAUSE = timedelta(minutes=5)
 
 _OWE = insert(deliveries).returning(deliveries.c.id)
 
@@ -44,7 +47,6 @@ async def owe(
         "post_id": post_id,
         "source": source.value if source else None,
         "nonce": secrets.token_hex(8),
-        "available_at": now,
         "created_at": now,
     }
     return int((await tx.execute(_OWE, values)).scalar_one())
@@ -61,7 +63,7 @@ async def take(
             earlier.c.chat_id == deliveries.c.chat_id,
             earlier.c.id < deliveries.c.id,
             (earlier.c.state == DeliveryState.SENDING.value)
-            | ((earlier.c.state == DeliveryState.PENDING.value) & (earlier.c.available_at > now)),
+            | ((earlier.c.state == DeliveryState.PENDING.value) & ~_due(earlier, now)),
         )
         .exists()
     )
@@ -70,7 +72,7 @@ async def take(
         .join(chats, chats.c.id == deliveries.c.chat_id)
         .where(
             deliveries.c.state == DeliveryState.PENDING.value,
-            deliveries.c.available_at <= now,
+            _due(deliveries, now),
             ~blocked,
             _on(fronts),
         )
@@ -86,6 +88,12 @@ async def take(
         .values(state=DeliveryState.SENDING.value, attempts=deliveries.c.attempts + 1)
     )
     return await _by_id(tx, ids)
+
+
+def _due(rows: FromClause, now: datetime) -> ColumnElement[bool]:
+    """Its pause is over; so is one that ends impossibly late, because the clock was set back meanwhile."""
+    ends = rows.c.available_at
+    return ends.is_(None) | (ends <= now) | (ends > now + 2 * LONGEST_PAUSE)
 
 
 def _on(fronts: Collection[tuple[str, str]]) -> ColumnElement[bool]:
@@ -151,12 +159,24 @@ async def sent(tx: AsyncConnection, delivery_id: int, messages: Sequence[str], *
     await tx.execute(_SENT, {"delivery": delivery_id, "sent_messages": list(messages), "sent": now})
 
 
-async def wait(tx: AsyncConnection, delivery_ids: Sequence[int], *, until: datetime, error: str = "") -> None:
-    """Not now: back to pending, and not before `until`."""
+async def wait(
+    tx: AsyncConnection,
+    delivery_ids: Sequence[int],
+    *,
+    until: datetime,
+    counted: bool = True,
+    error: str = "",
+) -> None:
+    """Not now: back to pending, and not before `until`. That nobody was there does not count as an attempt."""
     await tx.execute(
         update(deliveries)
         .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == DeliveryState.SENDING.value)
-        .values(state=DeliveryState.PENDING.value, available_at=until, error=error)
+        .values(
+            state=DeliveryState.PENDING.value,
+            available_at=until,
+            attempts=deliveries.c.attempts - (0 if counted else 1),
+            error=error,
+        )
     )
 
 
@@ -169,17 +189,17 @@ async def give_up(tx: AsyncConnection, delivery_id: int, *, error: str) -> None:
     )
 
 
-async def wake(tx: AsyncConnection, chat_id: int, *, now: datetime) -> None:
+async def wake(tx: AsyncConnection, chat_id: int) -> None:
     """Somebody is there again: what waited for them may go out at once."""
     await tx.execute(
         update(deliveries)
         .where(deliveries.c.chat_id == chat_id, deliveries.c.state == DeliveryState.PENDING.value)
-        .values(available_at=now)
+        .values(available_at=None)
     )
 
 
 async def recover(
-    tx: AsyncConnection, fronts: Collection[tuple[str, str]], *, recognises_repeats: bool, now: datetime
+    tx: AsyncConnection, fronts: Collection[tuple[str, str]], *, recognises_repeats: bool
 ) -> tuple[int, int]:
     """After a crash: what was being sent is unknown. Answers how many are sent again, and how many held."""
     of_front = select(chats.c.id).where(_on(fronts))
@@ -197,7 +217,7 @@ async def recover(
                 )
             )
         ).rowcount
-    again = await tx.execute(unknown.values(state=DeliveryState.PENDING.value, available_at=now))
+    again = await tx.execute(unknown.values(state=DeliveryState.PENDING.value, available_at=None))
     return again.rowcount, held
 
 

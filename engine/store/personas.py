@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.errors import BadRequest, NotFound
 from engine.store.records import PersonaRecord
 from engine.store.tables import persona_revisions, personas
-from personas.persona import Persona, slug_of
+from personas.persona import Persona, printable, slug_of
 
 
 @dataclass(frozen=True)
@@ -69,22 +69,25 @@ async def get(tx: AsyncConnection, persona_id: int) -> PersonaRecord:
 
 async def find(tx: AsyncConnection, wanted: str) -> PersonaRecord:
     """A persona by slug, number or name, in that order; a name that two of them have is asked back."""
-    word = wanted.strip()
-    matches = (personas.c.slug == word.lower(), func.lower(personas.c.name) == word.lower())
-    tried = [matches[0], matches[1]]
+    word = " ".join(printable(wanted).split())
+    tried = [personas.c.slug == word.lower()]
     if word.isascii() and word.isdigit() and len(word) < 10:
-        tried.insert(1, personas.c.id == int(word))
+        tried.append(personas.c.id == int(word))
     for match in tried:
-        rows = (await tx.execute(_records().where(match).limit(2))).mappings().all()
-        if len(rows) == 1:
-            return _record(rows[0])
-        if rows:
-            raise BadRequest(
-                f"There are several called {_shown(word)}; say which by slug: {await _slugs(tx)}."
-            )
-    first_names = [entry for entry in await listing(tx) if word and _answers_to(entry, word)]
-    if len(first_names) == 1:
-        return await get(tx, first_names[0].id)
+        row = (await tx.execute(_records().where(match))).mappings().one_or_none()
+        if row is not None:
+            return _record(row)
+    # Names are compared here: SQLite's lower() knows no letters beyond ASCII.
+    cast = await listing(tx)
+    for called in (
+        [entry for entry in cast if entry.name.casefold() == word.casefold()],
+        [entry for entry in cast if word and _answers_to(entry, word)],
+    ):
+        if len(called) == 1:
+            return await get(tx, called[0].id)
+        if called:
+            slugs = ", ".join(entry.slug for entry in called)
+            raise BadRequest(f"There are several called {_shown(word)}; say which by slug: {slugs}.")
     raise NotFound(f"Nobody here is called {_shown(word)}. There are: {await _slugs(tx)}.")
 
 
@@ -114,9 +117,7 @@ async def add(tx: AsyncConnection, persona: Persona, *, origin: str, now: dateti
     return await _add(tx, persona, origin=origin, now=now, seeded_hash="")
 
 
-async def take_in(
-    tx: AsyncConnection, persona: Persona, *, origin: str, now: datetime
-) -> PersonaRecord:
+async def take_in(tx: AsyncConnection, persona: Persona, *, origin: str, now: datetime) -> PersonaRecord:
     """Somebody new, under a slug that nobody has: the persona's own, or one like it."""
     slug = await free_slug(tx, persona.slug or slug_of(persona.name))
     return await add(tx, persona.model_copy(update={"slug": slug}), origin=origin, now=now)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import NotFound
 from engine.language import Source
+from engine.store.jobs import LAST_ID
 from engine.store.records import Picture
 from engine.store.tables import pictures
 from personas.persona import Rating
@@ -34,10 +35,14 @@ async def of_jobs(tx: AsyncConnection, job_ids: Sequence[int]) -> dict[int, list
 
 
 async def get(tx: AsyncConnection, picture_id: int) -> Picture:
-    row = (await tx.execute(select(pictures).where(pictures.c.id == picture_id))).mappings().one_or_none()
-    if row is None or row["deleted_at"] is not None:
-        raise NotFound(f"There is no picture {picture_id}.")
-    return _picture(row)
+    if 0 < picture_id <= LAST_ID:
+        found = await tx.execute(
+            select(pictures).where(pictures.c.id == picture_id, pictures.c.deleted_at.is_(None))
+        )
+        row = found.mappings().one_or_none()
+        if row is not None:
+            return _picture(row)
+    raise NotFound(f"There is no picture {picture_id}.")
 
 
 def _picture(row: RowMapping) -> Picture:

@@ -334,7 +334,8 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("messages", JSON, nullable=False, server_default="[]"),
     Column("error", Text, nullable=False, server_default=""),
-    Column("available_at", Moment, nullable=False),
+    #: When a pause ends; null, as for nearly all: at once, whatever the clock says.
+    Column("available_at", Moment),
     Column("sent_at", Moment),
     _created(),
     #: Only what is still owed is in it: what the outbox looks for.

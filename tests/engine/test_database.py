@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -224,6 +225,10 @@ async def test_a_read_only_home_is_told_with_a_sentence(as_somebody_without_righ
         await Database.open(f"sqlite:///{home / 'other.db'}")
     with pytest.raises(StoreError, match="cannot make the folder"):
         await Database.open(f"sqlite:///{home / 'deeper' / 'greenroom.db'}")
+    # After a connection that failed, aiosqlite's thread speaks to the loop once more: it must still be there.
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 5)
 
 
 async def test_a_server_that_does_not_answer_is_told_with_a_sentence_without_the_password() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -70,8 +71,9 @@ class Bench:
 
 
 @pytest.fixture
-async def embedded(tmp_path: Path) -> AsyncIterator[Bench]:
-    database = await Database.open(f"sqlite:///{tmp_path / 'greenroom.db'}")
+async def embedded(tmp_path: Path, sqlite_tables: Path) -> AsyncIterator[Bench]:
+    file = shutil.copy(sqlite_tables, tmp_path / "greenroom.db")
+    database = await Database.open(f"sqlite:///{file}")
 
     async def vanish() -> None:
         first = select(queue_entries.c.job_id).order_by(queue_entries.c.rank).limit(1).scalar_subquery()
@@ -88,9 +90,9 @@ async def embedded(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 @pytest.fixture
-async def cluster(postgres_url: str) -> AsyncIterator[Bench]:
-    database = await Database.open(postgres_url)
-    queue = await ClusterQueue.open(database, postgres_url, SystemClock(), pace=QUICK)
+async def cluster(postgres_url_with_tables: str) -> AsyncIterator[Bench]:
+    database = await Database.open(postgres_url_with_tables)
+    queue = await ClusterQueue.open(database, postgres_url_with_tables, SystemClock(), pace=QUICK)
 
     async def vanish() -> None:
         async with database.write() as tx:

@@ -377,7 +377,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("messages", sa.JSON(), server_default="[]", nullable=False),
         sa.Column("error", sa.Text(), server_default="", nullable=False),
-        sa.Column("available_at", engine.store.tables.Moment(), nullable=False),
+        sa.Column("available_at", engine.store.tables.Moment(), nullable=True),
         sa.Column("sent_at", engine.store.tables.Moment(), nullable=True),
         sa.Column("created_at", engine.store.tables.Moment(), nullable=False),
         sa.ForeignKeyConstraint(

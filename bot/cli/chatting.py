@@ -1,0 +1,103 @@
+"""`greenroom up` and `greenroom chat`: the house opens, and somebody talks in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cli import opening
+from bot.cli.ending import version
+
+if TYPE_CHECKING:
+    from bot.house import House
+    from engine.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--chat/--no-chat",
+    "chats",
+    default=None,
+    help="Talk on this terminal at once, or do not. Without either: if somebody sits there and nothing else is "
+    "configured.",
+)
+def up(chats: bool | None) -> None:
+    """Open the house, with every front that is configured.
+
+    It runs until Ctrl-C or SIGTERM, and closes in order within ten seconds; a second signal ends it at once.
+    """
+    from bot.terminal import on_a_terminal
+
+    here = on_a_terminal() if chats is None else chats
+    settings = opening.settings_and_log(on_console=not here)
+    opening.run_async(_up(settings, here=here))
+
+
+async def _up(settings: Settings, *, here: bool) -> None:
+    from bot.client import Client
+    from bot.house import open_house, stopped_by_signals
+    from bot.terminal import talk_here
+
+    async with open_house(settings) as house:
+        with stopped_by_signals(house.stop):
+            await _banner(house, here=here)
+            if not here:
+                await house.stop.wait()
+                return
+            client = Client(house.address)
+            try:
+                await talk_here(settings, client, house.stop)
+            finally:
+                await client.close()
+
+
+async def _banner(house: House, *, here: bool) -> None:
+    """What is open, where, and what is loaded; a few lines, once."""
+    from rich.text import Text
+
+    from engine.store import personas
+
+    async with house.engine.database.read() as tx:
+        cast = await personas.listing(tx)
+    rows = [
+        ("home", str(house.engine.home.path)),
+        ("door", house.address.url),
+        ("log", str(house.engine.home.log)),
+        ("words", "understudy: no language model is loaded"),
+        ("pictures", "placeholder: no picture model is loaded"),
+        ("cast", f"{len(cast)} personas"),
+    ]
+    drawn = Text("\n")
+    drawn.append(" Greenroom ", "bold black on #8fbf9f").append(f" {version()}\n\n")
+    for name, value in rows:
+        drawn.append(f" {name:<9}", "bright_black").append(f"{value}\n")
+    if not here:
+        drawn.append("\n Open. `greenroom chat` talks to it; Ctrl-C closes it.\n", "bright_black")
+    out = opening.console()
+    out.print(drawn, soft_wrap=True)
+    out.file.flush()
+
+
+@click.command()
+@click.argument("persona", default="")
+def chat(persona: str) -> None:
+    """Talk to a persona, where you left off.
+
+    Without PERSONA to whoever was there last. In the talk: /help lists the commands, Ctrl-C stops a reply,
+    Ctrl-D leaves. With a pipe instead of a terminal each line is said, and the answers are printed plainly.
+    """
+    opening.run_async(_chat(opening.settings_and_log(), persona))
+
+
+async def _chat(settings: Settings, persona: str) -> None:
+    import asyncio
+
+    from bot.client import reach
+    from bot.house import stopped_by_signals
+    from bot.terminal import talk_here
+
+    left = asyncio.Event()
+    with stopped_by_signals(left):
+        async with reach(settings) as client:
+            await talk_here(settings, client, left, persona=persona)

@@ -1,0 +1,98 @@
+"""What a command opens before it works: the settings, the log, the database, or the way to the owner."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from bot.client import Client
+    from engine.settings import Settings
+    from engine.store.database import Database
+
+Answer = TypeVar("Answer")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def settings_and_log(*, on_console: bool = False) -> Settings:
+    """The settings, and a log that goes to its file from here on."""
+    from bot.logs import start_logging
+    from engine.home import Home
+    from engine.settings import read_settings
+
+    settings = read_settings()
+    home = Home(settings.home)
+    home.prepare()
+    start_logging(home.log, settings.log, console=on_console)
+    return settings
+
+
+def run_async(work: Coroutine[Any, Any, Answer]) -> Answer:
+    import asyncio
+
+    return asyncio.run(work)
+
+
+@asynccontextmanager
+async def store(settings: Settings) -> AsyncIterator[Database]:
+    """The database, beside whoever owns the home; a fresh one gets the shipped cast first."""
+    from engine.clock import SystemClock
+    from engine.store import personas
+    from engine.store.database import Database
+    from personas.cast import shipped_cast
+
+    database = await Database.open(settings.database_url)
+    try:
+        async with database.read() as tx:
+            fresh = not await personas.listing(tx)
+        if fresh:
+            async with database.write() as tx:
+                await personas.seed(tx, shipped_cast(), now=SystemClock().now())
+        yield database
+    finally:
+        await database.close()
+
+
+def console(*, err: bool = False) -> Console:
+    """Where things are drawn. What people wrote is never read as markup."""
+    from rich.console import Console
+
+    return Console(stderr=err, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+
+def put_json(told: Any) -> None:
+    click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+
+
+def is_own(client: Client) -> bool:
+    """Whether the owner of the home is this very process."""
+    import os
+
+    return client.address.pid == os.getpid()
+
+
+def somebody_sits_there() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def write_new(path: Path, data: bytes, *, force: bool) -> None:
+    """Write a file whole; what is there already stays, unless `force` says otherwise."""
+    from engine.errors import StoreError
+    from personas.cards import CardError, Written, save
+
+    if not force and path.exists():
+        raise click.UsageError(f"{path} is there already. --force overwrites it; --out names another.")
+    try:
+        save(path, Written(data, path.suffix))
+    except CardError as error:
+        raise StoreError(str(error)) from None
