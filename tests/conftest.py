@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import shutil
 import tempfile
 import warnings
@@ -19,7 +20,10 @@ import pytest
 from filelock import FileLock
 from psycopg.sql import SQL, Identifier
 
+from engine.engine import Engine
+from engine.settings import PictureSettings, Settings, WebSettings
 from engine.store.database import Database
+from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 
 
 @pytest.fixture(scope="session")
@@ -118,3 +122,35 @@ def _new_database(server: str, like: str = "template1") -> Iterator[str]:
 
 def _name_in(url: str) -> str:
     return url.partition("?")[0].rpartition("/")[2]
+
+
+# A home that nobody used before, and what stands on it.
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Small, quick pictures; any free port; nothing of the settings of whoever runs the tests."""
+    for name in os.environ:
+        if name.startswith("GREENROOM_"):
+            monkeypatch.delenv(name)
+    return Settings(
+        home=tmp_path / "home",
+        pictures=PictureSettings(width=64, height=64, steps=3),
+        web=WebSettings(port=0),
+    )
+
+
+@pytest.fixture
+def language() -> FakeLanguage:
+    return FakeLanguage()
+
+
+@pytest.fixture
+def renderer() -> FakeRenderer:
+    return FakeRenderer()
+
+
+@pytest.fixture
+async def engine(settings: Settings, language: FakeLanguage, renderer: FakeRenderer) -> AsyncIterator[Engine]:
+    async with Engine.open(settings, models=[language], renderer=renderer, clock=ManualClock()) as opened:
+        yield opened

@@ -35,19 +35,23 @@ def up(chats: bool | None) -> None:
 
 
 async def _up(settings: Settings, *, here: bool) -> None:
+    import asyncio
+
     from bot.client import Client
     from bot.house import open_house, stopped_by_signals
     from bot.terminal import talk_here
 
-    async with open_house(settings) as house:
-        with stopped_by_signals(house.stop):
+    left = asyncio.Event()
+    # Around the house, so that a second signal ends also one that is being closed.
+    with stopped_by_signals(left):
+        async with open_house(settings) as house:
             await _banner(house, here=here)
             if not here:
-                await house.stop.wait()
+                await left.wait()
                 return
             client = Client(house.address)
             try:
-                await talk_here(settings, client, house.stop)
+                await talk_here(settings, client, left)
             finally:
                 await client.close()
 

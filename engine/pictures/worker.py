@@ -156,6 +156,8 @@ class Worker:
             await pictures.add(tx, [row | {"created_at": now} for row in rows])
             if job.chat_id is not None:
                 await outbox.owe(tx, job.chat_id, DeliveryKind.PICTURE, job_id=job.id, now=now)
+        seconds = round(sum(row["seconds"] for row in rows), 2)
+        log.info("job_ended", job=job.id, state=JobState.DONE.value, pictures=len(rows), seconds=seconds)
         self._events.publish("job.ended", job=job.id, chat_id=job.chat_id, state=JobState.DONE.value)
 
     async def _end(self, job: Job, state: JobState, error: str) -> None:

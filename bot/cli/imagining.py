@@ -1,0 +1,249 @@
+"""`greenroom imagine`: a picture is asked for, waited for, and written to a file."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot.cli import opening
+from bot.cli.ending import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bot.client import Client
+    from engine.settings import Settings
+
+Message = dict[str, Any]
+
+
+@click.command()
+@click.argument("persona")
+@click.argument("scene")
+@click.option("--style", metavar="STYLE", help="A style by name; without it the scene or the persona's taste says.")
+@click.option("--seed", type=int, metavar="N", help="The same seed makes the same picture.")
+@click.option("--count", type=int, default=1, show_default=True, metavar="N", help="From 1 to 4 pictures.")
+@click.option("--size", metavar="WxH", help="For example 1024, or 832x1216.")
+@click.option("--negative", default="", metavar="WORDS", help="What the picture must not show.")
+@click.option(
+    "--out",
+    "-o",
+    metavar="WHERE",
+    default="",
+    help="A file, a folder, or a pattern with {n} or {seed} in it. Without it: the current folder, under the "
+    "picture's own name.",
+)
+@click.option("--force", "-f", is_flag=True, help="Overwrite what is there.")
+@opening.as_json
+def imagine(
+    persona: str,
+    scene: str,
+    style: str | None,
+    seed: int | None,
+    count: int,
+    size: str | None,
+    negative: str,
+    out: str,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Make a picture of PERSONA in SCENE.
+
+    The picture is also kept in the home. Nothing is overwritten without --force: a picture under its own name
+    gets a number where the name is taken, and a file that you named is refused before anything is made.
+    """
+    from bot.commands import size_of
+
+    width, height = size_of(size) if size else (None, None)
+    target = Target(out, count, force=force)
+    wish = {
+        "persona": persona,
+        "scene": scene,
+        "style": style,
+        "seed": seed,
+        "count": count,
+        "width": width,
+        "height": height,
+        "negative": negative,
+    }
+    settings = opening.settings_and_log()
+    opening.run_async(_imagine(settings, wish, target, as_json=as_json))
+
+
+async def _imagine(settings: Settings, wish: Message, target: Target, *, as_json: bool) -> None:
+    import secrets
+
+    from bot.client import reach
+
+    async with reach(settings) as client:
+        job = await client.post("/jobs", key=secrets.token_hex(12), **wish)
+        ended = await until_ended(client, job, quiet=as_json)
+        written: list[Message] = []
+        for picture in ended["pictures"]:
+            path = target.path(picture)
+            opening.write_new(path, await client.picture(picture["id"]), force=target.force)
+            written.append(picture | {"path": str(path)})
+        if as_json:
+            opening.put_json(ended | {"pictures": written})
+        else:
+            _tell(ended, written)
+
+
+class Target:
+    """Where pictures go. What a person named must be free before anything is made."""
+
+    def __init__(self, out: str, count: int, *, force: bool) -> None:
+        self.force = force
+        self._out = out
+        self._count = count
+        path = Path(out)
+        self._folder = path if not out or out.endswith(("/", "\\")) or path.is_dir() else None
+        if self._folder is not None:
+            return
+        if not path.suffix:
+            self._out = f"{out}.png"
+        if not path.parent.is_dir():
+            raise click.UsageError(f"There is no folder {path.parent}.")
+        taken = [one for one in map(self._named, range(1, count + 1)) if one.exists()]
+        if taken and not force and "{seed}" not in out:
+            raise click.UsageError(f"{taken[0]} is there already. --force overwrites it; --out names another.")
+
+    def path(self, picture: Message) -> Path:
+        if self._folder is None:
+            return self._named(picture["number"], picture["seed"])
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise click.ClickException(f"The folder {self._folder} cannot be made: {error.strerror}.") from None
+        path = first = self._folder / Path(picture["file"]).name
+        number = 2
+        while path.exists() and not self.force:
+            path = first.with_stem(f"{first.stem}-{number}")
+            number += 1
+        return path
+
+    def _named(self, number: int, seed: int = 0) -> Path:
+        if "{n}" in self._out or "{seed}" in self._out:
+            return Path(self._out.replace("{n}", str(number)).replace("{seed}", str(seed)))
+        path = Path(self._out)
+        return path if self._count == 1 else path.with_stem(f"{path.stem}-{number}")
+
+
+async def until_ended(client: Client, job: Message, *, quiet: bool) -> Message:
+    """Follow a job to its end, with a bar. Ctrl-C takes it back if only this process works on it."""
+    import asyncio
+
+    from bot.house import stopped_by_signals
+    from engine.errors import RenderFailed, Stopped
+
+    asked = asyncio.Event()
+    with stopped_by_signals(asked), _bar(quiet=quiet) as told:
+        following = asyncio.create_task(_follow(client, job, told))
+        waiting = asyncio.create_task(asked.wait())
+        await asyncio.wait([following, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not following.done():
+            following.cancel()
+            await asyncio.wait([following])
+            raise Interrupted(await _left_behind(client, job["id"]))
+        ended = following.result()
+    if ended["state"] == "cancelled":
+        raise Stopped(f"Job {ended['id']} was cancelled.")
+    if ended["state"] == "failed":
+        raise RenderFailed(f"Job {ended['id']} failed. {ended['error']}")
+    return ended
+
+
+async def _follow(client: Client, job: Message, told: Callable[[Message], None]) -> Message:
+    import asyncio
+
+    watching = asyncio.create_task(_watch_the_line(client, job, told))
+    try:
+        async for message in client.live(f"/jobs/{job['id']}/live"):
+            watching.cancel()
+            if message["is"] == "job":
+                return message
+            told(message)
+    finally:
+        watching.cancel()
+    ended: Message = await client.get(f"/jobs/{job['id']}")
+    return ended
+
+
+async def _watch_the_line(client: Client, job: Message, told: Callable[[Message], None]) -> None:
+    """Until work on it begins, say how many stand before it."""
+    import asyncio
+
+    from engine.errors import GreenroomError
+
+    try:
+        while job["state"] == "queued":
+            told({"is": "waiting", "ahead": job["ahead"]})
+            await asyncio.sleep(0.5)
+            job = await client.get(f"/jobs/{job['id']}")
+    except GreenroomError:
+        return  # the one who follows the job sees it too, and tells it
+
+
+async def _left_behind(client: Client, job_id: int) -> str:
+    if not opening.is_own(client):
+        return f"Job {job_id} goes on. `greenroom jobs cancel {job_id}` takes it back."
+    from engine.errors import GreenroomError
+
+    try:
+        await client.post(f"/jobs/{job_id}/cancel")
+    except GreenroomError:
+        return f"Job {job_id} had just ended: `greenroom jobs show {job_id}`."
+    return f"Job {job_id} is cancelled."
+
+
+@contextmanager
+def _bar(*, quiet: bool) -> Iterator[Callable[[Message], None]]:
+    """A bar on stderr where somebody looks at it; it goes away when the work is done."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=32, complete_style="#8fbf9f", finished_style="#8fbf9f", pulse_style="bright_black"),
+        TextColumn("{task.fields[steps]}", style="bright_black"),
+        TimeElapsedColumn(),
+    )
+    err = opening.console(err=True)
+    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as progress:
+        task = progress.add_task("Asking", total=None, steps="")
+
+        def told(message: Message) -> None:
+            if message["is"] == "waiting":
+                ahead = message["ahead"]
+                words = f"In line, {ahead} before it" if ahead else "In line"
+                progress.update(task, description=words)
+            elif message["is"] == "job.step":
+                progress.update(
+                    task,
+                    description="Drawing",
+                    completed=message["step"],
+                    total=message["steps"],
+                    steps=f"{message['step']}/{message['steps']}",
+                )
+
+        yield told
+
+
+def _tell(job: Message, written: list[Message]) -> None:
+    from rich.text import Text
+
+    from bot.terminal.drawing import facts
+    from bot.terminal.words import safe_line
+
+    out = opening.console()
+    for one in written:
+        drawn = Text(f"{one['path']}\n", "bold")
+        drawn.append(f"  {facts(one)} · job {job['id']}\n", "bright_black")
+        drawn.append(f"  {safe_line(one['prompt'])}\n")
+        out.print(drawn, soft_wrap=not out.is_terminal)
+    if any(one["stand_in"] for one in written):
+        note = "A stand-in: no picture model is loaded, so this is a card and not a likeness."
+        opening.console(err=True).print(Text(note, "yellow"))

@@ -1,0 +1,205 @@
+"""`greenroom jobs`: what was asked for, what became of it, and a second try."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot.cli import opening
+
+if TYPE_CHECKING:
+    from engine.settings import Settings
+
+Message = dict[str, Any]
+
+STATES = ("queued", "running", "done", "failed", "cancelled")
+COLOURS = {"queued": "yellow", "running": "cyan", "done": "green", "failed": "red", "cancelled": "bright_black"}
+
+
+@click.group()
+def jobs() -> None:
+    """Picture jobs: look, take back, try again."""
+
+
+@jobs.command("list")
+@click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Only these; may be repeated.")
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="At most so many.")
+@click.option("--before", type=int, metavar="ID", help="Only jobs older than this one.")
+@opening.as_json
+def list_(states: tuple[str, ...], limit: int, before: int | None, as_json: bool) -> None:
+    """The latest jobs, newest first."""
+    settings = opening.settings_and_log()
+    found, names = opening.run_async(_listing(settings, states, limit, before))
+    if as_json:
+        opening.put_json(found)
+    elif not found:
+        click.echo('No job yet. `greenroom imagine PERSONA "scene"` asks for a picture.')
+    else:
+        _draw_list(found, names)
+
+
+async def _listing(
+    settings: Settings, states: tuple[str, ...], limit: int, before: int | None
+) -> tuple[list[Message], dict[int, str]]:
+    from bot.shown import job_shown
+    from engine.store import jobs as store
+    from engine.store import personas, pictures
+    from engine.store.records import JobState
+
+    wanted = [JobState(state) for state in states] or None
+    async with opening.store(settings) as database, database.read() as tx:
+        found = await store.listing(tx, states=wanted, limit=limit, before_id=before)
+        made = await pictures.of_jobs(tx, [job.id for job in found])
+        names = {entry.id: entry.name for entry in await personas.listing(tx)}
+    return [job_shown(job, None, made.get(job.id, [])) for job in found], names
+
+
+def _draw_list(found: list[Message], names: dict[int, str]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from bot.terminal.words import safe_line
+
+    table = Table(box=box.SIMPLE_HEAD, header_style="bright_black", pad_edge=False)
+    table.add_column("job", justify="right")
+    table.add_column("state")
+    table.add_column("persona", overflow="ellipsis", no_wrap=True, max_width=22)
+    table.add_column("scene", overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column("style")
+    table.add_column("asked")
+    for job in found:
+        state = job["state"]
+        if state == "running" and job["steps"]:
+            state += f" {job['step']}/{job['steps']}"
+        table.add_row(
+            str(job["id"]),
+            Text(state, COLOURS[job["state"]]),
+            Text(safe_line(names.get(job["persona_id"], "somebody who left"))),
+            Text(safe_line(job["request"]["scene"])),
+            Text(safe_line(job["request"]["style"])),
+            Text(_local(job["created_at"]), "bright_black"),
+        )
+    opening.console().print(table)
+
+
+def _local(moment: str | None) -> str:
+    from datetime import datetime
+
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M") if moment else "–"
+
+
+@jobs.command()
+@click.argument("job", type=int)
+@opening.as_json
+def show(job: int, as_json: bool) -> None:
+    """All about one job: what was asked, the prompt, what came of it."""
+    settings = opening.settings_and_log()
+    shown, who = opening.run_async(_show(settings, job))
+    if as_json:
+        opening.put_json(shown)
+    else:
+        _draw_job(shown, who, settings)
+
+
+async def _show(settings: Settings, job_id: int) -> tuple[Message, str]:
+    from bot.shown import job_shown
+    from engine.clock import SystemClock
+    from engine.pictures.queue import EmbeddedQueue
+    from engine.store import jobs as store
+    from engine.store import personas, pictures
+
+    async with opening.store(settings) as database:
+        async with database.read() as tx:
+            job = await store.get(tx, job_id)
+            made = await pictures.of_jobs(tx, [job_id])
+            names = {entry.id: entry.name for entry in await personas.listing(tx)}
+        ahead = None
+        if database.is_sqlite and not job.state.ended:
+            ahead = await EmbeddedQueue(database, SystemClock()).position(job_id)
+    who = names.get(job.persona_id or 0, "somebody who left")
+    return job_shown(job, ahead, made.get(job_id, [])), who
+
+
+def _draw_job(job: Message, who: str, settings: Settings) -> None:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    from bot.terminal.drawing import facts
+    from bot.terminal.words import safe, safe_line
+    from engine.home import Home
+
+    request = job["request"]
+    head = Text(f"Job {job['id']}  ", "bold").append(job["state"], COLOURS[job["state"]])
+    if job["ahead"]:
+        head.append(f"  {job['ahead']} before it", "bright_black")
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="bright_black", justify="right")
+    rows.add_column()
+    size = f"{request['width']}×{request['height']}, {request['steps']} steps, guidance {request['guidance']:g}"
+    told = [
+        ("persona", safe_line(who)),
+        ("scene", safe(request["scene"])),
+        ("style", f"{safe_line(request['style'])}, seed {request['seed']}, {size}"),
+        ("prompt", f"{safe(request['prompt'])}\n({request['word_count']} words, by {request['source']})"),
+        ("negative", safe(request["negative"])),
+        ("asked", f"{_local(job['created_at'])}, lane {job['lane']}, {job['attempts']} attempts"),
+        ("ended", _local(job["ended_at"])),
+        ("error", safe(job["error"])),
+    ]
+    for name, value in told:
+        if value:
+            rows.add_row(name, Text(value))
+    for picture in job["pictures"]:
+        path = Home(settings.home).files / picture["file"]
+        rows.add_row("picture", Text(f"{path}\n").append(facts(picture), "bright_black"))
+    out = opening.console()
+    out.print(head)
+    out.print(Padding(rows, (1, 0, 1, 1)))
+
+
+@jobs.command()
+@click.argument("job", type=int)
+@opening.as_json
+def cancel(job: int, as_json: bool) -> None:
+    """Take a job back. One that is being drawn stops at its next step."""
+    settings = opening.settings_and_log()
+    shown = opening.run_async(_ask(settings, job, "cancel"))
+    if as_json:
+        opening.put_json(shown)
+    elif shown["state"] == "running":
+        click.echo(f"Job {job} stops at its next step.")
+    else:
+        click.echo(f"Job {job} is cancelled.")
+
+
+@jobs.command()
+@click.argument("job", type=int)
+@opening.as_json
+def retry(job: int, as_json: bool) -> None:
+    """Ask again for a job that failed or was cancelled.
+
+    Where Greenroom runs, it is put in line there; where it does not, this command waits until it is made.
+    """
+    settings = opening.settings_and_log()
+    shown = opening.run_async(_ask(settings, job, "retry", quiet=as_json))
+    if as_json:
+        opening.put_json(shown)
+    elif shown["state"] == "done":
+        click.echo(f"Job {job} is done. `greenroom jobs show {job}` shows it.")
+    else:
+        click.echo(f"Job {job} is in line again.")
+
+
+async def _ask(settings: Settings, job_id: int, what: str, *, quiet: bool = False) -> Message:
+    from bot.cli.imagining import until_ended
+    from bot.client import reach
+
+    async with reach(settings) as client:
+        job: Message = await client.post(f"/jobs/{job_id}/{what}")
+        if what == "retry" and opening.is_own(client):
+            # Nobody else would work on it: this process is the house for as long as it stays.
+            job = await until_ended(client, job, quiet=quiet)
+    return job
