@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +27,9 @@ from engine.home import Address, Home
 from engine.settings import Settings
 
 Message = dict[str, Any]
+
+#: How long another process may take from owning the home to listening.
+OPENING_SECONDS = 10.0
 
 
 class GoneError(GreenroomError):
@@ -110,25 +115,25 @@ def _worded(answer: httpx.Response) -> GreenroomError:
 @asynccontextmanager
 async def reach(settings: Settings) -> AsyncIterator[Client]:
     """The owner of the home, wherever it is; where there is none, this process is it for as long as it takes."""
-    owner = Home(settings.home).owner()
-    if owner is None:
-        from bot.house import open_house
-
-        try:
-            async with open_house(settings) as house:
-                client = Client(house.address)
-                try:
-                    yield client
-                finally:
-                    await client.close()
-            return
-        except HomeInUse:
-            # Somebody else became the owner in the same moment.
-            owner = Home(settings.home).owner()
-            if owner is None:
-                raise
-    client = Client(owner)
-    try:
+    async with AsyncExitStack() as stack:
+        address = Home(settings.home).owner() or await _own_or_wait(settings, stack)
+        client = Client(address)
+        stack.push_async_callback(client.close)
         yield client
-    finally:
-        await client.close()
+
+
+async def _own_or_wait(settings: Settings, stack: AsyncExitStack) -> Address:
+    """Become the owner; or, where another just becomes it, wait until it says where it listens."""
+    from bot.house import open_house
+
+    home = Home(settings.home)
+    until = time.monotonic() + OPENING_SECONDS
+    while True:
+        try:
+            return (await stack.enter_async_context(open_house(settings))).address
+        except HomeInUse:
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(0.1)
+        if (owner := home.owner()) is not None:
+            return owner

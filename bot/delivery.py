@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -109,13 +109,9 @@ class Deliveries:
         while rows:
             pause = await self._show(rows[0])
             if pause is not None:
+                until = self._engine.clock.now() + pause
                 await self._write_down(
-                    partial(
-                        outbox.wait,
-                        delivery_ids=[row.id for row in rows],
-                        until=self._engine.clock.now() + pause,
-                        counted=pause != ABSENT_PAUSE,
-                    )
+                    partial(_put_off, rows=rows, until=until, counted=pause != ABSENT_PAUSE)
                 )
                 return
             rows = rows[1:]
@@ -129,7 +125,7 @@ class Deliveries:
         except NotReachable:
             return ABSENT_PAUSE
         except TryAgain as error:
-            return timedelta(seconds=error.after_s)
+            return min(outbox.LONGEST_PAUSE, timedelta(seconds=error.after_s))
         except DeliveryFailed as error:
             await self._give_up(row, str(error))
             return None
@@ -169,3 +165,11 @@ class Deliveries:
         except NotFound:
             return Outgoing(replace(row, text=f"Picture #{row.job_id} was made, but its file is gone."))
         return Outgoing(row, shown)
+
+
+async def _put_off(tx: AsyncConnection, rows: Sequence[Delivery], until: datetime, counted: bool) -> None:
+    """The first was tried, perhaps in vain; those behind it were not tried at all."""
+    first, *behind = [row.id for row in rows]
+    await outbox.wait(tx, [first], until=until, counted=counted)
+    if behind:
+        await outbox.wait(tx, behind, until=until, counted=False)

@@ -25,6 +25,7 @@ from bot.web.app import create_app
 from bot.web.lines import Lines
 from engine.clock import Clock
 from engine.engine import Engine
+from engine.events import CLOSING
 from engine.home import Address, Home
 from engine.language import LanguageModel
 from engine.pictures import Renderer
@@ -92,9 +93,10 @@ async def open_house(
                         failure = error
                     finally:
                         await _drain(desk, listening, work, pump)
+                        engine.events.publish(CLOSING)
                         server.should_exit = True
-                        server.force_exit = True
                         await asyncio.wait([web], timeout=1.0)
+                        server.force_exit = True
                         web.cancel()
                         log.info("house_closed")
                 if failure is not None:
@@ -178,6 +180,8 @@ def _loopback_socket(settings: Settings) -> Iterator[socket.socket]:
         except OSError:
             log.info("port_taken", port=settings.web.port)
             door.bind((settings.web.host, 0))
+        # Before anybody reads of it: who knocks while we still open waits, and is not turned away.
+        door.listen(128)
         yield door
     finally:
         door.close()

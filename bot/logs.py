@@ -78,7 +78,11 @@ def _to_console(shared: list[Processor], least: str) -> logging.Handler:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24),
+                structlog.dev.ConsoleRenderer(
+                    colors=sys.stderr.isatty(),
+                    pad_event_to=24,
+                    exception_formatter=structlog.dev.plain_traceback,
+                ),
             ],
         )
     )

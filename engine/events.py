@@ -12,6 +12,9 @@ from typing import Any
 #: How many events may wait for one watcher before its oldest are let go.
 ROOM = 256
 
+#: The house closes: whoever watches without end should stop.
+CLOSING = "house.closing"
+
 
 @dataclass(frozen=True)
 class Event:

@@ -88,6 +88,8 @@ class Home:
                 address=owner.url if owner else "",
             ) from None
         try:
+            # A killed owner's note: from here on it would be taken for ours.
+            self._note.unlink(missing_ok=True)
             yield
         finally:
             self._note.unlink(missing_ok=True)

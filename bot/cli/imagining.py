@@ -23,7 +23,9 @@ Message = dict[str, Any]
 @click.command()
 @click.argument("persona")
 @click.argument("scene")
-@click.option("--style", metavar="STYLE", help="A style by name; without it the scene or the persona's taste says.")
+@click.option(
+    "--style", metavar="STYLE", help="A style by name; without it the scene or the persona's taste says."
+)
 @click.option("--seed", type=int, metavar="N", help="The same seed makes the same picture.")
 @click.option("--count", type=int, default=1, show_default=True, metavar="N", help="From 1 to 4 pictures.")
 @click.option("--size", metavar="WxH", help="For example 1024, or 832x1216.")
@@ -109,7 +111,9 @@ class Target:
             raise click.UsageError(f"There is no folder {path.parent}.")
         taken = [one for one in map(self._named, range(1, count + 1)) if one.exists()]
         if taken and not force and "{seed}" not in out:
-            raise click.UsageError(f"{taken[0]} is there already. --force overwrites it; --out names another.")
+            raise click.UsageError(
+                f"{taken[0]} is there already. --force overwrites it; --out names another."
+            )
 
     def path(self, picture: Message) -> Path:
         if self._folder is None:
@@ -117,7 +121,9 @@ class Target:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise click.ClickException(f"The folder {self._folder} cannot be made: {error.strerror}.") from None
+            raise click.ClickException(
+                f"The folder {self._folder} cannot be made: {error.strerror}."
+            ) from None
         path = first = self._folder / Path(picture["file"]).name
         number = 2
         while path.exists() and not self.force:
@@ -154,6 +160,8 @@ async def until_ended(client: Client, job: Message, *, quiet: bool) -> Message:
         raise Stopped(f"Job {ended['id']} was cancelled.")
     if ended["state"] == "failed":
         raise RenderFailed(f"Job {ended['id']} failed. {ended['error']}")
+    if ended["state"] != "done":
+        raise Stopped(f"Greenroom closed before job {ended['id']} was made. It goes on after the next start.")
     return ended
 
 
@@ -207,7 +215,9 @@ def _bar(*, quiet: bool) -> Iterator[Callable[[Message], None]]:
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=32, complete_style="#8fbf9f", finished_style="#8fbf9f", pulse_style="bright_black"),
+        BarColumn(
+            bar_width=32, complete_style="#8fbf9f", finished_style="#8fbf9f", pulse_style="bright_black"
+        ),
         TextColumn("{task.fields[steps]}", style="bright_black"),
         TimeElapsedColumn(),
     )
@@ -235,15 +245,14 @@ def _bar(*, quiet: bool) -> Iterator[Callable[[Message], None]]:
 def _tell(job: Message, written: list[Message]) -> None:
     from rich.text import Text
 
-    from bot.terminal.drawing import facts
-    from bot.terminal.words import safe_line
+    from bot.terminal.drawing import facts, wrapped
 
     out = opening.console()
     for one in written:
-        drawn = Text(f"{one['path']}\n", "bold")
+        drawn = Text().append(f"{one['path']}\n", "bold")
         drawn.append(f"  {facts(one)} · job {job['id']}\n", "bright_black")
-        drawn.append(f"  {safe_line(one['prompt'])}\n")
-        out.print(drawn, soft_wrap=not out.is_terminal)
+        drawn.append("\n".join(wrapped(one["prompt"], out.width)) + "\n")
+        out.print(drawn, soft_wrap=True)
     if any(one["stand_in"] for one in written):
         note = "A stand-in: no picture model is loaded, so this is a card and not a likeness."
         opening.console(err=True).print(Text(note, "yellow"))

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 
 STATES = ("queued", "running", "done", "failed", "cancelled")
-COLOURS = {"queued": "yellow", "running": "cyan", "done": "green", "failed": "red", "cancelled": "bright_black"}
+COLOURS = {
+    "queued": "yellow",
+    "running": "cyan",
+    "done": "green",
+    "failed": "red",
+    "cancelled": "bright_black",
+}
 
 
 @click.group()
@@ -23,7 +29,9 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Only these; may be repeated.")
+@click.option(
+    "--state", "states", type=click.Choice(STATES), multiple=True, help="Only these; may be repeated."
+)
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="At most so many.")
 @click.option("--before", type=int, metavar="ID", help="Only jobs older than this one.")
 @opening.as_json
@@ -60,28 +68,34 @@ def _draw_list(found: list[Message], names: dict[int, str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from bot.terminal.words import safe_line
+    from bot.terminal.drawing import fitting
 
+    out = opening.console()
     table = Table(box=box.SIMPLE_HEAD, header_style="bright_black", pad_edge=False)
-    table.add_column("job", justify="right")
-    table.add_column("state")
-    table.add_column("persona", overflow="ellipsis", no_wrap=True, max_width=22)
-    table.add_column("scene", overflow="ellipsis", no_wrap=True, ratio=1)
-    table.add_column("style")
-    table.add_column("asked")
+    table.add_column("job", justify="right", no_wrap=True)
+    for name in ("state", "persona", "scene", "style", "asked"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    who = {job["id"]: fitting(names.get(job["persona_id"], "somebody who left"), 20) for job in found}
+    states = {job["id"]: _state(job) for job in found}
+    styles = {job["id"]: fitting(job["request"]["style"], 14) for job in found}
+    taken = sum(max(map(len, column.values())) for column in (who, states, styles))
+    room = max(16, out.width - taken - len("2026-01-01 00:00") - len(str(found[0]["id"])) - 22)
     for job in found:
-        state = job["state"]
-        if state == "running" and job["steps"]:
-            state += f" {job['step']}/{job['steps']}"
         table.add_row(
             str(job["id"]),
-            Text(state, COLOURS[job["state"]]),
-            Text(safe_line(names.get(job["persona_id"], "somebody who left"))),
-            Text(safe_line(job["request"]["scene"])),
-            Text(safe_line(job["request"]["style"])),
+            Text(states[job["id"]], COLOURS[job["state"]]),
+            Text(who[job["id"]]),
+            Text(fitting(job["request"]["scene"], room)),
+            Text(styles[job["id"]]),
             Text(_local(job["created_at"]), "bright_black"),
         )
-    opening.console().print(table)
+    out.print(table)
+
+
+def _state(job: Message) -> str:
+    if job["state"] == "running" and job["steps"]:
+        return f"running {job['step']}/{job['steps']}"
+    return str(job["state"])
 
 
 def _local(moment: str | None) -> str:
@@ -132,13 +146,15 @@ def _draw_job(job: Message, who: str, settings: Settings) -> None:
     from engine.home import Home
 
     request = job["request"]
-    head = Text(f"Job {job['id']}  ", "bold").append(job["state"], COLOURS[job["state"]])
+    head = Text().append(f"Job {job['id']}  ", "bold").append(job["state"], COLOURS[job["state"]])
     if job["ahead"]:
         head.append(f"  {job['ahead']} before it", "bright_black")
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bright_black", justify="right")
     rows.add_column()
-    size = f"{request['width']}×{request['height']}, {request['steps']} steps, guidance {request['guidance']:g}"
+    size = (
+        f"{request['width']}×{request['height']}, {request['steps']} steps, guidance {request['guidance']:g}"
+    )
     told = [
         ("persona", safe_line(who)),
         ("scene", safe(request["scene"])),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+#: A pipe has no width; what reads it should not find words cut.
+PIPE_WIDTH = 160
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
 def settings_and_log(*, on_console: bool = False) -> Settings:
-    """The settings, and a log that goes to its file from here on."""
+    """The settings, and a log that goes to its file from here on; to stderr too where it may, quietly to a person."""
     from bot.logs import start_logging
     from engine.home import Home
     from engine.settings import read_settings
@@ -33,7 +37,8 @@ def settings_and_log(*, on_console: bool = False) -> Settings:
     settings = read_settings()
     home = Home(settings.home)
     home.prepare()
-    start_logging(home.log, settings.log, console=on_console)
+    least = "warning" if sys.stderr.isatty() else "info"
+    start_logging(home.log, settings.log, console=on_console, least=least)
     return settings
 
 
@@ -67,7 +72,10 @@ def console(*, err: bool = False) -> Console:
     """Where things are drawn. What people wrote is never read as markup."""
     from rich.console import Console
 
-    return Console(stderr=err, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    drawn = Console(stderr=err, markup=False, emoji=False, highlight=False)
+    if not drawn.is_terminal and "COLUMNS" not in os.environ:
+        drawn.width = PIPE_WIDTH
+    return drawn
 
 
 def put_json(told: Any) -> None:
@@ -76,8 +84,6 @@ def put_json(told: Any) -> None:
 
 def is_own(client: Client) -> bool:
     """Whether the owner of the home is this very process."""
-    import os
-
     return client.address.pid == os.getpid()
 
 
@@ -92,6 +98,8 @@ def write_new(path: Path, data: bytes, *, force: bool) -> None:
 
     if not force and path.exists():
         raise click.UsageError(f"{path} is there already. --force overwrites it; --out names another.")
+    if not path.parent.is_dir():
+        raise click.UsageError(f"There is no folder {path.parent}.")
     try:
         save(path, Written(data, path.suffix))
     except CardError as error:

@@ -5,13 +5,15 @@ On a terminal it is a screen that one can type into while a reply is written; wi
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from bot.client import Client
-from engine.home import Home
-from engine.settings import Settings
+if TYPE_CHECKING:
+    import asyncio
+
+    from bot.client import Client
+    from engine.settings import Settings
 
 
 def on_a_terminal() -> bool:
@@ -21,7 +23,9 @@ def on_a_terminal() -> bool:
 
 async def talk_here(settings: Settings, client: Client, left: asyncio.Event, *, persona: str = "") -> None:
     """Talk on this terminal or pipe until it ends, or `left` is set."""
+    from bot.client import Client
     from bot.terminal.talk import Talk
+    from engine.home import Home
 
     home = Home(settings.home)
 

@@ -54,8 +54,8 @@ def reply(name: str, accent: str, text: str, source: str | None, width: int) -> 
 
 
 def heading(name: str, accent: str, aside: str = "") -> Text:
-    drawn = Text(safe_line(name), Style(color=accent, bold=True))
-    return drawn.append(f" · {aside}", Style(color=QUIET, bold=False)) if aside else drawn
+    drawn = Text().append(safe_line(name), Style(color=accent, bold=True))
+    return drawn.append(f" · {aside}", Style(color=QUIET)) if aside else drawn
 
 
 def spoken(text: str, width: int) -> Text:

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
+from bot.client import GoneError
 from bot.terminal import drawing
 from bot.terminal.talk import Message, Talk
 from bot.terminal.words import safe, safe_line
-from engine.errors import GreenroomError
 
 #: How often the house is asked whether all is answered; the pause grows while it works.
 FIRST_LOOK = 0.02
@@ -108,7 +108,7 @@ async def _quiet(talk: Talk, paper: Paper, *, pictures: bool) -> None:
 async def _waits_for(talk: Talk) -> Message | None:
     try:
         return await talk.waits_for()
-    except GreenroomError:
+    except GoneError:
         return None  # the listener looks for the owner, and ends the talk when there is none
 
 

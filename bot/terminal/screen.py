@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.text import Text
 
 from bot.terminal import drawing
-from bot.terminal.talk import Message, Talk
 from bot.terminal.completing import Vocabulary, Words, history_in
+from bot.terminal.talk import Message, Talk
 from bot.terminal.words import safe_line
 from engine.errors import GreenroomError
 
@@ -100,6 +100,10 @@ class Terminal:
             for task in (leaving, *parts, *self._doing):
                 task.cancel()
             ended = await asyncio.gather(*parts, return_exceptions=True)
+        if self._jobs:
+            self._print(
+                drawing.quietly("What is still being drawn is shown when you come back.", self._width)
+            )
         for text in self._talk.unsaid:
             self._print(drawing.quietly(f"Not heard any more: {text}", self._width))
         for error in ended:
@@ -157,9 +161,9 @@ class Terminal:
                 ("class:quiet", f"{how_far}\n"),
             ]
         if self._trouble:
-            shown.append(("class:hint", drawing.fitting(drawing.INDENT + self._trouble, width) + "\n"))
+            shown.append(("class:hint", f"{drawing.INDENT}{drawing.fitting(self._trouble, width - 4)}\n"))
         if self._hint:
-            shown.append(("class:hint", drawing.fitting(drawing.INDENT + self._hint, width) + "\n"))
+            shown.append(("class:hint", f"{drawing.INDENT}{drawing.fitting(self._hint, width - 4)}\n"))
         return [*shown, ("class:prompt", "› ")]
 
     def _drafted(self, text: str, width: int) -> StyleAndTextTuples:

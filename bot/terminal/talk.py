@@ -73,8 +73,8 @@ class Talk:
         self._unsaid: deque[tuple[str, str]] = deque()
         self._heard = asyncio.Event()
         self._news = asyncio.Event()
+        #: Somebody who is refused is told down the line alone: nothing is said before it stands.
         self._online = asyncio.Event()
-        self._online.set()
 
     async def enter(self, persona: str = "") -> list[Message]:
         """Come in: who is there is known afterwards; answers what was said last."""
@@ -93,6 +93,7 @@ class Talk:
     async def speak(self, screen: Screen) -> None:
         """Say what was typed, in order. What the owner did not hear is said again, and heard once."""
         while True:
+            await self._online.wait()
             while not self._unsaid:
                 self._heard.set()
                 self._news.clear()
@@ -102,7 +103,6 @@ class Talk:
                 await self.client.post(f"{self._path}/turns", text=text, key=key)
             except GoneError:
                 await asyncio.sleep(FIRST_PAUSE)  # the listener notices too, and then nobody is online
-                await self._online.wait()
                 continue
             except GreenroomError as error:
                 await screen.tell(str(error))
@@ -137,7 +137,10 @@ class Talk:
 
     async def _take(self, message: Message, screen: Screen) -> None:
         what = message["is"]
-        if what == "draft":
+        if what == "open":
+            self._online.set()
+            screen.line(open_=True)
+        elif what == "draft":
             self._write(screen, message["text"])
         elif what == "told":
             await screen.tell(message["text"])
@@ -168,7 +171,7 @@ class Talk:
         self._seen.add(message["id"])
         if message["turn"] is not None:
             self._turns.add(message["turn"])
-        with suppress(GoneError):  # it is sent again when the owner is back, and not shown twice
+        with suppress(GreenroomError):  # it is sent again when the owner is back, and not shown twice
             await self.client.post(f"{self._path}/shown/{message['id']}")
 
     async def _look_who_is_there(self, wanted: str = "") -> list[Message]:
@@ -219,8 +222,6 @@ class Talk:
                 await self._look_after_jobs(screen)
             except GreenroomError:
                 continue
-            self._online.set()
-            screen.line(open_=True)
             return
         raise GoneError(
             "Greenroom has stopped, and did not come back. `greenroom chat` goes on where you were."

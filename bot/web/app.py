@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from bot import commands
 from bot.desk import Desk
@@ -67,6 +68,7 @@ def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, nudge: Cal
     app.include_router(api)
     app.add_exception_handler(GreenroomError, _explained)
     app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(Exception, _broken)
     app.middleware("http")(_on_loopback_only)
     return app
@@ -92,6 +94,11 @@ async def _on_loopback_only(request: Request, answer: Callable[[Request], Awaita
 async def _explained(_request: Request, error: Exception) -> Response:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     return _problem(status, str(error))
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    known = isinstance(error, StarletteHTTPException)
+    return _problem(error.status_code if known else 500, error.detail if known else str(error))
 
 
 async def _broken(_request: Request, _error: Exception) -> Response:

@@ -16,7 +16,7 @@ from bot.shown import persona_shown
 from bot.web.lines import Lines, Message
 from engine.engine import Engine
 from engine.errors import NotFound
-from engine.events import Event, Watch
+from engine.events import CLOSING, Event, Watch
 from engine.store import chats, jobs, outbox
 from engine.store.records import Account, Incoming, Place, Turn
 
@@ -85,7 +85,8 @@ def routes(engine: Engine, desk: Desk, lines: Lines, nudge: Callable[[], None]) 
 
     async def _happenings(place: Place) -> AsyncIterator[str]:
         def of_this_chat(event: Event) -> bool:
-            return event.name.startswith("job.") and event.about.get("chat_id") == place.id
+            ours = event.name.startswith("job.") and event.about.get("chat_id") == place.id
+            return ours or event.name == CLOSING
 
         with lines.line(place.ref) as line, engine.events.watch(of_this_chat) as watch:
             passing = asyncio.create_task(_pass_on(watch, line))
@@ -94,12 +95,15 @@ def routes(engine: Engine, desk: Desk, lines: Lines, nudge: Callable[[], None]) 
                 await outbox.wake(tx, place.id)
             nudge()
             try:
+                message: Message = {"is": "open"}  # from here on nothing is missed
                 while True:
+                    yield json.dumps(message, ensure_ascii=False) + "\n"
+                    if message["is"] == CLOSING:
+                        return
                     try:
                         message = await asyncio.wait_for(line.get(), BEAT_SECONDS)
                     except TimeoutError:
                         message = {"is": "beat"}
-                    yield json.dumps(message, ensure_ascii=False) + "\n"
             finally:
                 passing.cancel()
 

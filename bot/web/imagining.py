@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from bot.shown import job_shown, persona_shown
 from engine.engine import Engine
-from engine.events import Event
+from engine.events import CLOSING, Event
 from engine.imagining import Wish
 from engine.store import jobs, personas, pictures
 from engine.store.records import JobState, Lane
@@ -62,7 +62,7 @@ def routes(engine: Engine) -> APIRouter:
     async def listing(
         state: Annotated[list[JobState] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
-        before: int | None = None,
+        before: Annotated[int | None, Query(ge=1)] = None,
     ) -> list[dict[str, Any]]:
         async with engine.database.read() as tx:
             found = await jobs.listing(tx, states=state, limit=limit, before_id=before)
@@ -85,13 +85,14 @@ def routes(engine: Engine) -> APIRouter:
 
     async def _until_ended(job_id: int) -> AsyncIterator[str]:
         def of_this_job(event: Event) -> bool:
-            return event.name.startswith("job.") and event.about.get("job") == job_id
+            ours = event.name.startswith("job.") and event.about.get("job") == job_id
+            return ours or event.name == CLOSING
 
         # Watch first, then look: what ends in between is seen by the look.
         with engine.events.watch(of_this_job) as watch:
             if not JobState((await show(job_id))["state"]).ended:
                 async for event in watch:
-                    if event.name == "job.ended":
+                    if event.name in ("job.ended", CLOSING):
                         break
                     yield json.dumps({"is": event.name, **event.about}) + "\n"
         yield json.dumps({"is": "job", **await show(job_id)}) + "\n"

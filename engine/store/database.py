@@ -13,8 +13,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from engine.errors import StoreError
@@ -41,7 +41,8 @@ class Database:
     @classmethod
     async def open(cls, url: str) -> Database:
         """Connect, and bring the tables up to date."""
-        database = cls(_engine(url), make_url(url).render_as_string(hide_password=True))
+        where = address(url)
+        database = cls(_engine(where), where.render_as_string(hide_password=True))
         try:
             await database._bring_up_to_date()
         except BaseException:
@@ -90,8 +91,22 @@ class Database:
             raise StoreError(sentence) from error
 
 
-def _engine(url: str) -> AsyncEngine:
-    parsed = make_url(url)
+def address(url: str) -> URL:
+    """A database's address, in parts. What the parser says of a bad one may hold the password; we do not."""
+    try:
+        parsed = make_url(url)
+        known = parsed.get_backend_name() in ("sqlite", "postgresql")
+    except (ArgumentError, ValueError):
+        known = False
+    if not known:
+        raise StoreError(
+            "The setting store.database is not an address that can be used. Leave it empty for a file in the "
+            "home, or write postgresql://user:password@host/name."
+        )
+    return parsed
+
+
+def _engine(parsed: URL) -> AsyncEngine:
     if parsed.get_backend_name() == "sqlite":
         if parsed.database and parsed.database != ":memory:":
             try:

@@ -265,9 +265,10 @@ async def replying(house: House, draft: Draft, *, words: int) -> tuple[Said, asy
     """A slow reply, as it stands after so many words."""
     house.language.reply, house.language.pause = "one two three four five", 0.01
     said = await house.hear("Count!")
+    enough = asyncio.Event()
+    draft.on_text = lambda text: enough.set() if len(text.split()) >= words else None
     task = asyncio.create_task(house.conversation.reply(said, draft))
-    while len(draft.text.split()) < words:
-        await asyncio.sleep(0.002)
+    await enough.wait()
     return said, task
 
 

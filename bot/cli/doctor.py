@@ -1,0 +1,262 @@
+"""`greenroom doctor`: what is configured, found and missing, and the one command that mends each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cli import opening
+
+if TYPE_CHECKING:
+    from engine.home import Home
+    from engine.settings import Settings
+
+#: Below this much room a picture or two more is all there is.
+LITTLE_ROOM = 1_000_000_000
+NO_ROOM = 50_000_000
+
+MARKS = {
+    "ok": ("✓", "green"),
+    "note": ("·", "bright_black"),
+    "warning": ("!", "yellow"),
+    "broken": ("✗", "red"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `state` is ok, note (nothing to do), warning or broken."""
+
+    what: str
+    state: str
+    says: str
+    mend: str = ""
+
+
+@click.command()
+@opening.as_json
+def doctor(as_json: bool) -> None:
+    """Look at everything, and say what mends what is broken.
+
+    Ends with 1 if something is broken. Nothing is changed, but for what any command brings up to date.
+    """
+    findings = opening.run_async(_look())
+    broken = any(finding.state == "broken" for finding in findings)
+    if as_json:
+        opening.put_json({"well": not broken, "findings": [asdict(finding) for finding in findings]})
+    else:
+        _draw(findings, broken=broken)
+    if broken:
+        raise click.exceptions.Exit(1)
+
+
+async def _look() -> list[Finding]:
+    from engine.errors import SettingsError
+    from engine.home import Home, home_folder
+    from engine.settings import read_settings
+
+    settings: Settings | None
+    try:
+        settings, mistakes = read_settings(), []
+    except SettingsError as error:
+        settings, mistakes = None, str(error).splitlines()
+    home = Home(home_folder())
+    findings = [_python(), _home(home), *_settings(home, mistakes)]
+    if settings is None:
+        later = "not looked at: the settings come first"
+        findings += [Finding(what, "note", later) for what in ("database", "extras")]
+    else:
+        findings += [await _database(settings, home), _extras(settings)]
+    findings += [_room(home), await _owner(home), _log(home)]
+    return [*findings, _language(), _pictures(), _styles(home)]
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < (3, 11):  # noqa: UP036 - an installer can be talked out of asking
+        return Finding("python", "broken", f"{version} is too old: Greenroom needs 3.11", "make up")
+    return Finding("python", "ok", f"{version} at {sys.executable}")
+
+
+def _home(home: Home) -> Finding:
+    import os
+
+    from engine.errors import StoreError
+
+    if not home.path.exists():
+        near = next(parent for parent in home.path.parents if parent.exists())
+        if near.is_dir() and os.access(near, os.W_OK):
+            return Finding("home", "note", f"{home.path} is made at the first start", "greenroom up")
+        return Finding(
+            "home", "broken", f"{home.path} cannot be made in {near}", "export GREENROOM_HOME=~/greenroom"
+        )
+    try:
+        home.prepare()
+    except StoreError as error:
+        return Finding("home", "broken", str(error), f"chmod -R u+rwX '{home.path}'")
+    return Finding("home", "ok", f"{home.path} can be written")
+
+
+def _settings(home: Home, mistakes: list[str]) -> Iterator[Finding]:
+    import os
+
+    from engine.settings import OUTSIDE, PREFIX, settings_file
+
+    path = settings_file(home.path)
+    for mistake in mistakes:
+        variable = mistake.partition(":")[0]
+        mend = f"unset {variable}" if variable.startswith(PREFIX) else f"${{EDITOR:-vi}} '{path}'"
+        yield Finding("settings", "broken", mistake, mend)
+    if mistakes:
+        return
+    variables = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in OUTSIDE)
+    also = f"; also {', '.join(variables)}" if variables else ""
+    if path.exists():
+        yield Finding("settings", "ok", f"{path} is understood{also}")
+    else:
+        yield Finding(
+            "settings", "note", f"no {path}: everything is as it ships{also}", f"${{EDITOR:-vi}} '{path}'"
+        )
+
+
+async def _database(settings: Settings, home: Home) -> Finding:
+    from engine.errors import StoreError
+    from engine.store import outbox
+    from engine.store.database import HEAD, Database, address
+
+    try:
+        url = address(settings.database_url)
+    except StoreError as error:
+        return Finding("database", "broken", str(error), "greenroom doctor --help")
+    where = url.render_as_string(hide_password=True)
+    if url.get_backend_name() == "sqlite":
+        file = home.path / "greenroom.db"
+        if not settings.store.database.get_secret_value() and not file.exists():
+            return Finding("database", "note", f"{file} is made at the first start", "greenroom up")
+    mend = f"mv '{url.database}' '{url.database}.damaged'" if url.get_backend_name() == "sqlite" else ""
+    try:
+        database = await Database.open(settings.database_url)
+    except StoreError as error:
+        return Finding("database", "broken", str(error), mend)
+    except ImportError:
+        return Finding("database", "broken", f"{where} needs the extra cluster", "make up EXTRAS=cluster")
+    except Exception as error:
+        return Finding("database", "broken", f"{where} cannot be opened ({type(error).__name__})", mend)
+    try:
+        async with database.read() as tx:
+            owed = await outbox.owed(tx)
+    finally:
+        await database.close()
+    waiting = f"; {owed} messages wait for somebody to come" if owed else ""
+    return Finding("database", "ok", f"{where} answers, revision {HEAD}{waiting}")
+
+
+def _extras(settings: Settings) -> Finding:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("procrastinate", "psycopg") if find_spec(name) is None]
+    if not missing:
+        return Finding("extras", "ok", "cluster is installed")
+    needed = settings.database_url.startswith("postgres")
+    return Finding(
+        "extras",
+        "broken" if needed else "note",
+        f"cluster (PostgreSQL) is not installed{', and the database needs it' if needed else ''}",
+        "make up EXTRAS=cluster",
+    )
+
+
+def _room(home: Home) -> Finding:
+    import shutil
+
+    near = next(path for path in (home.path, *home.path.parents) if path.exists())
+    free = shutil.disk_usage(near).free
+    said = f"{free / 1e9:,.1f} GB free at {near}"
+    if free < NO_ROOM:
+        return Finding("disk", "broken", f"only {said}", f"du -sh '{home.files}'")
+    if free < LITTLE_ROOM:
+        return Finding("disk", "warning", f"only {said}", f"du -sh '{home.files}'")
+    return Finding("disk", "ok", said)
+
+
+async def _owner(home: Home) -> Finding:
+    import asyncio
+
+    from bot.client import Client
+    from engine.errors import GreenroomError
+
+    owner = home.owner()
+    if owner is None:
+        return Finding("running", "note", "no: a command opens the house for itself", "greenroom up")
+    client = Client(owner)
+    try:
+        await asyncio.wait_for(client.get("/health"), 3.0)
+    except (GreenroomError, TimeoutError):
+        return Finding(
+            "running", "broken", f"process {owner.pid} owns the home and does not answer", f"kill {owner.pid}"
+        )
+    finally:
+        await client.close()
+    return Finding("running", "ok", f"yes, at {owner.url} (process {owner.pid})")
+
+
+def _log(home: Home) -> Finding:
+    import os
+
+    if not home.log.exists():
+        return Finding("log", "note", f"{home.log} begins at the first start")
+    if not os.access(home.log, os.W_OK):
+        return Finding("log", "broken", f"{home.log} cannot be written", f"chmod u+w '{home.log}'")
+    return Finding("log", "ok", str(home.log))
+
+
+def _language() -> Finding:
+    return Finding("language model", "note", "none is loaded: the understudy writes, from templates")
+
+
+def _pictures() -> Finding:
+    return Finding("picture model", "note", "none is loaded: pictures are placeholders, plainly labelled")
+
+
+def _styles(home: Home) -> Finding:
+    from engine.styles import load_styles
+
+    own = home.path / "styles.toml"
+    try:
+        styles = load_styles(own if own.exists() else None)
+    except ValueError as error:
+        return Finding("styles", "broken", str(error), f"${{EDITOR:-vi}} '{own}'")
+    more = f", with your {own}" if own.exists() else ""
+    return Finding("styles", "ok", f"{len(styles)} styles{more}")
+
+
+def _draw(findings: list[Finding], *, broken: bool) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from bot.terminal.words import safe
+
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=2, justify="right")
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for finding in findings:
+        mark, colour = MARKS[finding.state]
+        says = Text(safe(finding.says), "" if finding.state != "note" else "bright_black")
+        if finding.mend and finding.state != "note":
+            says.append(f"\n→ {finding.mend}", colour)
+        elif finding.mend:
+            says.append(f"  ({finding.mend})", colour)
+        table.add_row(Text(mark, colour), finding.what, says)
+    out = opening.console()
+    out.print()
+    out.print(table)
+    out.print()
+    if broken:
+        out.print(Text(" Something is broken. The lines with → say what mends it.", "red"))
+    else:
+        out.print(Text(" All is well.", "green"))
