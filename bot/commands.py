@@ -171,9 +171,9 @@ async def _imagine(call: Call) -> None:
             turn_id=call.said.turn.id,
             dedup_key=f"turn:{call.said.turn.id}",
         )
-        pictures = "picture" if request.count == 1 else f"{request.count} pictures"
+        what = "a picture" if request.count == 1 else f"{request.count} pictures"
         answer.text = (
-            f"#{accepted.job.id}: {pictures} of {record.persona.called} in line. Style {request.style}."
+            f"#{accepted.job.id} is in line: {what} of {record.persona.called}, style {request.style}."
         )
         answer.job_id = accepted.job.id
         answer.source = request.source

@@ -66,6 +66,9 @@ class Deliveries:
                     self._news.clear()
                     if not await self._drain():
                         await self._pause()
+            except asyncio.CancelledError:
+                await self._drain()  # what was promised a moment ago is not left for the next start
+                raise
             finally:
                 nudging.cancel()
                 await self._finish()

@@ -123,6 +123,8 @@ def _tables(data: bytes, where: str) -> dict[str, dict[str, Any]]:
         raise ValueError(f"{where} is not UTF-8 text.") from error
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{where} is not valid TOML: {error}.") from error
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"{where} is nested too deeply or holds too long a number.") from error
     tables = {slug: table for slug, table in read.items() if isinstance(table, dict)}
     for slug in read.keys() - tables.keys():
         raise ValueError(f"{where}: `{slug}` must be a table, [{slug}], with `name` and `words` in it.")

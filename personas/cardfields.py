@@ -91,6 +91,11 @@ def found(data: Json, field: str) -> Any:
     return None if key is None else data[key]
 
 
+def named_in(data: Json) -> bool:
+    """Whether the fields hold a name that can be seen."""
+    return bool(_name_in(_Reader(data, []).text("name", MAX_NAME)))
+
+
 def persona_from_fields(data: Json, called: str, notes: list[str]) -> Persona:
     """The persona that these fields describe; `called` is its name where the card has none."""
     read = _Reader(data, notes)

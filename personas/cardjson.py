@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from personas.cardfields import Json, found, key_of, persona_from_fields, spellings_of
+from personas.cardfields import Json, found, key_of, named_in, persona_from_fields, spellings_of
 from personas.persona import Persona
 from personas.portrait import description_of, personality_of
 
@@ -197,7 +197,7 @@ def _converted(whole: Json, spec: Spec, was: Json) -> Json:
         data = data_of(card)
         # Only what would otherwise be unreadable for others: a missing name, and fields in odd spellings.
         for name in _required(spec):
-            if (name not in data and key_of(data, name)) or (name == "name" and not data.get(name)):
+            if (name not in data and key_of(data, name)) or (name == "name" and not named_in(data)):
                 data[name] = copy.deepcopy(was[name])
         return card
     data = data_of(card)
@@ -219,6 +219,8 @@ def _converted(whole: Json, spec: Spec, was: Json) -> Json:
     # Greetings stand in two fields, so mending one of them can change how the other is read.
     reads = fields_of(persona_from_fields(data, was["name"], []))
     data |= {name: copy.deepcopy(was[name]) for name in _required(spec) if reads[name] != was[name]}
+    if not named_in(data):
+        data["name"] = was["name"]
     return {"spec": spec.name_in_card, "spec_version": spec.value} | card | {"data": data}
 
 

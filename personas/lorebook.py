@@ -27,6 +27,8 @@ MAX_KEYS = 60
 MAX_SCANNED = 12_000
 MAX_ROUNDS = 4
 MAX_PATTERN_STEPS = 20_000_000
+#: How many characters all plain keys together may be looked for in; past that, nothing more is brought up.
+MAX_LOOKED_THROUGH = 1_500_000_000
 
 
 class Entry(BaseModel):
@@ -111,7 +113,7 @@ def told(book: Lorebook, lines: Sequence[Said], *, budget: int, replies: int | N
         waiting = [candidate for candidate in waiting if candidate not in now_told]
         scan = scan.with_told(candidate.asked.text for candidate in matched)
 
-    limit = budget if book.token_budget is None else min(budget, book.token_budget)
+    limit = max(0, budget if book.token_budget is None else min(budget, book.token_budget))
     order = {id(candidate): place for place, candidate in enumerate(candidates)}
     affordable = _within(found, limit, order)
     affordable.sort(key=lambda c: (*c.place, c.entry.insertion_order, order[id(c)]))
@@ -167,17 +169,26 @@ class _Candidate:
 class _Scan:
     """The text in which keys are looked for, by depth; each depth is put together once."""
 
-    def __init__(self, lines: Sequence[Said], depth: int | None, *, tries: int, told: str = "") -> None:
+    def __init__(
+        self,
+        lines: Sequence[Said],
+        depth: int | None,
+        *,
+        tries: int,
+        told: str = "",
+        left: int = MAX_LOOKED_THROUGH,
+    ) -> None:
         self._lines = lines
         self._depth = DEFAULT_SCAN_DEPTH if depth is None else max(0, depth)
         self._tries = tries
         self._told = told
+        self._left = left
         self._texts: dict[tuple[int, bool], str] = {}
 
     def with_told(self, texts: Iterable[str]) -> _Scan:
         """The same talk, in which these entries have been told too."""
         told = "\n".join([self._told, *(_without_comments(text) for text in texts)])[:MAX_SCANNED]
-        return _Scan(self._lines, self._depth, tries=self._tries, told=told)
+        return _Scan(self._lines, self._depth, tries=self._tries, told=told, left=self._left)
 
     def brings_up(self, candidate: _Candidate) -> bool:
         entry, asked = candidate.entry, candidate.asked
@@ -217,7 +228,9 @@ class _Scan:
         key = key.strip()
         if not entry.case_sensitive:
             key = key.casefold()
-        return bool(key) and key in self._text(depth, folded=not entry.case_sensitive)
+        text = self._text(depth, folded=not entry.case_sensitive)
+        self._left -= len(text)
+        return bool(key) and self._left > 0 and key in text
 
     def _matches(self, key: str, entry: Entry, depth: int) -> bool:
         # All patterns of a book share one allowance of steps, so that many cost no more than few do.

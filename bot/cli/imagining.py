@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
+#: An owner that closes over an order is followed by another so often.
+MOST_OWNERS = 5
+
 
 @click.command()
 @click.argument("persona")
@@ -76,22 +79,38 @@ def imagine(
 
 
 async def _imagine(settings: Settings, wish: Message, target: Target, *, as_json: bool) -> None:
+    import asyncio
     import secrets
 
-    from bot.client import reach
+    from bot.client import GoneError, reach
 
-    async with reach(settings) as client:
-        job = await client.post("/jobs", key=secrets.token_hex(12), **wish)
-        ended = await until_ended(client, job, quiet=as_json)
-        written: list[Message] = []
-        for picture in ended["pictures"]:
-            path = target.path(picture)
-            opening.write_new(path, await client.picture(picture["id"]), force=target.force)
-            written.append(picture | {"path": str(path)})
-        if as_json:
-            opening.put_json(ended | {"pictures": written})
-        else:
-            _tell(ended, written)
+    key = secrets.token_hex(12)
+    for owners_left in reversed(range(MOST_OWNERS)):
+        try:
+            async with reach(settings) as client:
+                ended, pictures = await _made(client, key, wish, quiet=as_json)
+            break
+        except GoneError:
+            # The owner closed over it. The next, perhaps this process, knows the order by its key.
+            if not owners_left:
+                raise
+            await asyncio.sleep(0.2)
+    written: list[Message] = []
+    for picture, png in zip(ended["pictures"], pictures, strict=True):
+        path = target.path(picture)
+        opening.write_new(path, png, force=target.force)
+        written.append(picture | {"path": str(path)})
+    if as_json:
+        opening.put_json(ended | {"pictures": written})
+    else:
+        _tell(ended, written)
+
+
+async def _made(client: Client, key: str, wish: Message, *, quiet: bool) -> tuple[Message, list[bytes]]:
+    """The finished job and the bytes of its pictures."""
+    job = await client.post("/jobs", key=key, **wish)
+    ended = await until_ended(client, job, quiet=quiet)
+    return ended, [await client.picture(picture["id"]) for picture in ended["pictures"]]
 
 
 class Target:
@@ -142,6 +161,7 @@ async def until_ended(client: Client, job: Message, *, quiet: bool) -> Message:
     """Follow a job to its end, with a bar. Ctrl-C takes it back if only this process works on it."""
     import asyncio
 
+    from bot.client import GoneError
     from bot.house import stopped_by_signals
     from engine.errors import RenderFailed, Stopped
 
@@ -161,7 +181,9 @@ async def until_ended(client: Client, job: Message, *, quiet: bool) -> Message:
     if ended["state"] == "failed":
         raise RenderFailed(f"Job {ended['id']} failed. {ended['error']}")
     if ended["state"] != "done":
-        raise Stopped(f"Greenroom closed before job {ended['id']} was made. It goes on after the next start.")
+        raise GoneError(
+            f"Greenroom closed before job {ended['id']} was made. It goes on after the next start."
+        )
     return ended
 
 

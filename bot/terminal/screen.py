@@ -85,6 +85,7 @@ class Terminal:
         parts = [
             asyncio.create_task(self._talk.listen(self)),
             asyncio.create_task(self._talk.speak(self)),
+            asyncio.create_task(self._talk.look_ahead(self)),
             asyncio.create_task(self._pass_on()),
         ]
         try:
@@ -154,11 +155,10 @@ class Terminal:
             shown += self._drafted(self._draft, width)
         for job_id, message in list(self._jobs.items())[:4]:
             step, steps = message.get("step", 0), message.get("steps", 0)
-            how_far = f" {step}/{steps}" if steps else " being drawn" if message else " in line"
             shown += [
                 ("class:quiet", f"{drawing.INDENT}#{job_id} "),
                 ("class:bar", drawing.bar(step, steps)),
-                ("class:quiet", f"{how_far}\n"),
+                ("class:quiet", f" {_how_far(message)}\n"),
             ]
         if self._trouble:
             shown.append(("class:hint", f"{drawing.INDENT}{drawing.fitting(self._trouble, width - 4)}\n"))
@@ -289,3 +289,11 @@ class Terminal:
         task = asyncio.create_task(work)
         self._doing.add(task)
         task.add_done_callback(self._doing.discard)
+
+
+def _how_far(message: Message) -> str:
+    if message.get("steps"):
+        return f"{message['step']}/{message['steps']}"
+    if "is" in message:
+        return "begun"
+    return f"in line, {message['ahead']} before it" if message.get("ahead") else "in line"

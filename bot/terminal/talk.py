@@ -24,6 +24,8 @@ CHAT = "home"
 WAIT_FOR_OWNER = 120.0
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
+#: How often those who wait in line look ahead.
+LOOK_EVERY = 1.0
 
 
 class Screen(Protocol):
@@ -69,6 +71,8 @@ class Talk:
         self._seen: set[int] = set()
         self._turns: set[int] = set()
         self._jobs: set[int] = set()
+        #: Those of them on which no work has begun.
+        self._waiting: set[int] = set()
         self._cast: dict[str, Persona] = {}
         self._unsaid: deque[tuple[str, str]] = deque()
         self._heard = asyncio.Event()
@@ -107,6 +111,16 @@ class Talk:
             except GreenroomError as error:
                 await screen.tell(str(error))
             self._unsaid.popleft()
+
+    async def look_ahead(self, screen: Screen) -> None:
+        """While pictures wait, see how many stand before them."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            for job_id in list(self._waiting):
+                with suppress(GreenroomError):
+                    job = await self.client.get(f"/jobs/{job_id}")
+                    if job["state"] == "queued" and job_id in self._waiting:
+                        screen.job(job_id, {"ahead": job["ahead"]})
 
     def say(self, text: str) -> None:
         self._unsaid.append((secrets.token_hex(12), text))
@@ -147,6 +161,7 @@ class Talk:
         elif what == "delivery":
             await self._show(message, screen)
         elif what in ("job.started", "job.step"):
+            self._waiting.discard(message["job"])
             self._follow(screen, message["job"], message)
         elif what == "job.ended":
             self._follow(screen, message["job"], None)
@@ -160,6 +175,7 @@ class Talk:
             if kind == "picture":
                 self._follow(screen, job, None)
             elif kind == "notice" and job is not None and message["source"]:
+                self._waiting.add(job)
                 self._follow(screen, job, {})
             elif kind == "notice":
                 with suppress(GreenroomError):  # it may have brought somebody else in
@@ -198,6 +214,7 @@ class Talk:
     def _follow(self, screen: Screen, job_id: int, message: Message | None) -> None:
         if message is None:
             self._jobs.discard(job_id)
+            self._waiting.discard(job_id)
         else:
             self._jobs.add(job_id)
         screen.job(job_id, message)

@@ -96,9 +96,10 @@ async def _explained(_request: Request, error: Exception) -> Response:
     return _problem(status, str(error))
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
-    known = isinstance(error, StarletteHTTPException)
-    return _problem(error.status_code if known else 500, error.detail if known else str(error))
+async def _refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, StarletteHTTPException):
+        return await _broken(request, error)
+    return _problem(error.status_code, error.detail)
 
 
 async def _broken(_request: Request, _error: Exception) -> Response:

