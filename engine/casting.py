@@ -52,6 +52,6 @@ def _persona(text: str) -> Persona:
 def _is_persona(text: str) -> bool:
     try:
         _persona(text)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return False
     return True

@@ -171,7 +171,11 @@ class Conversation:
             await chats.move_head(tx, said.place.id, reply.id, of_persona=context.persona_id)
             await outbox.owe(tx, said.place.id, DeliveryKind.REPLY, turn_id=reply.id, now=now)
         log.info(
-            "turn_answered", turn=said.turn.id, reply=reply.id, source=written.source.value, model=written.model
+            "turn_answered",
+            turn=said.turn.id,
+            reply=reply.id,
+            source=written.source.value,
+            model=written.model,
         )
         self._events.publish("reply.stored", chat=said.place.ref, turn=reply.id, source=written.source.value)
         return reply

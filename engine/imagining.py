@@ -165,6 +165,7 @@ class Imagining:
     async def cancel(self, job_id: int) -> Job:
         """Nothing comes of it any more: out of the line, or its worker stops at the next step."""
         async with self._database.write() as tx:
+            await jobs.get(tx, job_id)
             # The row first: a job that left the line without an outcome would wait for one for ever.
             cancelled = await jobs.end(tx, job_id, JobState.CANCELLED, self._clock.now())
             job = await jobs.get(tx, job_id)

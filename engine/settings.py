@@ -135,6 +135,11 @@ def read_settings() -> Settings:
             f"{path}, line {_line_of(text, ('home',))}: the home is named by GREENROOM_HOME alone"
         )
     mistakes = list(_unknown_variables(os.environ))
+    for name in [
+        name for name in told if name.startswith("_")
+    ]:  # pydantic would take these for its own options
+        mistakes.append(f"{path}, line {_line_of(text, (name,))}: {name}: there is no such setting")
+        del told[name]
     try:
         settings = Settings(**told)
     except (ValidationError, ValueError) as error:
@@ -180,8 +185,9 @@ def _worded(error: ValidationError | ValueError, path: Path, text: str) -> Itera
         return
     for mistake in error.errors(include_input=False, include_url=False):
         key = tuple(str(part) for part in mistake["loc"])
-        variable = PREFIX + "__".join(key[:2]).upper()
-        where = variable if variable in {name.upper() for name in os.environ} else None
+        variables = (PREFIX + "__".join(key[:2]).upper(), PREFIX + key[0].upper())
+        set_here = {name.upper() for name in os.environ}
+        where = next((variable for variable in variables if variable in set_here), None)
         if where is None:
             line = _line_of(text, key)
             where = f"{path}, line {line}" if line else str(path)
@@ -205,6 +211,8 @@ def _line_of(text: str, key: tuple[str, ...]) -> int | None:
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
             table = tuple(part.strip(" \"'") for part in header[1].split("."))
+            if key == table:
+                return number
             if key[: len(table)] == table and found is None:
                 found = number
         elif assignment := re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line):

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from PIL import Image
 
 from engine.errors import ModelUnavailable, RenderFailed
-from engine.language import PersonaWanted, PromptWanted, Source, Wanted
+from engine.language import PROMPT_WORDS, PersonaWanted, PromptWanted, Source, Wanted, count_words
 from engine.pictures import PictureWanted, Progress, Rendered
 from personas.persona import Persona, slug_of
 
@@ -88,10 +88,9 @@ class FakeLanguage:
 
     def _text(self, wanted: Wanted) -> str:
         if isinstance(wanted, PromptWanted):
-            words = (
-                f"{wanted.scene.persona.appearance.body} {wanted.scene.request} {wanted.style_words}".split()
-            )
-            return " ".join((words + ["light"] * 200)[: max(100, min(len(words), 200))])
+            asked = f"{wanted.scene.persona.appearance.body} {wanted.scene.request} {wanted.style_words}"
+            words = [run for run in asked.split() if count_words(run)][: PROMPT_WORDS[-1]]
+            return " ".join(words + ["light"] * (PROMPT_WORDS[0] - len(words)))
         if isinstance(wanted, PersonaWanted):
             name = wanted.name or "Somebody New"
             return Persona(slug=slug_of(name), name=name, kind=wanted.kind, age=30).model_dump_json()

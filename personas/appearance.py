@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from personas.persona import Persona
 
@@ -42,8 +42,3 @@ class Scene:
             return self.ledger.place
         places = self.persona.appearance.places
         return places[self.seed % len(places)] if places and not self.request.strip() else ""
-
-
-def updated(ledger: Ledger, **changes: str) -> Ledger:
-    """The ledger after a change; what is not named stays as it was."""
-    return replace(ledger, **{name: value for name, value in changes.items() if value})

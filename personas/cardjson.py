@@ -203,7 +203,8 @@ def _converted(whole: Json, spec: Spec, was: Json) -> Json:
     data = data_of(card)
     if spec is Spec.V1:
         outside = {key: value for key, value in card.items() if key not in _ENVELOPE}
-        return outside | {name: _fitting(found(data, name), was[name]) for name in V1_FIELDS}
+        flat = outside | {name: _fitting(found(data, name), was[name]) for name in V1_FIELDS}
+        return flat if named_in(flat) else flat | {"name": was["name"]}
     if present is Spec.V1:
         known = {name: key for name in (*_allowed(spec), "extensions") if (key := key_of(card, name))}
         data = {name: card.pop(key) for name, key in known.items() if key in card}

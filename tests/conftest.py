@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 from filelock import FileLock
 from psycopg.sql import SQL, Identifier
 
@@ -24,6 +25,18 @@ from engine.engine import Engine
 from engine.settings import PictureSettings, Settings, WebSettings
 from engine.store.database import Database
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_log() -> None:
+    """What is logged goes to the test's output in one line; a pretty traceback takes longer than its test."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(),
+        ]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -92,12 +91,11 @@ class Terminal:
             await asyncio.wait([prompt, leaving, *parts], return_when=asyncio.FIRST_COMPLETED)
             with suppress(TimeoutError):
                 if not any(part.done() for part in parts):
-                    await asyncio.wait_for(self._talk.heard(), LAST_WORDS_WITHIN)
+                    await asyncio.wait_for(self._last_words(), LAST_WORDS_WITHIN)
         finally:
-            if not prompt.done():
-                self._session.app.exit()
-            with suppress(EOFError, KeyboardInterrupt):
-                await prompt
+            # Not by `app.exit`, which fails where the prompt has not quite begun.
+            prompt.cancel()
+            await asyncio.gather(prompt, return_exceptions=True)
             for task in (leaving, *parts, *self._doing):
                 task.cancel()
             ended = await asyncio.gather(*parts, return_exceptions=True)
@@ -111,6 +109,12 @@ class Terminal:
             if isinstance(error, Exception):
                 raise error
 
+    async def _last_words(self) -> None:
+        """What was typed is heard, and what is being shown is confirmed."""
+        await self._talk.heard()
+        async with self._talk.taking:
+            return
+
     # What the talk shows.
 
     async def show(self, message: Message) -> None:
@@ -118,16 +122,16 @@ class Terminal:
             persona = self._talk.persona
             accent = drawing.accent_of(persona.palette)
             said = drawing.reply(persona.called, accent, message["text"], message["source"], self._width)
-            await self._put(said)
+            self._put(said)
         elif message["text"]:
-            await self._put(drawing.notice(message["text"], self._width))
+            self._put(drawing.notice(message["text"], self._width))
         for one in message["pictures"]:
-            await self._put(*await self._picture(one))
+            self._put(*await self._picture(one))
         if message["kind"] == "notice":
             self._do(self._learn())
 
     async def tell(self, text: str) -> None:
-        await self._put(drawing.notice(text, self._width))
+        self._put(drawing.notice(text, self._width))
 
     def draft(self, text: str | None) -> None:
         self._draft = text
@@ -207,11 +211,18 @@ class Terminal:
         path = self._files / one["file"]
         return [*drawn, drawing.picture(one, path if path.is_file() else None, self._width)]
 
-    async def _put(self, *drawn: Text) -> None:
-        if self._session.app.is_running:
-            await run_in_terminal(lambda: self._print(*drawn))
-        else:
+    def _put(self, *drawn: Text) -> None:
+        """Print above the line. The keyboard is ours all the while: `run_in_terminal` would give it back for a
+        moment, and a Ctrl-D of that moment be lost."""
+        app = self._session.app
+        if not app.is_running:
             self._print(*drawn)
+            return
+        app.renderer.erase()
+        self._print(*drawn)
+        app.renderer.reset()
+        app.renderer.request_absolute_cursor_position()
+        app.invalidate()
 
     def _print(self, *drawn: Text) -> None:
         for one in drawn:
@@ -228,7 +239,7 @@ class Terminal:
         """What was typed becomes part of the talk on the screen, and then is said."""
         while True:
             text = await self._typed.get()
-            await self._put(drawing.spoken(text, self._width))
+            self._put(drawing.spoken(text, self._width))
             self._talk.say(text)
 
     def _keys(self) -> KeyBindings:

@@ -65,6 +65,8 @@ class Talk:
         self.persona = Persona()
         #: A reply is being written.
         self.writing = False
+        #: Held while something is shown and confirmed: whoever leaves in between would be shown it again.
+        self.taking = asyncio.Lock()
         self._find = find
         self._path = f"/chats/{quote(chat)}"
         self._chat = chat
@@ -91,7 +93,8 @@ class Talk:
         while True:
             with suppress(GoneError):
                 async for message in self.client.live(f"{self._path}/live"):
-                    await self._take(message, screen)
+                    async with self.taking:
+                        await self._take(message, screen)
             await self._find_again(screen)
 
     async def speak(self, screen: Screen) -> None:

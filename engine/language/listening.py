@@ -41,6 +41,13 @@ _FACTS: tuple[tuple[str, re.Pattern[str]], ...] = (
             re.I,
         ),
     ),
+    (
+        "plays",
+        re.compile(
+            r"\bi (?:also |still )?play (?!with|in |at |for |on |it|that|games?\b|a |too)([^.]{3,60})", re.I
+        ),
+    ),
+    ("kin", re.compile(r"\b(?:s?he|they)(?:'s| is|'re| are) (an? [^.]{2,60})", re.I)),
     ("learning", re.compile(r"\bi(?:'m| am) (?:learning|studying)(?: to)? ([^.]{3,60})", re.I)),
     ("event", re.compile(r"\b(?:i have|i've got|there's) ((?:an?|my|the|two|three) [^.]{3,60})", re.I)),
     ("event", re.compile(r"\b((?:my|the) [\w' -]{3,30}) is (?:tomorrow|tonight|next \w+|on \w+day)", re.I)),
@@ -99,7 +106,19 @@ _TARGETS = (
         re.I,
     ),
 )
+_OPENS_A_QUESTION = frozenset(
+    "who what where when which whose why how can could will would should do does did is are".split()
+)
 _AFTER_ANSWER = "thanks|please|but|and|because|i|it|is|all|of|they|we|he|she|my|to|for|at"
+#: "Not much, you?", "fine thanks, and you?": the question is handed back.
+_ASKED_BACK = re.compile(r"(?:[,.!;…-]|\band|\babout)\s*you(?:rself)?\W*$", re.I)
+#: "ill try" is no illness.
+_WILL = re.compile(
+    r"\bill (?=(?:try|do|be|go|get|have|see|let|make|think|give|take|check|just|never|probably|tell|ask|come)\b)",
+    re.I,
+)
+#: "heyyy", "soooo": the last letter, three times or more.
+_DRAWN_OUT = re.compile(r"(\w{1,20}?)([a-z])\2{2,40}", re.I)
 _KEYBOARD = ("asdf", "sdfg", "dfgh", "fghj", "ghjk", "hjkl", "qwer", "wert", "zxcv", "xcvb")
 
 
@@ -118,7 +137,7 @@ class Heard:
     text: str = ""
     words: tuple[str, ...] = ()
     cues: frozenset[str] = frozenset()
-    #: yes, no, both, neither, unsure, why, again; empty when the line is not such an answer.
+    #: One of the kinds of `[answers]` in listening.toml; empty when the line is not such an answer.
     answer: str = ""
     name: str = ""
     facts: tuple[Fact, ...] = ()
@@ -137,6 +156,7 @@ class Vocabulary:
     cues: Mapping[str, re.Pattern[str]]
     answers: Mapping[str, re.Pattern[str]]
     words: Mapping[str, frozenset[str]]
+    shorthand: Mapping[str, str]
 
 
 def vocabulary(table: Mapping[str, Any]) -> Vocabulary:
@@ -151,7 +171,8 @@ def vocabulary(table: Mapping[str, Any]) -> Vocabulary:
         cue: re.compile(rf"(?<![\w'])(?:{_any_of(phrases)})(?![\w'])", re.I)
         for cue, phrases in table["cues"].items()
     }
-    return Vocabulary(cues, answers, {kind: frozenset(text.split()) for kind, text in table["words"].items()})
+    words = {kind: frozenset(text.split()) for kind, text in table["words"].items()}
+    return Vocabulary(cues, answers, words, table["shorthand"])
 
 
 def _any_of(phrases: Iterable[str]) -> str:
@@ -164,7 +185,7 @@ def _any_of(phrases: Iterable[str]) -> str:
 
 def hear(text: str, known: Vocabulary) -> Heard:
     """Everything the understudy makes of one line. Never fails, and never reads more than it says it does."""
-    line = cleaned(text, HEARD_CHARACTERS).replace("’", "'").replace("`", "'")
+    line = _spelt_out(cleaned(text, HEARD_CHARACTERS).replace("’", "'").replace("`", "'"), known)
     words = tuple(w.lower() for w in _WORD.findall(line))
     if not words:
         return Heard(text=line, cues=frozenset({"wordless"} if line else {"silence"}))
@@ -178,7 +199,11 @@ def hear(text: str, known: Vocabulary) -> Heard:
     answer = next(
         (kind for kind, pattern in known.answers.items() if len(words) <= 12 and pattern.fullmatch(line)), ""
     )
+    if len(words) <= 12 and _ASKED_BACK.search(line):
+        answer = "again"
     thing, word = _picked_up(line, known)
+    if answer in {"yes", "no", "nod", "fine"} and word.lower() in words[3:]:
+        answer = ""  # "no, I teach maths": what follows says more than the answer
     letters = [c for c in line if c.isalpha()]
     return Heard(
         text=line,
@@ -190,24 +215,7 @@ def hear(text: str, known: Vocabulary) -> Heard:
         thing=thing,
         word=word or thing.split(" ")[-1],
         target=_target(line),
-        question=line.rstrip("\"')! ").endswith("?")
-        or words[0]
-        in {
-            "who",
-            "what",
-            "where",
-            "when",
-            "which",
-            "whose",
-            "how",
-            "can",
-            "could",
-            "will",
-            "would",
-            "do",
-            "does",
-            "did",
-        },
+        question=line.rstrip("\"')! ").endswith("?") or words[0] in _OPENS_A_QUESTION,
         long=len(words) > 80 or len(text) > HEARD_CHARACTERS,
         shouting=len(letters) > 12 and sum(c.isupper() for c in letters) > 0.8 * len(letters),
     )
@@ -237,6 +245,17 @@ def mentions(words: Iterable[str], phrases: Iterable[str]) -> int:
     )
 
 
+def _spelt_out(line: str, known: Vocabulary) -> str:
+    """The line as it would be written with more time: "heyyy u ok" is "hey you ok"."""
+
+    def spelt(word: re.Match[str]) -> str:
+        found = _DRAWN_OUT.fullmatch(word[0])
+        plain = found[1] + found[2] if found and found[1][-1] != found[2] else word[0]
+        return known.shorthand.get(plain.lower(), plain)
+
+    return _WILL.sub("I'll ", _WORD.sub(spelt, line))
+
+
 def _name_told(line: str, known: Vocabulary) -> str:
     found = _TOLD_NAME.search(line) or (None if line.isupper() else _CAPITAL_NAME.search(line))
     if not found:
@@ -253,7 +272,9 @@ def _facts(line: str, known: Vocabulary) -> tuple[Fact, ...]:
     for kind, pattern in _FACTS:
         for match in pattern.finditer(line):
             about = _TRAILING.sub("", _BREAK.split(match[1], maxsplit=1)[0].strip(" '-"))
-            about = " ".join((_PLACED.split(about)[0] if kind in {"work", "lost"} else about).split(" ")[:7])
+            about = " ".join(
+                (_PLACED.split(about)[0] if kind in {"work", "kin", "lost"} else about).split(" ")[:7]
+            )
             sort = _sort_of(kind, about, known)
             if sort and not any(_same(about, fact.about) for fact in found):
                 found.append(Fact(sort, _told_as(sort, about)))
@@ -267,7 +288,7 @@ def _sort_of(kind: str, about: str, known: Vocabulary) -> str:
         return kind
     if not any(c.isalpha() for c in about):
         return ""
-    if kind == "work":
+    if kind in {"work", "kin"}:
         noun = words[2:] if words[0] == "as" else words[1:]
         plain = noun and not set(noun) & (known.words["not_trades"] | known.words["stop"]) and len(noun) <= 3
         return kind if plain else ""

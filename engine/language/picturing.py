@@ -113,8 +113,7 @@ def _situation(request: str, place: str, time: str, bank: Mapping[str, Any]) -> 
     """The request decides; what it leaves open comes from the place and hour the scene already has."""
     asked, given = cleaned(request, 1_200), cleaned(f"{place} {time}", 600)
     settings: Mapping[str, Mapping[str, Any]] = bank["settings"]
-    words = _setting_words(bank)
-    setting = _first_named(asked, words) or _first_named(given, words)
+    setting = _setting_named(asked, bank) or _setting_named(given, bank)
     if not setting and not asked and not place:
         setting = "anywhere"
     when = _first_named(asked, bank["times"]) or _first_named(f"{time} {place}", bank["times"])
@@ -141,40 +140,68 @@ def _details(
     setting: Mapping[str, Sequence[str]] = bank["settings"].get(situation.setting, {})
     given_place = _plain(scene.ledger.place or scene.place, 30)
     if request and given_place:
-        words = _setting_words(bank)
-        asked_for = _first_named(request, words)
-        given_place = "" if asked_for and asked_for != _first_named(given_place, words) else given_place
+        asked_for = _setting_named(request, bank)
+        given_place = "" if asked_for and asked_for != _setting_named(given_place, bank) else given_place
     place = given_place or ("" if request and not setting else _one(setting.get("place", ()), rng))
-    if request and not given_place and situation.setting == _first_named(request, _setting_words(bank)):
+    if request and not given_place and situation.setting == _setting_named(request, bank):
         place = ""  # the request has named it already
+    style = wanted.style_words.lower()
     tints = filled(
         rng.choice(looks["tints"]),
         {"colours": nearest_colour(scene.persona.picture.palette[:4], bank["colours"])},
     )
-    mood = [f"{_plain(scene.ledger.mood, 8)} expression"] if scene.ledger.mood else []
+    lens = rng.choice(looks["lens"])
+    photographed = not style or _first_named(style, {"photograph": looks["photographic"]})
+    expression = rng.choice(looks["expression"])
+    if scene.ledger.mood:
+        expression = f"{_plain(scene.ledger.mood, 8)} expression"
+    elif _first_named(request, {"face": looks["expressive"]}):
+        expression = ""
     first = [
         _clothes(wanted, request, setting, bank, rng),
         place,
         _one(setting.get("pose", ()) if not request else (), rng),
-        *(mood or [rng.choice(looks["expression"])]),
+        expression,
         _light(scene.persona, situation, bank, rng),
         *_sky(situation, bank, rng),
     ]
     near = _shuffled(setting.get("detail", ()), rng)
     craft = [
-        rng.choice(looks["lens"]),
-        tints,
+        lens if photographed and "lens" not in style else "",
+        "" if any(word in style for word in looks["colourless"]) else tints,
         rng.choice(looks["texture"]),
         rng.choice(looks["mood"]),
         rng.choice(looks["composition"]),
     ]
     rng.shuffle(craft)
-    rest = _shuffled([*looks["finish"], *looks["texture"], *looks["mood"], *looks["background"]], rng)
-    return [*first, *near[:3], *craft, rng.choice(looks["background"]), *near[3:4], *rest, *near[4:]]
+    rest = _shuffled([*looks["finish"], *looks["texture"]], rng)
+    # A second mood or background may quarrel with the first, so these come only where nothing else is left.
+    last = _shuffled([*looks["mood"], *looks["background"]], rng)
+    phrases = [
+        *first,
+        *near[:3],
+        *craft,
+        rng.choice(looks["background"]),
+        *near[3:4],
+        *rest,
+        *near[4:],
+        *last,
+    ]
+    return [phrase for phrase in phrases if not _echoes(phrase, style)]
 
 
-def _setting_words(bank: Mapping[str, Any]) -> dict[str, Sequence[str]]:
-    return {name: group["words"] for name, group in bank["settings"].items()}
+def _echoes(phrase: str, style: str) -> bool:
+    """Whether three words of a phrase in a row stand in the style already."""
+    words, said = _WORD.findall(phrase.lower()), f" {' '.join(_WORD.findall(style))} "
+    return any(f" {' '.join(words[at : at + 3])} " in said for at in range(len(words) - 2))
+
+
+def _setting_named(text: str, bank: Mapping[str, Any]) -> str:
+    """The setting of the first place in the text; without one, of the first thing that is done somewhere."""
+    settings: Mapping[str, Mapping[str, Sequence[str]]] = bank["settings"]
+    return _first_named(text, {name: group["words"] for name, group in settings.items()}) or _first_named(
+        text, {name: group.get("acts", ()) for name, group in settings.items()}
+    )
 
 
 def _clothes(
@@ -189,6 +216,10 @@ def _clothes(
     named = any(o.name and o.name.lower() in request.lower() for o in scene.persona.appearance.wardrobe)
     if _first_named(request, {"garment": bank["unwanted"]["garments"]}) and not named:
         return "fully clothed, every garment finely observed"
+    dressed_for: Mapping[str, Mapping[str, Sequence[str]]] = bank["dressed_for"]
+    act = _first_named(request, {name: group["words"] for name, group in dressed_for.items()})
+    if act and not named and not scene.ledger.clothes:
+        return f"wearing {_one(dressed_for[act]['clothes'], rng)}"
     worn = _asked(scene.clothes, bank)
     worn = _plain(worn, 40) or _one(setting.get("clothes") or bank["settings"]["anywhere"]["clothes"], rng)
     return f"wearing {worn}"
@@ -203,10 +234,11 @@ def _light(persona: Persona, situation: Situation, bank: Mapping[str, Any], rng:
     hour = situation.time or "day"
     if taste and not setting.get("light") and not situation.weather and not situation.time:
         hours = {g for g in words if _first_named(taste, {g: words[g]})}
-        indoors_only = _first_named(
-            taste, {"in": ["window", "windows", "lamp", "lamps", "lamplight", "skylight", "bulb", "hall"]}
+        belongs = _first_named(taste, bank["light_places"])
+        elsewhere = situation.indoor is not None and belongs == (
+            "outdoors" if situation.indoor else "indoors"
         )
-        if len(hours) <= 1 and family != "stage" and not (indoors_only and situation.indoor is False):
+        if len(hours) <= 1 and family != "stage" and not elsewhere:
             return taste
     if setting.get("light") == "stage":
         return str(rng.choice(lights["in_stage"]))

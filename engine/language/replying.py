@@ -17,14 +17,17 @@ from engine.language.talking import Bank, Talk, talk_of
 _MOST_SENTENCES = 4
 #: Told a fact, the understudy asks after it no sooner than this many of the person's lines later.
 _RECALL_AFTER = 3
-#: What is answered before anything else, and without jokes.
-_GRAVE = ("crisis", "bounds", "grief", "ill", "sad", "insult")
 _ABOUT_ME = (
     "real", "picture", "remember_name", "remember", "own_name", "looks", "wearing", "doing", "how", "work", "home",
     "age", "joke", "story", "favourite", "likes", "dislikes", "self", "love", "about", "advice",
+    "family", "pets", "nosy", "missed",
 )  # fmt: skip
 #: Small courtesies: a whole reply when nothing else was said, else a word before it.
 _COURTESIES = ("thanks", "compliment", "apology", "laugh", "greet")
+#: Answers that are themselves put as questions.
+_ASKING = frozenset({"why", "again", "really", "huh"})
+#: What the persona asked, when "and you?" asks how it is.
+_WELLBEING = re.compile(r"\bhow (?:are you|is it|did today)|truthfully\?", re.I)
 #: Words that lose their capital after an opener such as "As it happens,".
 _JOINABLE = re.compile(
     r"(?:The|An?|It|That|There|No|You|We|They|This|Some|Nobody|Not|I|I'\w+|My|What|Because|Very)\b"
@@ -133,8 +136,10 @@ def _about_me(talk: Talk) -> Beats | None:
         return Beats(talk.say(asked, "colour"), talk.ask(asked), lead)
     if asked in {"favourite", "likes", "doing"} and talk.on_topic and talk.values.get("remark"):
         return Beats(talk.values["remark"], talk.ask(asked), lead)
-    if asked == "advice" and talk.on_topic:
+    if asked in {"advice", "family", "pets"} and talk.on_topic:
         return None
+    if asked in {"nosy", "missed"}:
+        return Beats(talk.say(asked), may_ask=False)
     return Beats(talk.say(asked), talk.ask(asked), lead)
 
 
@@ -160,20 +165,25 @@ def _asks(talk: Talk) -> bool:
 def _follow_up(talk: Talk) -> Beats | None:
     """An answer to what the persona asked last: yes, no, both, why?"""
     kind = talk.heard.answer
-    if not kind or talk.heard.facts or (talk.heard.question and kind in {"yes", "no", "unsure"}):
+    if not kind or talk.heard.facts or (talk.heard.question and kind not in _ASKING):
         return None
     if kind in {"yes", "no", "unsure", "fine"} and not talk.own_last:
         return None
     if kind in {"yes", "no", "unsure", "fine"} and not talk.own_last.endswith("?") and not _mourning(talk):
-        return Beats(talk.say("nod"), talk.ask("nod"))
+        return Beats(talk.say("nod", "no") if kind == "no" else talk.say("nod"), talk.ask("nod"))
     if kind in {"both", "neither"} and not talk.own_last.endswith("?"):
         return None
     if kind == "nod" and not _mourning(talk):
         return Beats(talk.say("nod"), talk.ask("nod"))
-    if _mourning(talk) and kind not in {"why", "again"}:
+    if _mourning(talk) and kind not in _ASKING:
         return Beats(talk.say("tender"), talk.ask("tender"), grave=True)
-    if kind == "why" and talk.own_last and not talk.own_last.rstrip().endswith("?") and talk.interest:
-        return Beats(talk.values.get("remark") or talk.say("why"), _question(talk))
+    if kind == "more":
+        wanted = [cue for h in talk.earlier[-4:] for cue in ("joke", "story") if cue in h.cues]
+        return Beats(talk.say(wanted[-1] if wanted else "continue"), may_ask=False)
+    if kind == "why" and talk.own_last and not talk.own_last.endswith("?"):
+        return Beats(talk.say("why", "told"), _question(talk))
+    if kind == "again" and _WELLBEING.search(talk.own_last):
+        return Beats(talk.say("how"), may_ask=False)
     return Beats(talk.say(kind), talk.ask(kind) or _question(talk), may_ask=kind not in {"why", "again"})
 
 
@@ -225,7 +235,11 @@ def _courtesy(talk: Talk) -> Beats | None:
     if "good_news" in cues:
         return Beats(talk.say("good_news"), talk.ask("good_news"), must_ask=True)
     kind = next((c for c in _COURTESIES if ("greeting" if c == "greet" else c) in cues), None)
-    if kind is None or len(talk.heard.words) > 9 or talk.on_topic or talk.heard.question:
+    most = 3 if kind == "laugh" else 9
+    if kind is None or len(talk.heard.words) > most or talk.heard.question:
+        return None
+    # "Good morning", said to somebody who has much to say of mornings, is still a greeting.
+    if talk.on_topic and not (kind == "greet" and len(talk.heard.words) <= 3):
         return None
     if kind == "greet":
         return _greeting(talk)

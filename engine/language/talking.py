@@ -49,6 +49,8 @@ class Talk:
     name: str
     own_last: str
     interest: Interest | None
+    #: Whether the person's own words brought up that interest.
+    on_topic: bool
     values: Mapping[str, str]
 
     def say(self, section: str, key: str = "say", **more: str) -> str:
@@ -61,11 +63,6 @@ class Talk:
         """A question of this section that was never asked in this talk, or nothing."""
         values = {**self.values, **_with_capitals(more)}
         return pick(self._lines(section, key), self.spoken, self.rng, values, repeat=False)
-
-    @property
-    def on_topic(self) -> bool:
-        """Whether the person's own words brought up something the persona cares about."""
-        return self.interest is not None and _score(self.interest, self.heard) > 0
 
     def _lines(self, section: str, key: str) -> Sequence[str]:
         lines: Sequence[str] = self.bank.get(section, {}).get(key, ())
@@ -87,29 +84,32 @@ def talk_of(wanted: ReplyWanted, bank: Bank, known: Vocabulary, attempt: int) ->
     everything = (*earlier, heard)
     facts = tuple((len(everything) - 1 - at, fact) for at, h in enumerate(everything) for fact in h.facts)
     persona = _spoken_to(persona, name)
-    interest = _interest(persona, heard, own_last)
+    interest, on_topic = _interest(persona, heard, own_last, known)
     about = facts[-1][1].about if heard.facts else _being(heard, facts)
     values = _values(persona, heard, spoken, rng, interest, name, about)
     values["comfort"] = pick(persona.voice.comforts or bank["comforts"]["say"], spoken, rng)
     values |= _with_capitals({"colour": nearest_colour(persona.picture.palette[:1], bank["colours"])})
-    return Talk(persona, bank, rng, heard, spoken, earlier, facts, name, own_last, interest, values)
+    return Talk(persona, bank, rng, heard, spoken, earlier, facts, name, own_last, interest, on_topic, values)
 
 
-def _score(interest: Interest, heard: Heard) -> int:
-    named = [word for word in re.findall(r"[^\W_]+", interest.name) if len(word) > 3]
+def _score(interest: Interest, heard: Heard, known: Vocabulary) -> int:
+    named = re.findall(r"[^\W_]+", interest.name)
+    named = [word for word in named if len(word) > 3 and word.lower() not in known.words["stop"]]
     return mentions(heard.words, dict.fromkeys((*interest.words, *named)))
 
 
-def _interest(persona: Persona, heard: Heard, own_last: str) -> Interest | None:
-    """What is being talked of: by the person's words, else by the persona's own last ones."""
-    scored = [(_score(interest, heard), interest) for interest in persona.interests]
+def _interest(
+    persona: Persona, heard: Heard, own_last: str, known: Vocabulary
+) -> tuple[Interest | None, bool]:
+    """What is being talked of, by the person's words or else by the persona's own last; and if by theirs."""
+    scored = [(_score(interest, heard, known), interest) for interest in persona.interests]
     best = max(scored, key=lambda pair: pair[0], default=(0, None))
     if best[0]:
-        return best[1]
+        return best[1], True
     for interest in persona.interests:
         if own_last and any(line in own_last for line in (*interest.questions, *interest.remarks)):
-            return interest
-    return None
+            return interest, False
+    return None, False
 
 
 def _values(
@@ -142,7 +142,7 @@ def _values(
         "dislike": uncapitalised(pick(dislikes, spoken, rng)) if dislikes else "",
         "quirk": pick(_brief(tastes.quirks), spoken, rng),
         "note": pick(_notes(persona), spoken, rng, repeat=False),
-        "interest": uncapitalised(cleaned(offered.name, 60)) if offered else "",
+        "interest": cleaned(offered.name, 60) if offered else "",
         "remark": _remark(persona, offered, spoken, rng),
         "opener": pick(persona.voice.openers, spoken, rng, repeat=False),
         "clothes": outfits[steady % len(outfits)].rstrip(". ") if outfits else "",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import Clock
-from engine.errors import GreenroomError, NotFound, Stopped, TryAgain
+from engine.errors import GreenroomError, NotFound, Stopped, StoreError, TryAgain
 from engine.events import Events
 from engine.pictures import Claim, PictureWanted, Queue, Rendered, Renderer
 from engine.pictures.metadata import encode_png
@@ -24,6 +26,10 @@ from personas.appearance import Ledger, Scene
 
 log = structlog.get_logger(__name__)
 
+Answer = TypeVar("Answer")
+
+#: While the store is in trouble, an outcome is tried again at least this often, in seconds.
+LONGEST_PAUSE = 30.0
 #: Steps reach the row at most this often; watchers hear of each.
 STEP_SECONDS = 1.0
 
@@ -61,8 +67,7 @@ class Worker:
 
     async def work(self, claim: Claim) -> None:
         """Do one job to an end that is written down, or leave it to be handed out again."""
-        async with self._database.write() as tx:
-            job = await jobs.begin(tx, claim.job_id, self._clock.now())
+        job = await self._written(partial(jobs.begin, job_id=claim.job_id, now=self._clock.now()))
         if job is None:
             return  # it has ended already: handed out twice, done once
         if claim.spent:
@@ -87,8 +92,7 @@ class Worker:
             log.exception("job_failed", job=job.id, attempt=claim.attempt)
             await self._again(job, claim)
         else:
-            # The pictures are made: from here on a stop of the house must not lose them.
-            await unbroken(self._done(job, finished))
+            await self._done(job, finished)
 
     async def _again(self, job: Job, claim: Claim) -> None:
         if claim.last:
@@ -115,7 +119,9 @@ class Worker:
         began = time.perf_counter()
         thread = self._thread
         # A thread that is no longer the picture thread must let go of the renderer.
-        steps = Steps(loop, self._told_step(job, number), lambda: self._thread is not thread or claim.stopped())
+        steps = Steps(
+            loop, self._told_step(job, number), lambda: self._thread is not thread or claim.stopped()
+        )
         [rendered] = await loop.run_in_executor(thread, self._renderer.render, [wanted], steps)
         seconds = time.perf_counter() - began
         png = await asyncio.to_thread(encode_png, rendered, wanted)
@@ -150,26 +156,51 @@ class Worker:
 
     async def _done(self, job: Job, rows: list[dict[str, Any]]) -> None:
         now = self._clock.now()
-        async with self._database.write() as tx:
+
+        async def done(tx: AsyncConnection) -> bool:
             if not await jobs.end(tx, job.id, JobState.DONE, now):
-                return  # cancelled at the last moment, or done by another worker
+                return False  # cancelled at the last moment, or done by another worker
             await pictures.add(tx, [row | {"created_at": now} for row in rows])
             if job.chat_id is not None:
                 await outbox.owe(tx, job.chat_id, DeliveryKind.PICTURE, job_id=job.id, now=now)
+            return True
+
+        if not await self._written(done):
+            return
         seconds = round(sum(row["seconds"] for row in rows), 2)
         log.info("job_ended", job=job.id, state=JobState.DONE.value, pictures=len(rows), seconds=seconds)
         self._events.publish("job.ended", job=job.id, chat_id=job.chat_id, state=JobState.DONE.value)
 
     async def _end(self, job: Job, state: JobState, error: str) -> None:
         now = self._clock.now()
-        async with self._database.write() as tx:
+
+        async def ended(tx: AsyncConnection) -> bool:
             if not await jobs.end(tx, job.id, state, now, error):
-                return
+                return False
             if state is JobState.FAILED and job.chat_id is not None:
                 told = f"Picture #{job.id} could not be made. {error}"
                 await outbox.owe(tx, job.chat_id, DeliveryKind.NOTICE, text=told, job_id=job.id, now=now)
+            return True
+
+        if not await self._written(ended):
+            return
         log.info("job_ended", job=job.id, state=state.value, error=error)
         self._events.publish("job.ended", job=job.id, chat_id=job.chat_id, state=state.value, error=error)
+
+    async def _written(self, change: Callable[[AsyncConnection], Awaitable[Answer]]) -> Answer:
+        """What became of a job has to be a row: waits out the store's trouble, and no stop breaks in."""
+        pause = 1.0
+        while True:
+            try:
+                return await unbroken(self._write(change))
+            except StoreError as error:
+                log.warning("outcome_not_written", cause=str(error), again_in=pause)
+                await self._clock.sleep(pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def _write(self, change: Callable[[AsyncConnection], Awaitable[Answer]]) -> Answer:
+        async with self._database.write() as tx:
+            return await change(tx)
 
 
 class Steps:

@@ -75,13 +75,14 @@ class StoredFiles:
                 yield found["path"]
 
     def path(self, key: str) -> Path | None:
-        return self._folder / _checked(key) if self._folder else None
+        checked = _checked(key)
+        return self._folder / checked if self._folder else None
 
 
 def _checked(key: str) -> str:
     """Keys are made by us, but of names that people chose: none may climb out of its folder."""
     parts = key.split("/")
-    if not key or any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+    if not key.isprintable() or any(part in ("", ".", "..") or "\\" in part for part in parts):
         raise StoreError(f"{key!r} cannot be the name of a file.")
     return key
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, func, insert, select, update
+from sqlalchemy import RowMapping, Select, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -125,6 +125,9 @@ async def take_in(tx: AsyncConnection, persona: Persona, *, origin: str, now: da
 
 async def free_slug(tx: AsyncConnection, name: str) -> str:
     """A slug for a name that nobody has, also nobody who left: old links must not find somebody else."""
+    if tx.dialect.name == "postgresql":
+        # Two who look at once would find the same one free; SQLite has a single writer.
+        await tx.execute(select(func.pg_advisory_xact_lock(func.hashtext(literal("personas.slug")))))
     taken = set((await tx.execute(select(personas.c.slug))).scalars())
     base = slug_of(name)
     slug, number = base, 2

@@ -26,11 +26,12 @@ import psutil
 from sqlalchemy import event
 
 from bot.client import Client
+from bot.logs import start_logging
 from engine.conversation import Draft
 from engine.engine import Engine
 from engine.home import Home
 from engine.language import Source, Wanted
-from engine.settings import LimitSettings, Settings, WebSettings
+from engine.settings import LimitSettings, LogSettings, Settings, WebSettings
 from engine.store.records import Account, ChatRef, Incoming
 from tests.bench.harness import Figure, interleaved, median, ratio, report
 
@@ -151,7 +152,7 @@ async def aiogram_update() -> float:
 
 def profile(home: Path) -> str:
     """Where the engine's time on the loop goes, by library."""
-    profiler = cProfile.Profile()
+    profiler = cProfile.Profile(time.thread_time)  # waiting is no work
 
     async def run() -> None:
         async with Engine.open(settings_of(home), models=[Free()]) as engine:
@@ -260,6 +261,7 @@ def main() -> None:
     )
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        start_logging(Path(folder) / "greenroom.log", LogSettings(), console=False)
         start = Path(folder) / "start"
         asyncio.run(prepared(start))
 

@@ -432,7 +432,12 @@ def test_two_commands_that_begin_at_once_share_one_owner(greenroom: Greenroom) -
         greenroom.starts("imagine", "irfan", f"sign {n}", "--size", size, "--json")
         for n, size in enumerate(("64", "1024"))
     ]
-    told = [process.communicate(timeout=60) for process in both]
+    try:
+        told = [process.communicate(timeout=60) for process in both]
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
     assert [process.returncode for process in both] == [0, 0], told
     assert {json.loads(out)["request"]["scene"] for out, _ in told} == {"sign 0", "sign 1"}
 

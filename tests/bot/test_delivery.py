@@ -94,7 +94,7 @@ async def states(engine: Engine) -> list[str]:
 async def settled(engine: Engine, *wanted: DeliveryState) -> None:
     """Until the deliveries are in these states."""
     async with asyncio.timeout(5):
-        while tuple(await states(engine)) != wanted:
+        while tuple(await states(engine)) != wanted:  # noqa: ASYNC110 - rows tell nobody
             await asyncio.sleep(0.005)
 
 

@@ -12,6 +12,7 @@ from bot import commands
 from bot.desk import Desk
 from bot.front import ChatRef, Hear, Incoming, Outgoing
 from engine.engine import Engine
+from engine.language import ReplyWanted, Wanted
 from engine.store.records import Account, DeliveryKind, TurnState
 from engine.store.tables import deliveries, turns
 from engine.testing import FakeLanguage
@@ -47,6 +48,12 @@ class Stage:
 
 def room(name: str = "room") -> ChatRef:
     return ChatRef("stage", "one", name)
+
+
+def told(wanted: Wanted) -> list[str]:
+    """The talk that a model was given."""
+    assert isinstance(wanted, ReplyWanted)
+    return [line.text for line in wanted.lines]
 
 
 class Guest:
@@ -106,9 +113,8 @@ async def test_a_chat_is_answered_in_order(ana: Guest, desk: Desk, language: Fak
     for number in range(5):
         await ana.says(f"Word {number}")
     await desk.quiet()
-    asked = [getattr(wanted, "lines", ())[-1].text for wanted in language.asked]
-    assert asked == [f"Word {number}" for number in range(5)]
-    assert len(getattr(language.asked[-1], "lines", ())) == 9
+    assert [told(wanted)[-1] for wanted in language.asked] == [f"Word {number}" for number in range(5)]
+    assert len(told(language.asked[-1])) == 9
 
 
 async def test_chats_are_answered_at_once(ana: Guest, desk: Desk, language: FakeLanguage) -> None:
@@ -139,8 +145,8 @@ async def test_what_cannot_be_done_is_explained_and_not_tried_again(
 ) -> None:
     await ana.says("/dance")
     await desk.quiet()
-    [told] = await ana.owed()
-    assert "/help" in told
+    [said] = await ana.owed()
+    assert "/help" in said
     assert await ana.states() == [TurnState.FAILED]
     assert await engine.conversation.unanswered() == []
 
@@ -155,9 +161,9 @@ async def test_a_mistake_of_ours_is_said_with_the_number_that_is_in_the_log(
     await ana.says("/dance")
     await ana.says("Still there?")
     await desk.quiet()
-    told, answer = await ana.owed()
-    assert "turn 1 in the log" in told
-    assert "secret" not in told
+    said, answer = await ana.owed()
+    assert "turn 1 in the log" in said
+    assert "secret" not in said
     assert answer == "Quite so."
 
 
@@ -218,7 +224,7 @@ async def test_a_closed_desk_hears_and_leaves_the_answer_for_the_next_start(
     await next_desk.resume()
     await next_desk.quiet()
     assert await ana.owed() == ["Quite so."] * 3
-    assert getattr(language.asked[-1], "lines", ())[-1].text == "One more"
+    assert told(language.asked[-1])[-1] == "One more"
 
 
 async def test_a_chat_of_a_front_that_is_gone_is_answered_all_the_same(engine: Engine, ana: Guest) -> None:

@@ -132,6 +132,8 @@ def test_a_persons_own_file_goes_over_the_shipped_one(tmp_path: Path) -> None:
         ('["My Style"]\nname = "M"\n', r"\[My Style\] is not a slug"),
         ('mine = "M"\n', r"`mine` must be a table"),
         ("[mine\n", r"styles\.toml is not valid TOML: .*line 1"),
+        ("mine = " + "[" * 5_000, r"styles\.toml is nested too deeply"),
+        ("mine = " + "9" * 5_000, r"styles\.toml .* holds too long a number"),
     ],
 )
 def test_a_mistake_is_named_with_file_and_key(tmp_path: Path, text: str, complaint: str) -> None:

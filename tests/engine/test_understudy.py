@@ -425,6 +425,10 @@ def test_names_are_heard(text: str, name: str) -> None:
         ("I have an exam tomorrow", "event", "the exam tomorrow"),
         ("my aunt died last year", "lost", "your aunt"),
         ("I lost my grandmother", "lost", "your grandmother"),
+        ("im a teacher btw", "work", "a teacher btw"),
+        ("i play the cello but badly lol", "plays", "the cello"),
+        ("she's a nurse in Leeds", "kin", "a nurse"),
+        ("i have a pet rabbit", "has", "a pet rabbit"),
     ],
 )
 def test_facts_are_heard(text: str, kind: str, about: str) -> None:
@@ -432,12 +436,73 @@ def test_facts_are_heard(text: str, kind: str, about: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["I'm a bit tired", "I lost my keys", "I'll be back", "she'll class this as fine"]
+    "text",
+    ["I'm a bit tired", "I lost my keys", "I'll be back", "she'll class this as fine", "ok ill try that"],
 )
 def test_what_was_not_told_is_not_heard(text: str) -> None:
     heard = hear(text, KNOWN)
     assert not heard.facts
     assert not heard.cues & {"grief", "ill", "bounds"}
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("yesss", "yes"),
+        ("yes please do", "yes"),
+        ("no, i teach maths", ""),
+        ("not much, you?", "again"),
+        ("good thanks hbu", "again"),
+        ("really??", "really"),
+        ("wdym", "huh"),
+        ("its fine", "fine"),
+        ("ok one more", "more"),
+    ],
+)
+def test_answers_are_heard_in_a_hurried_hand(text: str, answer: str) -> None:
+    assert hear(text, KNOWN).answer == answer
+
+
+def test_and_you_is_answered_with_how_it_is(understudy: Understudy) -> None:
+    bank = tomllib.loads(resources.files("data").joinpath("understudy/replies.toml").read_text("utf-8"))
+    asked = (Line(True, "Ahoy. How are you, in three words?"), Line(False, "good thanks, you?"))
+    for seed in range(8):
+        reply = understudy.text(ReplyWanted(BARE, asked, seed=seed))
+        assert any(reply.startswith(line) for line in bank["how"]["say"])
+
+
+def test_a_question_behind_a_nod_is_not_nodded_away(understudy: Understudy) -> None:
+    talk = (Line(True, "I keep nine clocks."), Line(False, "nice. is it hard?"))
+    for seed in range(8):
+        assert "leave to go on" not in understudy.text(ReplyWanted(ODILE, talk, seed=seed))
+        assert not hear("nice. is it hard?", KNOWN).facts
+
+
+def test_another_one_is_another_of_the_same(understudy: Understudy) -> None:
+    bank = tomllib.loads(resources.files("data").joinpath("understudy/replies.toml").read_text("utf-8"))
+    talk = Conversation(understudy, BARE)
+    first = talk.say("tell me a joke")
+    second = talk.say("another one")
+    assert any(joke in second for joke in bank["joke"]["say"])
+    assert second not in first
+
+
+def test_told_that_it_asks_too_much_it_stops_asking(understudy: Understudy) -> None:
+    for seed in range(8):
+        assert "?" not in one(understudy, "why so many questions", seed=seed)
+
+
+def test_small_words_in_the_name_of_an_interest_bring_nothing_up(understudy: Understudy) -> None:
+    persona = BARE.model_copy(update={"interests": (Interest(name="what to wear", remarks=("Turquoise.",)),)})
+    talk = (Line(True, "Hm."), Line(False, "what's your favourite food"))
+    assert not any("Turquoise." in understudy.text(ReplyWanted(persona, talk, seed=n)) for n in range(8))
+
+
+def test_a_good_morning_is_a_greeting_even_to_somebody_who_loves_mornings(understudy: Understudy) -> None:
+    morning = Interest(name="mornings", words=("morning",), remarks=("Mornings are mostly kettle.",))
+    persona = BARE.model_copy(update={"interests": (morning,)})
+    talk = (Line(True, "Hm."), Line(False, "good morning"))
+    assert not understudy.text(ReplyWanted(persona, talk)).startswith("Mornings")
 
 
 def test_a_telephone_that_dies_is_not_mourned(understudy: Understudy) -> None:
@@ -525,6 +590,48 @@ def test_the_ledger_dresses_and_places(understudy: Understudy) -> None:
 def test_a_request_that_dresses_itself_is_not_dressed_twice(understudy: Understudy) -> None:
     text = prompt(understudy, Scene(ODILE, "in a red raincoat by the river"))
     assert "brass buttons" not in text
+
+
+def test_a_lens_is_named_once_and_only_where_there_is_a_camera(understudy: Understudy) -> None:
+    for seed in range(12):
+        photograph = prompt(understudy, Scene(ODILE, "at sea"), style="photograph, 85mm lens", seed=seed)
+        assert photograph.count("lens") == 1
+        assert "lens" not in prompt(
+            understudy, Scene(ODILE, "at sea"), style="oil painting on canvas", seed=seed
+        )
+
+
+def test_a_style_without_colours_is_given_none(understudy: Understudy) -> None:
+    for seed in range(12):
+        text = prompt(understudy, Scene(ODILE, "on a bridge"), style="black and white film noir", seed=seed)
+        assert not any(words in text for words in ("palette", "colours of", "tones throughout"))
+
+
+def test_a_place_outweighs_what_is_done_there(understudy: Understudy) -> None:
+    for seed in range(12):
+        text = prompt(understudy, Scene(ODILE, "reading a letter in a café"), seed=seed)
+        assert "spines" not in text
+
+
+def test_a_face_that_is_asked_for_is_not_given_another(understudy: Understudy) -> None:
+    bank = tomllib.loads(resources.files("data").joinpath("understudy/pictures.toml").read_text("utf-8"))
+    for seed in range(12):
+        text = prompt(understudy, Scene(ODILE, "crying at a station"), seed=seed)
+        assert not any(expression in text for expression in bank["looks"]["expression"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "never"),
+    [
+        ("eating ice cream in the park", "snow"),
+        ("on a hill in the late afternoon", "moonlight"),
+        ("on the beach in the morning", "midday"),
+        ("swimming in a lake", "brass buttons"),
+    ],
+)
+def test_nothing_contradicts_the_request(understudy: Understudy, asked: str, never: str) -> None:
+    for seed in range(12):
+        assert never not in prompt(understudy, Scene(ODILE, asked, seed=seed), seed=seed)
 
 
 def test_pictures_are_for_everybody(understudy: Understudy) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from personas.cardfields import named_in
 from personas.cards import CardError, CardFormat, load, read_card, save, write_card
 from personas.lorebook import Entry, Lorebook
 from personas.persona import Appearance, Interest, Outfit, Persona, Personality, Rating, Voice
@@ -183,6 +184,8 @@ def test_unknown_fields_survive_every_format_and_the_persona_stays_the_same(card
         assert again.model_copy(update={"card": {}}) == first.model_copy(update={"card": {}})
         whole = again.card["json"]
         mended = {"first_mes"} if not isinstance(card["data"].get("alternate_greetings", []), list) else set()
+        if not named_in(card["data"]):
+            mended |= {"name"}  # nobody can see it, and the next file may be called otherwise
         for key, value in card["data"].items():
             if key in mended:
                 continue
@@ -321,6 +324,13 @@ def test_a_card_without_a_name_is_called_after_its_file() -> None:
     assert (read.persona.name, read.persona.slug) == ("Old Tom", "old-tom")
     assert "no name" in read.notes[0]
     assert read_card(as_bytes(v2_card(name="\x00\u200b")), "\x07.json").persona.name == "Nameless"
+
+
+@pytest.mark.parametrize("file_format", [CardFormat.JSON, CardFormat.V1, CardFormat.V3])
+def test_a_name_that_nobody_can_see_is_written_as_the_one_it_was_read_as(file_format: CardFormat) -> None:
+    read = read_card(as_bytes(v2_card(name="\x00\u200b")), "Old Tom.json")
+    again = read_card(write_card(read.persona, file_format).data, "elsewhere.json")
+    assert again.persona.name == "Old Tom"
 
 
 def test_a_newer_version_is_imported_with_a_warning() -> None:

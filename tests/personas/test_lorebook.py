@@ -226,3 +226,19 @@ def test_a_decorator_can_make_an_entry_constant_or_place_it() -> None:
 def test_what_is_told_never_outgrows_the_budget(entries: list[Entry], lines: list[Line], budget: int) -> None:
     book = Lorebook(entries=tuple(entries), recursive_scanning=True)
     assert sum(-(-len(one.content) // 4) for one in told(book, lines, budget=budget)) <= budget
+
+
+@pytest.mark.parametrize("budget", [-5, 0])
+def test_a_budget_of_nothing_tells_nothing(budget: int) -> None:
+    book = Lorebook(entries=(entry("sea"),), token_budget=budget)
+    assert names(book, talk("the sea")) == []
+
+
+def test_a_book_of_very_many_keys_costs_a_moment_and_no_more() -> None:
+    entries = tuple(
+        entry(*[f"k{n} {m}" for m in range(60)], content=f"k{n + 1} " * 200) for n in range(2_000)
+    )
+    book = Lorebook(entries=entries, recursive_scanning=True, scan_depth=9_999)
+    start = time.perf_counter()
+    told(book, talk(*["k0 " * 5_000] * 50), budget=1_000)
+    assert time.perf_counter() - start < 5

@@ -1,0 +1,203 @@
+"""Whoever writes: pieces that make a text, prompts of 100 to 200 words, valid personas, and an end when closed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+
+import pytest
+
+from engine.errors import ModelUnavailable
+from engine.language import (
+    PROMPT_WORDS,
+    LanguageModel,
+    PersonaWanted,
+    PromptWanted,
+    ReplyWanted,
+    Source,
+    Wanted,
+    count_words,
+)
+from engine.language.understudy import Understudy
+from engine.language.writers import Writers
+from engine.testing import FakeLanguage
+from personas.appearance import Ledger, Scene
+from personas.cast import shipped_cast
+from personas.persona import Persona
+from personas.prompting import Line
+
+CAST = tuple(shipped_cast())
+SCENES = ("on the roof at dusk", "x", "{{char}} %s <b>", "reading " * 100, "🌧️", "café, ночью")
+
+
+class Chain:
+    """Writers as a model: a first that always fails, and an understudy behind it."""
+
+    name = "chain"
+    source = Source.UNDERSTUDY
+
+    def __init__(self) -> None:
+        self._writers = Writers([FakeLanguage(fails=True), Understudy()])
+
+    async def write(self, wanted: Wanted) -> AsyncGenerator[str, None]:
+        yield (await self._writers.write(wanted)).text
+
+    async def close(self) -> None:
+        await self._writers.close()
+
+
+MAKERS: dict[str, Callable[[], LanguageModel]] = {
+    "understudy": Understudy,
+    "fake": FakeLanguage,
+    "chain": Chain,
+}
+
+
+@pytest.fixture(params=MAKERS)
+def model(request: pytest.FixtureRequest) -> LanguageModel:
+    return MAKERS[request.param]()
+
+
+def reply_to(text: str, persona: Persona = CAST[0], **more: object) -> ReplyWanted:
+    return ReplyWanted(persona, (Line(False, text),), "Ana", seed=7)
+
+
+def prompt_for(request: str, persona: Persona = CAST[0], seed: int = 7) -> PromptWanted:
+    return PromptWanted(Scene(persona, request, Ledger(), seed), "film", "35mm film, grain", seed=seed)
+
+
+async def pieces(model: LanguageModel, wanted: Wanted) -> list[str]:
+    return [piece async for piece in model.write(wanted)]
+
+
+async def written(model: LanguageModel, wanted: Wanted) -> str:
+    return "".join(await pieces(model, wanted)).strip()
+
+
+def test_it_has_a_name_and_says_what_it_is(model: LanguageModel) -> None:
+    assert model.name
+    assert model.source in Source
+
+
+@pytest.mark.parametrize(
+    "text", ["Hello", "", "?!", "x" * 8_000, "{{user}} {% if %} %s", "\n\n", "👋", "Why? " * 500]
+)
+async def test_a_reply_is_never_empty(model: LanguageModel, text: str) -> None:
+    for persona in (*CAST[:3], Persona(slug="plain", name="Plain")):
+        assert await written(model, reply_to(text, persona))
+
+
+async def test_the_same_wanted_is_the_same_text(model: LanguageModel) -> None:
+    for wanted in (reply_to("Hello"), prompt_for("by the sea"), PersonaWanted(kind="tech", seed=3)):
+        assert await written(model, wanted) == await written(model, wanted)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+async def test_a_prompt_has_100_to_200_words(model: LanguageModel, scene: str) -> None:
+    for persona in (CAST[0], CAST[-1], Persona(slug="plain", name="Plain")):
+        assert count_words(await written(model, prompt_for(scene, persona))) in PROMPT_WORDS
+
+
+@pytest.mark.parametrize("kind", ["", "fitness", "tech", "no such kind", "x" * 80, "{{kind}}"])
+async def test_a_persona_is_valid(model: LanguageModel, kind: str) -> None:
+    made = Persona.model_validate(json.loads(await written(model, PersonaWanted(kind=kind, seed=5))))
+    assert made.name
+    assert made.age is not None
+    assert made.age >= 18
+
+
+async def test_a_persona_has_the_name_that_was_asked_for(model: LanguageModel) -> None:
+    told = json.loads(await written(model, PersonaWanted(name="Zoë Field", seed=5)))
+    assert told["name"] == "Zoë Field"
+
+
+async def test_many_can_write_at_once(model: LanguageModel) -> None:
+    wanted = [prompt_for("by the sea", persona) for persona in CAST]
+    together = await asyncio.gather(*(written(model, one) for one in wanted))
+    assert together == [await written(model, one) for one in wanted]
+
+
+async def test_closing_it_early_stops_the_writing(model: LanguageModel) -> None:
+    async with aclosing(model.write(prompt_for("by the sea"))) as writing:
+        assert await anext(writing)
+    with pytest.raises(StopAsyncIteration):
+        await anext(writing)
+    assert await written(model, reply_to("Hello")), "and the next text is written"
+
+
+async def test_it_can_be_closed(model: LanguageModel) -> None:
+    await written(model, reply_to("Hello"))
+    await model.close()
+    await model.close()
+
+
+# Writers: who is asked, in which order
+
+
+class Scripted(FakeLanguage):
+    """Writes these pieces, then fails."""
+
+    def __init__(self, name: str, pieces: Sequence[str], *, then: Exception | None = None) -> None:
+        super().__init__()
+        self.name = name
+        self._pieces = pieces
+        self._then = then
+
+    async def write(self, wanted: Wanted) -> AsyncGenerator[str, None]:
+        for piece in self._pieces:
+            yield piece
+        if self._then:
+            raise self._then
+
+
+async def test_the_first_that_can_is_the_one_that_writes() -> None:
+    told = await Writers([FakeLanguage("One."), FakeLanguage("Two.")]).write(reply_to("Hello"))
+    assert (told.text, told.source, told.model) == ("One.", Source.MODEL, "fake")
+
+
+@pytest.mark.parametrize("failure", [ModelUnavailable("busy"), RuntimeError("a bug"), OSError("gone")])
+async def test_whoever_fails_in_the_middle_is_followed_by_the_next(failure: Exception) -> None:
+    shown: list[str] = []
+    writers = Writers([Scripted("first", ["Half a "], then=failure), Scripted("second", ["Whole."])])
+    assert (await writers.write(reply_to("Hello"), on_text=shown.append)).model == "second"
+    assert shown == ["Half a ", "Whole."], "a draft may start again from nothing"
+
+
+@pytest.mark.parametrize("nothing", [[], [""], [" \n"], ["\x00\ud800"]])
+async def test_nothing_is_no_answer(nothing: list[str]) -> None:
+    writers = Writers([Scripted("first", nothing), Scripted("second", ["Something."])])
+    assert (await writers.write(reply_to("Hello"))).text == "Something."
+
+
+async def test_what_is_not_accepted_is_not_taken() -> None:
+    writers = Writers([Scripted("first", ["too short"]), Understudy()])
+    told = await writers.write(
+        prompt_for("by the sea"), accept=lambda text: count_words(text) in PROMPT_WORDS
+    )
+    assert told.source is Source.UNDERSTUDY
+
+
+async def test_when_nobody_can_it_is_said() -> None:
+    with pytest.raises(ModelUnavailable, match="log"):
+        await Writers([FakeLanguage(fails=True)]).write(reply_to("Hello"))
+
+
+async def test_a_cancellation_is_not_taken_for_a_failure() -> None:
+    slow, second = FakeLanguage("one two three", pause=0.05), FakeLanguage("Two.")
+    writing = asyncio.create_task(Writers([slow, second]).write(reply_to("Hello")))
+    await asyncio.sleep(0.07)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert second.asked == []
+
+
+async def test_what_is_shown_can_always_be_encoded() -> None:
+    shown: list[str] = []
+    writers = Writers([Scripted("first", ["a\ud800", "\x1b[0m", "\u202eb", "\tc\n"])])
+    told = await writers.write(reply_to("Hello"), on_text=shown.append)
+    assert told.text == "a[0mb\tc"
+    for text in (*shown, told.text):
+        text.encode()

@@ -1,0 +1,125 @@
+"""Renderers: the same wanted, the same picture; each step told in order; and they stop when they are told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from engine.errors import Stopped
+from engine.pictures import PictureWanted, Renderer
+from engine.pictures.placeholder import Placeholder
+from engine.testing import FakeRenderer
+from personas.appearance import Ledger, Scene
+from personas.persona import Persona
+
+ADA = Persona(slug="ada", name="Ada Quill", age=40)
+WANTED = PictureWanted(
+    scene=Scene(ADA, "on the roof at dusk", Ledger(), 7),
+    prompt="a woman on a roof at dusk",
+    negative="fog",
+    seed=7,
+    width=96,
+    height=64,
+    steps=4,
+)
+MAKERS: dict[str, Callable[[], Renderer]] = {"placeholder": Placeholder, "fake": FakeRenderer}
+
+
+@pytest.fixture(params=MAKERS)
+def renderer(request: pytest.FixtureRequest) -> Renderer:
+    return MAKERS[request.param]()
+
+
+def quiet(_step: int, _steps: int) -> None: ...
+
+
+def pixels(renderer: Renderer, *wanted: PictureWanted) -> list[bytes]:
+    return [made.image.tobytes() for made in renderer.render(wanted, quiet)]
+
+
+def test_it_has_a_name_and_signs_what_it_makes(renderer: Renderer) -> None:
+    [made] = renderer.render([WANTED], quiet)
+    assert renderer.name
+    assert made.model
+    assert made.device
+    assert isinstance(made.facts, dict)
+
+
+def test_the_same_wanted_is_the_same_picture(renderer: Renderer) -> None:
+    [first] = pixels(renderer, WANTED)
+    assert pixels(renderer, WANTED) == [first]
+    assert pixels(MAKERS["placeholder" if isinstance(renderer, Placeholder) else "fake"](), WANTED) == [first]
+
+
+def test_another_seed_is_another_picture(renderer: Renderer) -> None:
+    assert pixels(renderer, WANTED) != pixels(renderer, replace(WANTED, seed=8))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 512), (512, 64), (832, 1216)])
+def test_a_picture_has_the_size_that_was_asked_for(renderer: Renderer, size: tuple[int, int]) -> None:
+    [made] = renderer.render([replace(WANTED, width=size[0], height=size[1])], quiet)
+    assert made.image.size == size
+    assert made.image.mode == "RGB"
+
+
+@pytest.mark.parametrize("steps", [1, 4, 20])
+def test_steps_are_told_in_order_up_to_the_last(renderer: Renderer, steps: int) -> None:
+    told: list[tuple[int, int]] = []
+    renderer.render([replace(WANTED, steps=steps)], lambda *step: told.append(step))
+    totals = {total for _, total in told}
+    assert len(totals) == 1
+    assert [step for step, _ in told] == list(range(1, totals.pop() + 1))
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_raising_from_a_step_ends_it_there(renderer: Renderer, at: int) -> None:
+    told: list[int] = []
+
+    def stop(step: int, _steps: int) -> None:
+        told.append(step)
+        if step == at:
+            raise Stopped("enough")
+
+    with pytest.raises(Stopped):
+        renderer.render([WANTED], stop)
+    assert told == list(range(1, at + 1))
+    assert pixels(renderer, WANTED), "and the next picture is made"
+
+
+def test_several_at_once_keep_their_order(renderer: Renderer) -> None:
+    wanted = [replace(WANTED, seed=seed, width=64 + 8 * seed) for seed in range(4)]
+    together = pixels(renderer, *wanted)
+    assert together == [pixels(renderer, one)[0] for one in wanted]
+    assert renderer.render([], quiet) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"prompt": ""},
+        {"prompt": "x" * 5_000, "negative": "y" * 5_000},
+        {"style": "no-such-style"},
+        {"seed": 2**32 - 1},
+        {
+            "scene": Scene(
+                Persona(slug="x", name="\u200f👩‍👩‍👧" * 9), "{{x}} <b>%s</b> \u202e שלום", Ledger(), 0
+            )
+        },
+    ],
+)
+def test_anything_that_can_be_asked_for_can_be_made(renderer: Renderer, changed: dict[str, Any]) -> None:
+    assert len(pixels(renderer, replace(WANTED, **changed))) == 1
+
+
+def test_a_stand_in_says_that_it_is_one() -> None:
+    [made] = Placeholder().render([WANTED], quiet)
+    assert made.stand_in
+
+
+def test_it_can_be_closed_twice(renderer: Renderer) -> None:
+    renderer.render([WANTED], quiet)
+    renderer.close()
+    renderer.close()

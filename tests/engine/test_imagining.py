@@ -1,0 +1,220 @@
+"""A wish becomes a job: complete, within its bounds, counted, and in line in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from engine.engine import Engine
+from engine.errors import BadRequest, NotFound, OverLimit, Unsuitable
+from engine.imagining import Accepted, Wish
+from engine.language import PromptWanted, Source
+from engine.settings import LimitSettings, SafetySettings, Settings
+from engine.store import chats, jobs, personas
+from engine.store.records import Account, JobState, Lane, Person, PersonaRecord, PictureRequest
+from engine.testing import FakeLanguage, FakeRenderer, ManualClock
+from personas.appearance import Ledger
+from personas.persona import Rating
+
+
+async def glenys(engine: Engine) -> PersonaRecord:
+    async with engine.database.read() as tx:
+        return await personas.find(tx, "glenys")
+
+
+async def composed(engine: Engine, scene: str = "on a pier at dusk", **wish: Any) -> PictureRequest:
+    return await engine.imagining.compose(await glenys(engine), Wish(scene, **wish))
+
+
+async def somebody(engine: Engine, name: str = "ana") -> Person:
+    async with engine.database.write() as tx:
+        return await chats.add_person(tx, Account("stage", name), now=engine.clock.now())
+
+
+async def ask(engine: Engine, person: Person | None, *, count: int = 1, **more: Any) -> Accepted:
+    request = await composed(engine, count=count)
+    async with engine.database.write() as tx:
+        return await engine.imagining.put_in_line(
+            tx, request, persona_id=(await glenys(engine)).id, person=person, **more
+        )
+
+
+async def test_a_request_says_all_that_a_picture_is_made_from(engine: Engine) -> None:
+    request = await composed(
+        engine, style="noir", seed=7, count=2, width=513, height=640, negative="hats, Fog"
+    )
+    assert (request.scene, request.style, request.seed, request.count) == ("on a pier at dusk", "noir", 7, 2)
+    assert (request.width, request.height) == (512, 640), "sides are multiples of 8"
+    assert 100 <= request.word_count <= 200
+    assert request.word_count == len(request.prompt.split())
+    assert "hats" in request.negative
+    assert request.source is Source.MODEL
+    assert request.steps == engine.settings.pictures.steps
+
+
+async def test_what_is_left_open_the_house_chooses(engine: Engine) -> None:
+    first, second = await composed(engine), await composed(engine)
+    assert first.seed != second.seed
+    assert (first.width, first.height) == (64, 64)
+    assert first.style == (await glenys(engine)).persona.picture.style
+    assert (await composed(engine, "a pier, film noir style")).style == "noir"
+
+
+async def test_a_model_is_told_the_scene_and_the_style(engine: Engine, language: FakeLanguage) -> None:
+    record = await glenys(engine)
+    ledger = Ledger(clothes="a red coat")
+    await engine.imagining.compose(record, Wish("on a pier", style="noir", seed=7), ledger=ledger)
+    wanted = language.asked[-1]
+    assert isinstance(wanted, PromptWanted)
+    assert (wanted.scene.request, wanted.scene.ledger, wanted.style) == ("on a pier", ledger, "noir")
+    assert wanted.style_words == engine.imagining.styles["noir"].words
+    assert any("on a pier" in segment.text for segment in wanted.segments)
+
+
+async def test_a_prompt_that_is_too_short_is_written_by_the_understudy(settings: Settings) -> None:
+    class Curt(FakeLanguage):
+        def _text(self, wanted: object) -> str:
+            return "a woman on a pier"
+
+    async with Engine.open(settings, models=[Curt()], renderer=FakeRenderer()) as engine:
+        request = await composed(engine)
+    assert request.source is Source.UNDERSTUDY
+    assert 100 <= request.word_count <= 200
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"seed": -1},
+        {"seed": 2**32},
+        {"seed": 10**30},
+        {"count": 0},
+        {"count": 5},
+        {"count": -(10**30)},
+        {"width": 63},
+        {"width": 2049},
+        {"height": -8},
+        {"height": 10**30},
+    ],
+)
+async def test_a_wish_out_of_range_is_refused(engine: Engine, wish: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest):
+        await composed(engine, **wish)
+
+
+@pytest.mark.parametrize("scene", ["", "\u200b", "x" * 1_001, "\x00"])
+async def test_a_scene_that_cannot_be_read_is_refused(engine: Engine, scene: str) -> None:
+    with pytest.raises(BadRequest, match="scene"):
+        await composed(engine, scene)
+
+
+@pytest.mark.parametrize(
+    "scene", ["{{char}} {% x %} %s", "<script>", "'; DROP TABLE jobs", "((((((a))))))", "🌧️"]
+)
+async def test_what_looks_like_code_is_only_a_scene(engine: Engine, scene: str) -> None:
+    assert (await composed(engine, scene)).scene == scene
+
+
+async def test_a_negative_is_made_printable(engine: Engine) -> None:
+    assert "hats" in (await composed(engine, negative="ha\x00ts\ud800")).negative
+
+
+async def test_a_style_that_is_not_there_is_told_with_those_that_are(engine: Engine) -> None:
+    with pytest.raises(NotFound, match="noir"):
+        await composed(engine, style="x" * 500)
+    assert (await composed(engine, style=" NOIR ")).style == "noir"
+
+
+async def test_words_that_are_not_wanted_are_refused(settings: Settings) -> None:
+    strict = settings.model_copy(update={"safety": SafetySettings(blocked_words=("gherkin",))})
+    async with Engine.open(strict) as engine:
+        with pytest.raises(Unsuitable):
+            await composed(engine, "a Gherkin on a pier")
+
+
+async def test_a_rating_is_carried_to_the_job(engine: Engine) -> None:
+    request = await engine.imagining.compose(await glenys(engine), Wish("a pier"), rating=Rating.MATURE)
+    assert request.rating is Rating.MATURE
+
+
+async def test_the_same_order_is_taken_once(engine: Engine) -> None:
+    ana = await somebody(engine)
+    first = await ask(engine, ana, dedup_key="order-1")
+    again = await ask(engine, ana, dedup_key="order-1")
+    assert (first.known, again.known) == (False, True)
+    assert again.job.id == first.job.id
+    assert await engine.imagining.ahead_of(first.job.id) == 0
+
+
+async def test_a_job_is_in_line_only_if_its_transaction_is_kept(engine: Engine) -> None:
+    request = await composed(engine)
+    record = await glenys(engine)
+
+    async def order_and_fail() -> None:
+        async with engine.database.write() as tx:
+            await engine.imagining.put_in_line(tx, request, persona_id=record.id, person=None)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await order_and_fail()
+    async with engine.database.read() as tx:
+        assert await jobs.listing(tx) == []
+    assert await engine.imagining.ahead_of(1) is None
+
+
+async def test_the_tenth_of_one_person_stands_behind_the_first_of_another(engine: Engine) -> None:
+    ana, ben = await somebody(engine, "ana"), await somebody(engine, "ben")
+    for _ in range(10):
+        last = await ask(engine, ana)
+    first = await ask(engine, ben)
+    later = await ask(engine, ben, lane=Lane.BACKFILL)
+    assert await engine.imagining.ahead_of(first.job.id) == 1
+    assert await engine.imagining.ahead_of(last.job.id) == 10
+    assert await engine.imagining.ahead_of(later.job.id) == 11
+
+
+async def test_a_day_s_quota_is_free_again_a_day_later(settings: Settings) -> None:
+    limited = settings.model_copy(update={"limits": LimitSettings(pictures_per_day=2, pictures_waiting=100)})
+    clock = ManualClock()
+    async with Engine.open(limited, clock=clock, models=[FakeLanguage()]) as engine:
+        ana, ben = await somebody(engine, "ana"), await somebody(engine, "ben")
+        taken = await ask(engine, ana, count=2)
+        with pytest.raises(OverLimit, match="in 24 hours"):
+            await ask(engine, ana)
+        await ask(engine, ben)
+        await ask(engine, None, count=4)
+        await engine.imagining.cancel(taken.job.id)
+        await ask(engine, ana)  # what was taken back is not counted
+        await clock.advance(24 * 3600 + 1)
+        await ask(engine, ana, count=2)
+
+
+async def test_a_cancelled_job_is_out_of_the_line_and_can_be_asked_for_again(engine: Engine) -> None:
+    job = (await ask(engine, None)).job
+    assert (await engine.imagining.cancel(job.id)).state is JobState.CANCELLED
+    assert await engine.imagining.ahead_of(job.id) is None
+    with pytest.raises(BadRequest, match="ended already"):
+        await engine.imagining.cancel(job.id)
+    again = await engine.imagining.retry(job.id)
+    assert (again.state, again.request) == (JobState.QUEUED, job.request)
+    assert await engine.imagining.ahead_of(job.id) == 0
+    with pytest.raises(BadRequest, match="has not failed"):
+        await engine.imagining.retry(job.id)
+
+
+@pytest.mark.parametrize("job_id", [0, -1, 99, 2**40, 2**70])
+async def test_a_job_that_is_not_there_cannot_be_cancelled(engine: Engine, job_id: int) -> None:
+    with pytest.raises(NotFound):
+        await engine.imagining.cancel(job_id)
+    with pytest.raises(NotFound):
+        await engine.imagining.retry(job_id)
+
+
+async def test_a_request_comes_back_from_its_row_as_it_was(engine: Engine) -> None:
+    job = (await ask(engine, await somebody(engine), count=3)).job
+    async with engine.database.read() as tx:
+        found = await jobs.get(tx, job.id)
+    assert found == job
+    assert replace(found.request) == job.request
