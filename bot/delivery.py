@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.front import Front, Outgoing
 from engine.engine import Engine
-from engine.errors import DeliveryFailed, GreenroomError, NotFound, NotReachable, StoreError, TryAgain
+from engine.errors import DeliveryFailed, GreenroomError, NotFound, NotReachable, TryAgain
 from engine.events import Watch
 from engine.store import outbox, pictures
 from engine.store.records import ChatRef, Delivery, DeliveryKind
@@ -153,8 +153,8 @@ class Deliveries:
             try:
                 async with self._engine.database.write() as tx:
                     return await change(tx)
-            except StoreError as error:
-                log.warning("outbox_not_written", cause=str(error))
+            except Exception as error:
+                log.warning("outbox_not_written", cause=repr(error))
                 await asyncio.sleep(LOOK_EVERY)
 
     async def _complete(self, row: Delivery) -> Outgoing:

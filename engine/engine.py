@@ -110,6 +110,8 @@ class Engine:
 
     async def work(self) -> None:
         """Do what is in line, until cancelled."""
+        if self.database.is_sqlite:
+            await self.imagining.mend_line()
         await self.worker.run(self.settings.pictures.concurrency)
 
 

@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import limits, safety
@@ -27,6 +28,8 @@ from engine.styles import Style, detect, negative_for
 from personas import prompting
 from personas.appearance import Ledger, Scene
 from personas.persona import Rating, printable
+
+log = structlog.get_logger(__name__)
 
 #: Seeds are as other programs have them, so that they can be carried over.
 SEEDS = range(2**32)
@@ -185,6 +188,13 @@ class Imagining:
             await self._queue.submit(tx, job.id, fairness.rank_of(job))
         self.nudge()
         return job
+
+    async def mend_line(self) -> None:
+        """At a start on the embedded queue: no job that was promised is left standing in no line."""
+        async with self._database.write() as tx:
+            for job in await jobs.stranded(tx):
+                log.warning("job_stranded", job=job.id)
+                await self._queue.submit(tx, job.id, fairness.rank_of(job))
 
     async def ahead_of(self, job_id: int) -> int | None:
         """How many jobs stand before this one; None when it no longer waits."""

@@ -51,7 +51,12 @@ _FACTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("learning", re.compile(r"\bi(?:'m| am) (?:learning|studying)(?: to)? ([^.]{3,60})", re.I)),
     ("event", re.compile(r"\b(?:i have|i've got|there's) ((?:an?|my|the|two|three) [^.]{3,60})", re.I)),
     ("event", re.compile(r"\b((?:my|the) [\w' -]{3,30}) is (?:tomorrow|tonight|next \w+|on \w+day)", re.I)),
-    ("has", re.compile(r"\bi(?: have|'ve got) ((?:an?|two|three|four|five|six) [^.]{3,60})", re.I)),
+    (
+        "has",
+        re.compile(
+            r"\bi(?: have|'ve got) ((?:an?|two|three|four|five|six) [^.]{3,60}|kids\b|children\b)", re.I
+        ),
+    ),
     (
         "lost",
         re.compile(
@@ -105,9 +110,6 @@ _TARGETS = (
         r"|do you (?:like|love|hate|enjoy|believe in))(?: the| an?)? ([\w' -]{3,40})",
         re.I,
     ),
-)
-_OPENS_A_QUESTION = frozenset(
-    "who what where when which whose why how can could will would should do does did is are".split()
 )
 _AFTER_ANSWER = "thanks|please|but|and|because|i|it|is|all|of|they|we|he|she|my|to|for|at"
 #: "Not much, you?", "fine thanks, and you?": the question is handed back.
@@ -215,7 +217,7 @@ def hear(text: str, known: Vocabulary) -> Heard:
         thing=thing,
         word=word or thing.split(" ")[-1],
         target=_target(line),
-        question=line.rstrip("\"')! ").endswith("?") or words[0] in _OPENS_A_QUESTION,
+        question=line.rstrip("\"')! ").endswith("?") or words[0] in known.words["asking"],
         long=len(words) > 80 or len(text) > HEARD_CHARACTERS,
         shouting=len(letters) > 12 and sum(c.isupper() for c in letters) > 0.8 * len(letters),
     )

@@ -18,8 +18,8 @@ _MOST_SENTENCES = 4
 #: Told a fact, the understudy asks after it no sooner than this many of the person's lines later.
 _RECALL_AFTER = 3
 _ABOUT_ME = (
-    "real", "picture", "remember_name", "remember", "own_name", "looks", "wearing", "doing", "how", "work", "home",
-    "age", "joke", "story", "favourite", "likes", "dislikes", "self", "love", "about", "advice",
+    "real", "picture", "remember_name", "remember", "own_name", "looks", "wearing", "doing", "how", "likes", "work",
+    "home", "age", "joke", "story", "favourite", "dislikes", "self", "love", "about", "advice",
     "family", "pets", "nosy", "missed",
 )  # fmt: skip
 #: Small courtesies: a whole reply when nothing else was said, else a word before it.
@@ -146,10 +146,18 @@ def _about_me(talk: Talk) -> Beats | None:
 def _odd(talk: Talk) -> Beats | None:
     cues = talk.heard.cues
     odd = next(
-        (cue for cue in ("foreign", "gibberish", "wordless", "errand", "help", "farewell") if cue in cues),
+        (
+            cue
+            for cue in ("foreign", "gibberish", "wordless", "errand", "ear", "help", "farewell")
+            if cue in cues
+        ),
         None,
     )
-    if odd is None or (odd in {"errand", "help"} and talk.on_topic) or (odd == "errand" and not _asks(talk)):
+    if (
+        odd is None
+        or (odd in {"errand", "ear", "help"} and talk.on_topic)
+        or (odd == "errand" and not _asks(talk))
+    ):
         return None
     if odd == "farewell":
         own = talk.persona.voice.farewells
@@ -248,7 +256,7 @@ def _courtesy(talk: Talk) -> Beats | None:
 
 def _topical(talk: Talk) -> Beats | None:
     """Something the persona cares about came up."""
-    if not talk.on_topic or talk.interest is None:
+    if not talk.on_topic or talk.interest is None or (_mourning(talk) and not talk.heard.question):
         return None
     fresh = unused(talk.interest.remarks, talk.spoken)
     body = talk.values.get("remark", "") if fresh else talk.say("topic", "spent")

@@ -13,10 +13,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import Clock
-from engine.errors import GreenroomError, NotFound, Stopped, StoreError, TryAgain
+from engine.errors import GreenroomError, NotFound, Stopped, TryAgain
 from engine.events import Events
 from engine.pictures import Claim, PictureWanted, Queue, Rendered, Renderer
 from engine.pictures.metadata import encode_png
+from engine.pictures.queue import TROUBLE
 from engine.store import jobs, outbox, personas, pictures
 from engine.store.database import Database
 from engine.store.files import Files
@@ -193,7 +194,7 @@ class Worker:
         while True:
             try:
                 return await unbroken(self._write(change))
-            except StoreError as error:
+            except TROUBLE as error:
                 log.warning("outcome_not_written", cause=str(error), again_in=pause)
                 await self._clock.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)

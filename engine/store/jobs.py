@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.errors import NotFound
 from engine.language import Source
 from engine.store.records import Job, JobState, Lane, PictureRequest
-from engine.store.tables import jobs
+from engine.store.tables import jobs, queue_entries
 from personas.persona import Rating
 
 OPEN = tuple(state.value for state in JobState if not state.ended)
@@ -129,6 +129,13 @@ async def listing(
 async def unfinished(tx: AsyncConnection) -> list[Job]:
     """All that was promised and has no outcome yet, the oldest first."""
     found = select(jobs).where(jobs.c.state.in_(OPEN)).order_by(jobs.c.id)
+    return _jobs((await tx.execute(found)).mappings().all())
+
+
+async def stranded(tx: AsyncConnection) -> list[Job]:
+    """Promised, without an outcome, and in no line of the embedded queue. Only a mistake of ours leaves a job so."""
+    in_line = select(queue_entries.c.job_id)
+    found = select(jobs).where(jobs.c.state.in_(OPEN), jobs.c.id.not_in(in_line)).order_by(jobs.c.id)
     return _jobs((await tx.execute(found)).mappings().all())
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -83,6 +82,6 @@ def test_a_home_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path) -> Non
 
 def test_the_home_is_where_the_variable_says_else_in_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GREENROOM_HOME", "~/somewhere")
-    assert home_folder() == Path(os.path.expanduser("~/somewhere"))
+    assert home_folder() == Path("~/somewhere").expanduser()
     monkeypatch.delenv("GREENROOM_HOME")
     assert home_folder() == Path(__file__).parents[2] / "data" / "home"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from engine.engine import Engine
 from engine.errors import BadRequest, NotFound, OverLimit, Unsuitable
@@ -14,6 +15,7 @@ from engine.language import PromptWanted, Source
 from engine.settings import LimitSettings, SafetySettings, Settings
 from engine.store import chats, jobs, personas
 from engine.store.records import Account, JobState, Lane, Person, PersonaRecord, PictureRequest
+from engine.store.tables import queue_entries
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from personas.appearance import Ledger
 from personas.persona import Rating
@@ -218,3 +220,13 @@ async def test_a_request_comes_back_from_its_row_as_it_was(engine: Engine) -> No
         found = await jobs.get(tx, job.id)
     assert found == job
     assert replace(found.request) == job.request
+
+
+async def test_a_job_that_stands_in_no_line_is_put_in_line_again_at_the_next_start(engine: Engine) -> None:
+    stranded, in_line = await ask(engine, None), await ask(engine, None)
+    async with engine.database.write() as tx:
+        await tx.execute(delete(queue_entries).where(queue_entries.c.job_id == stranded.job.id))
+    assert await engine.imagining.ahead_of(stranded.job.id) is None
+    await engine.imagining.mend_line()
+    assert await engine.imagining.ahead_of(stranded.job.id) == 0
+    assert await engine.imagining.ahead_of(in_line.job.id) == 1

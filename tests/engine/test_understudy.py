@@ -335,6 +335,14 @@ def test_it_changes_the_subject_where_it_must(understudy: Understudy, text: str)
     assert not any(word in reply for word in ("nude", "bomb", "sex"))
 
 
+def test_after_something_sad_a_word_that_it_loves_makes_no_jokes(understudy: Understudy) -> None:
+    for seed in range(8):
+        talk = Conversation(understudy, seed=seed)
+        talk.say("my daughter won't talk to me")
+        reply = talk.say("since that day on the boat")
+        assert not any(remark in reply for remark in TIDES.remarks)
+
+
 def test_an_insult_gets_neither_an_insult_nor_an_apology(understudy: Understudy) -> None:
     assert "sorry" not in one(understudy, "you're stupid").lower()
 
@@ -429,6 +437,7 @@ def test_names_are_heard(text: str, name: str) -> None:
         ("i play the cello but badly lol", "plays", "the cello"),
         ("she's a nurse in Leeds", "kin", "a nurse"),
         ("i have a pet rabbit", "has", "a pet rabbit"),
+        ("i have kids, two boys", "has", "kids"),
     ],
 )
 def test_facts_are_heard(text: str, kind: str, about: str) -> None:
@@ -457,6 +466,7 @@ def test_what_was_not_told_is_not_heard(text: str) -> None:
         ("wdym", "huh"),
         ("its fine", "fine"),
         ("ok one more", "more"),
+        ("oh ok", "nod"),
     ],
 )
 def test_answers_are_heard_in_a_hurried_hand(text: str, answer: str) -> None:
