@@ -21,7 +21,7 @@ from engine.engine import Engine
 from engine.errors import DeliveryFailed, GreenroomError, NotFound, NotReachable, TryAgain
 from engine.events import Watch
 from engine.store import outbox, pictures
-from engine.store.records import ChatRef, Delivery, DeliveryKind
+from engine.store.records import ChatRef, Delivery, DeliveryKind, Place
 
 log = structlog.get_logger(__name__)
 
@@ -43,9 +43,17 @@ class Deliveries:
         self._engine = engine
         self._fronts: Mapping[tuple[str, str], Front] = {(f.name, f.account): f for f in fronts}
         self._news = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], ChatRef] = {}
 
     def nudge(self) -> None:
+        self._news.set()
+
+    async def somebody_came(self, place: Place) -> None:
+        """Somebody is in the chat now, and its front knows it: what waited for them goes out at once."""
+        # Whoever found nobody there a moment ago must have said so first, or it would be said over this.
+        if showing := [task for task, chat in self._under_way.items() if chat == place.ref]:
+            await asyncio.wait(showing)
+        await self._write_down(partial(outbox.wake, chat_id=place.id))
         self._news.set()
 
     async def recover(self) -> None:
@@ -103,8 +111,8 @@ class Deliveries:
             by_chat.setdefault(row.chat, []).append(row)
         for rows in by_chat.values():
             task = asyncio.create_task(self._show_all(rows))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._under_way[task] = rows[0].chat
+            task.add_done_callback(self._under_way.pop)
         return bool(owed)
 
     async def _show_all(self, rows: list[Delivery]) -> None:

@@ -71,7 +71,7 @@ async def open_house(
             deliveries = Deliveries(engine, everybody)
             with _loopback_socket(settings) as door:
                 address = home.announce(_url(door))
-                app = create_app(engine, desk, lines, address.secret, deliveries.nudge)
+                app = create_app(engine, desk, lines, address.secret, deliveries.somebody_came)
                 server = Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
                 house = House(engine, desk, address)
                 failure: Exception | None = None

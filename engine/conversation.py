@@ -24,7 +24,7 @@ from engine.language import ReplyWanted, Source
 from engine.language.writers import Writers, Written
 from engine.presence import Presence
 from engine.settings import Settings
-from engine.store import chats, outbox
+from engine.store import chats, outbox, people
 from engine.store.chats import Said
 from engine.store.database import Database
 from engine.store.records import DeliveryKind, Incoming, Turn, TurnKind, TurnState
@@ -120,15 +120,15 @@ class Conversation:
 
         now = self._clock.now()
         async with self._database.write() as tx:
-            found = await chats.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
+            found = await people.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
             if found.heard_before is not None:
                 return None
             limits.check_message(
                 self._settings.limits, by_person=found.by_person, in_place=found.in_place, now=now
             )
-            person = found.person or await chats.add_person(tx, account, now=now)
+            person = found.person or await people.add_person(tx, account, now=now)
             if account.name and found.person and account.name != found.account_name:
-                await chats.rename_account(tx, account)
+                await people.rename_account(tx, account)
             place = found.place or await self._presence.new_place(tx, incoming.chat)
             turn = await chats.add_turn(
                 tx,

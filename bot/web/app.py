@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from bot import commands
 from bot.desk import Desk
 from bot.web import chatting, imagining
+from bot.web.chatting import Came
 from bot.web.lines import Lines
 from engine.engine import Engine
 from engine.errors import (
@@ -37,8 +38,8 @@ _STATUS: tuple[tuple[type[GreenroomError], int], ...] = (
 )
 
 
-def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, nudge: Callable[[], None]) -> FastAPI:
-    """The API of one house. `nudge` tells the outbox that somebody may be waiting for it."""
+def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, came: Came) -> FastAPI:
+    """The API of one house. `came` tells the outbox that somebody is in a chat now."""
     app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None, openapi_url=None)
     guarded = [Depends(_guard(secret))]
     api = APIRouter(prefix="/api/v1", dependencies=guarded)
@@ -63,7 +64,7 @@ def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, nudge: Cal
             ],
         }
 
-    api.include_router(chatting.routes(engine, desk, lines, nudge))
+    api.include_router(chatting.routes(engine, desk, lines, came))
     api.include_router(imagining.routes(engine))
     app.include_router(api)
     app.add_exception_handler(GreenroomError, _explained)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
@@ -20,6 +20,8 @@ from engine.events import CLOSING, Event, Watch
 from engine.store import chats, jobs, outbox
 from engine.store.records import Account, Incoming, Place, Turn
 
+#: Told that somebody is in a chat now.
+Came = Callable[[Place], Coroutine[Any, Any, None]]
 ChatName = Annotated[str, Path(pattern=r"^[\w.:-]{1,64}$")]
 #: A line that is silent this long says so, so that both ends notice when the other is gone.
 BEAT_SECONDS = 15.0
@@ -36,7 +38,7 @@ class Entering(BaseModel):
     persona: Annotated[str, Field(max_length=200)] = ""
 
 
-def routes(engine: Engine, desk: Desk, lines: Lines, nudge: Callable[[], None]) -> APIRouter:
+def routes(engine: Engine, desk: Desk, lines: Lines, came: Came) -> APIRouter:
     router = APIRouter(prefix="/chats/{chat}")
 
     @router.post("/enter")
@@ -91,9 +93,7 @@ def routes(engine: Engine, desk: Desk, lines: Lines, nudge: Callable[[], None]) 
         with lines.line(place.ref) as line, engine.events.watch(of_this_chat) as watch:
             passing = asyncio.create_task(_pass_on(watch, line))
             # Only now: what is shown before anybody is on the line would be put away again.
-            async with engine.database.write() as tx:
-                await outbox.wake(tx, place.id)
-            nudge()
+            coming = asyncio.create_task(came(place))
             try:
                 message: Message = {"is": "open"}  # from here on nothing is missed
                 while True:
@@ -106,6 +106,7 @@ def routes(engine: Engine, desk: Desk, lines: Lines, nudge: Callable[[], None]) 
                         message = {"is": "beat"}
             finally:
                 passing.cancel()
+                coming.cancel()
 
     return router
 

@@ -123,6 +123,8 @@ class ClusterQueue:
                 began = self._clock.monotonic()
                 # It ends by itself only when the database is in trouble.
                 error = await self._work_until_trouble(handler, concurrency)
+                if (task := asyncio.current_task()) and task.cancelling():
+                    raise asyncio.CancelledError  # the trouble came while it was told to end, and hid that
                 times = 1 if self._clock.monotonic() - began > self._pace.trouble else times + 1
                 pause = self._pace.after_trouble(times)
                 log.warning("queue.database_trouble", error=error, again_in=pause)

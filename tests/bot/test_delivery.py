@@ -307,3 +307,16 @@ async def test_a_store_in_trouble_is_waited_for_and_nothing_is_shown_twice(
     async with pumping(engine, stage):
         await settled(engine, SENT, SENT)
     assert stage.texts == ["one", "two"]
+
+
+async def test_whoever_comes_in_the_very_moment_that_nobody_was_there_does_not_wait(
+    engine: Engine, stage: Stage
+) -> None:
+    place = await place_of(engine)
+    await owe(engine, place, "one")
+    stage.errors, stage.slow = [NotReachable("nobody")], 0.05
+    async with pumping(engine, stage) as pump:
+        await stage.news.wait()  # it is finding out that nobody is there
+        await pump.somebody_came(place)
+        await settled(engine, SENT)
+    assert stage.texts == ["one"]

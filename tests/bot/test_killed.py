@@ -148,7 +148,7 @@ class Lives:
         self._process.stdin.write(b'{"point": "", "side": "", "nth": 0}\n')
         await self._process.stdin.drain()
         child = (await self._told())["born"]
-        async with asyncio.timeout(30), visiting(self._world) as client:
+        async with asyncio.timeout(90), visiting(self._world) as client:
             await self._world.ask_again(client)
             while not await self._quiet(client):  # noqa: ASYNC110 - another process becomes quiet
                 await asyncio.sleep(0.05)
@@ -206,6 +206,7 @@ def plan(dice: random.Random) -> list[tuple[str, str]]:
     return chosen
 
 
+@pytest.mark.timeout(300)  # some twenty seconds, on a machine that has nothing else to do
 async def test_whatever_was_accepted_outlives_every_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

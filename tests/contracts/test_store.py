@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import BadRequest, NotFound
 from engine.language import Source
-from engine.store import chats, jobs, outbox, personas, pictures
+from engine.store import chats, jobs, outbox, people, personas, pictures
 from engine.store.database import Database
 from engine.store.records import (
     Account,
@@ -52,7 +52,7 @@ async def settled(database: Database) -> AsyncIterator[tuple[AsyncConnection, Pl
     async with database.write() as tx:
         record = await personas.add(tx, ADA, origin="made", now=NOON)
         place = await chats.add_place(tx, KITCHEN, persona_id=record.id, now=NOON)
-        person = await chats.add_person(tx, ANA, now=NOON)
+        person = await people.add_person(tx, ANA, now=NOON)
         yield tx, place, person, record
 
 
@@ -71,21 +71,21 @@ def heard(text: str = "Hello", *, key: str = "1", chat: ChatRef = KITCHEN, who: 
 
 async def test_a_stranger_in_a_new_chat_is_not_known(database: Database) -> None:
     async with database.read() as tx:
-        found = await chats.arrival(tx, heard(), since=NOON, now=NOON)
+        found = await people.arrival(tx, heard(), since=NOON, now=NOON)
     assert (found.person, found.place, found.heard_before) == (None, None, None)
     assert (found.by_person, found.in_place) == (0, 0)
 
 
 async def test_one_read_tells_who_speaks_where_and_how_much_they_said(database: Database) -> None:
     async with settled(database) as (tx, place, person, _):
-        other = await chats.add_person(tx, Account("terminal", "ben"), now=NOON)
+        other = await people.add_person(tx, Account("terminal", "ben"), now=NOON)
         hall = await chats.add_place(tx, HALL, persona_id=None, now=NOON)
         for seconds in (-90, -30, -10):
             await said(tx, place, person, "words", now=NOON + timedelta(seconds=seconds))
         await said(tx, hall, person, "elsewhere", now=NOON)
         await said(tx, place, other, "somebody else", now=NOON)
         await chats.add_turn(tx, place.id, "a reply", now=NOON, persona_id=place.persona_id)
-        found = await chats.arrival(tx, heard(), since=NOON - timedelta(minutes=1), now=NOON)
+        found = await people.arrival(tx, heard(), since=NOON - timedelta(minutes=1), now=NOON)
     assert found.person == person
     assert found.account_name == "Ana"
     assert found.place is not None
@@ -96,18 +96,18 @@ async def test_one_read_tells_who_speaks_where_and_how_much_they_said(database: 
 async def test_an_update_is_known_by_its_key(database: Database) -> None:
     async with settled(database) as (tx, place, person, _):
         turn = await said(tx, place, person, "Hello", dedup_key=heard(key="7").dedup_key)
-        again = await chats.arrival(tx, heard("something else", key="7"), since=NOON, now=NOON)
-        other = await chats.arrival(tx, heard("Hello", key="8"), since=NOON, now=NOON)
+        again = await people.arrival(tx, heard("something else", key="7"), since=NOON, now=NOON)
+        other = await people.arrival(tx, heard("Hello", key="8"), since=NOON, now=NOON)
     assert (again.heard_before, other.heard_before) == (turn.id, None)
 
 
 async def test_one_account_on_two_fronts_is_two_people_until_they_are_linked(database: Database) -> None:
     async with settled(database) as (tx, _place, person, _):
         stranger = heard(chat=ChatRef("elsewhere", "home", "kitchen"), who=Account("elsewhere", "ana"))
-        found = await chats.arrival(tx, stranger, since=NOON, now=NOON)
+        found = await people.arrival(tx, stranger, since=NOON, now=NOON)
         assert found.person is None
-        await chats.rename_account(tx, Account("terminal", "ana", "Ana Maria"))
-        renamed = await chats.arrival(tx, heard(), since=NOON, now=NOON)
+        await people.rename_account(tx, Account("terminal", "ana", "Ana Maria"))
+        renamed = await people.arrival(tx, heard(), since=NOON, now=NOON)
     assert (renamed.person, renamed.account_name) == (person, "Ana Maria")
 
 

@@ -13,7 +13,7 @@ from engine.errors import BadRequest, NotFound, OverLimit, Unsuitable
 from engine.imagining import Accepted, Wish
 from engine.language import PromptWanted, Source
 from engine.settings import LimitSettings, SafetySettings, Settings
-from engine.store import chats, jobs, personas
+from engine.store import jobs, people, personas
 from engine.store.records import Account, JobState, Lane, Person, PersonaRecord, PictureRequest
 from engine.store.tables import queue_entries
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
@@ -32,7 +32,7 @@ async def composed(engine: Engine, scene: str = "on a pier at dusk", **wish: Any
 
 async def somebody(engine: Engine, name: str = "ana") -> Person:
     async with engine.database.write() as tx:
-        return await chats.add_person(tx, Account("stage", name), now=engine.clock.now())
+        return await people.add_person(tx, Account("stage", name), now=engine.clock.now())
 
 
 async def ask(engine: Engine, person: Person | None, *, count: int = 1, **more: Any) -> Accepted:

@@ -9,7 +9,7 @@ import pytest
 from engine.errors import NotFound, Unsuitable
 from engine.presence import PLAIN_GREETING, Presence
 from engine.settings import ChatSettings, SafetySettings, Settings
-from engine.store import chats, outbox, personas
+from engine.store import chats, outbox, people, personas
 from engine.store.database import Database
 from engine.store.records import Account, ChatRef, Person, PersonaRecord, Place
 from engine.testing import ManualClock
@@ -43,7 +43,7 @@ class Stage:
     async def guest(self, *, adult: bool = False) -> tuple[Place, Person]:
         async with self.database.write() as tx:
             place = await chats.place(tx, ROOM) or await self.presence.new_place(tx, ROOM)
-            person = await chats.add_person(tx, Account("stage", "ana", "Ana"), now=self.clock.now())
+            person = await people.add_person(tx, Account("stage", "ana", "Ana"), now=self.clock.now())
         return place, Person(person.id, person.name, self.clock.now() if adult else None)
 
     async def bring(self, slug: str, place: Place, person: Person) -> bool:

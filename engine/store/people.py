@@ -1,0 +1,134 @@
+"""Who speaks: people, the accounts they are known by, and all that is looked up when one of them says something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, bindparam, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.store.records import Account, Incoming, Person, Place
+from engine.store.tables import accounts, chats, people, turns
+from personas.persona import Rating
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """All that must be known when somebody speaks, found in one read. None: not seen before."""
+
+    person: Person | None
+    place: Place | None
+    #: The turn that this update was stored as, if it was heard before.
+    heard_before: int | None
+    by_person: int
+    in_place: int
+    account_name: str = ""
+
+
+_one = select(literal(1).label("one")).subquery("one")
+_before = turns.alias("before")
+# Both ends count: where the clock was set back, what lies in the future was not said just now.
+_since = bindparam("since", type_=turns.c.created_at.type)
+_now = bindparam("now", type_=turns.c.created_at.type)
+_ARRIVAL = (
+    select(
+        accounts.c.person_id,
+        accounts.c.name.label("account_name"),
+        people.c.name,
+        people.c.adult_confirmed_at,
+        chats.c.id.label("chat_id"),
+        chats.c.persona_id,
+        chats.c.head_turn_id,
+        chats.c.rating,
+        chats.c.ledger,
+        _before.c.id.label("heard_before"),
+        select(func.count())
+        .where(turns.c.person_id == accounts.c.person_id, turns.c.created_at.between(_since, _now))
+        .correlate(accounts)
+        .scalar_subquery()
+        .label("by_person"),
+        select(func.count())
+        .where(
+            turns.c.chat_id == chats.c.id,
+            turns.c.created_at.between(_since, _now),
+            turns.c.person_id.is_not(None),
+        )
+        .correlate(chats)
+        .scalar_subquery()
+        .label("in_place"),
+    )
+    .select_from(_one)
+    .outerjoin(
+        accounts,
+        and_(
+            accounts.c.front == bindparam("front"),
+            accounts.c.platform_id == bindparam("platform_id"),
+        ),
+    )
+    .outerjoin(people, people.c.id == accounts.c.person_id)
+    .outerjoin(
+        chats,
+        and_(
+            chats.c.front == bindparam("front"),
+            chats.c.account == bindparam("account"),
+            chats.c.chat == bindparam("chat"),
+            chats.c.thread == bindparam("thread"),
+        ),
+    )
+    .outerjoin(_before, _before.c.dedup_key == bindparam("dedup_key"))
+)
+
+
+async def arrival(tx: AsyncConnection, incoming: Incoming, *, since: datetime, now: datetime) -> Arrival:
+    """Who speaks, where, whether it was heard before, and how much was said since `since`."""
+    ref = incoming.chat
+    if tx.dialect.name == "postgresql":
+        # SQLite has one writer. Here the same update, or somebody's first two words, could come in side by side.
+        who = f"{ref.front}:{incoming.account.platform_id}"
+        await tx.execute(select(func.pg_advisory_xact_lock(func.hashtext(literal(who)))))
+    row = (
+        await tx.execute(
+            _ARRIVAL,
+            {
+                "front": ref.front,
+                "account": ref.account,
+                "chat": ref.chat,
+                "thread": ref.thread,
+                "platform_id": incoming.account.platform_id,
+                "dedup_key": incoming.dedup_key,
+                "since": since,
+                "now": now,
+            },
+        )
+    ).one()
+    person = None
+    if row.person_id is not None:
+        person = Person(row.person_id, row.name, row.adult_confirmed_at)
+    place = None
+    if row.chat_id is not None:
+        place = Place(
+            row.chat_id, ref, row.persona_id, row.head_turn_id, Rating(row.rating), row.ledger or {}
+        )
+    return Arrival(person, place, row.heard_before, row.by_person, row.in_place, row.account_name or "")
+
+
+async def add_person(tx: AsyncConnection, account: Account, *, now: datetime) -> Person:
+    """Somebody new: a person, and the account that they are known by."""
+    added = insert(people).values(name=account.name, language=account.language, created_at=now)
+    person_id = (await tx.execute(added.returning(people.c.id))).scalar_one()
+    await tx.execute(
+        insert(accounts).values(
+            person_id=person_id, front=account.front, platform_id=account.platform_id, name=account.name
+        )
+    )
+    return Person(person_id, account.name)
+
+
+async def rename_account(tx: AsyncConnection, account: Account) -> None:
+    """The platform says that somebody has a new name."""
+    await tx.execute(
+        update(accounts)
+        .where(accounts.c.front == account.front, accounts.c.platform_id == account.platform_id)
+        .values(name=account.name)
+    )
