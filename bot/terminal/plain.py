@@ -74,18 +74,24 @@ async def talk_in_lines(talk: Talk, files: Path, persona: str, left: asyncio.Eve
     async with asyncio.TaskGroup() as group:
         listening = group.create_task(talk.listen(paper))
         speaking = group.create_task(talk.speak(paper))
-        async for text in _typed(left):
-            if text.strip() in ("/quit", "/exit"):
-                break
-            if text.strip():
-                paper.something.clear()
-                talk.say(text)
-                await talk.heard()
-                await _quiet(talk, paper, pictures=False)
-        if not left.is_set():
-            await _quiet(talk, paper, pictures=True)
-        listening.cancel()
-        speaking.cancel()
+        reading = group.create_task(_read_out(talk, paper, left))
+        leaving = group.create_task(left.wait())
+        # Whoever asks us to leave means it, also while an answer or a picture does not come.
+        await asyncio.wait([reading, leaving], return_when=asyncio.FIRST_COMPLETED)
+        for task in (listening, speaking, reading, leaving):
+            task.cancel()
+
+
+async def _read_out(talk: Talk, paper: Paper, left: asyncio.Event) -> None:
+    async for text in _typed(left):
+        if text.strip() in ("/quit", "/exit"):
+            break
+        if text.strip():
+            paper.something.clear()
+            talk.say(text)
+            await talk.heard()
+            await _quiet(talk, paper, pictures=False)
+    await _quiet(talk, paper, pictures=True)
 
 
 async def _quiet(talk: Talk, paper: Paper, *, pictures: bool) -> None:

@@ -109,9 +109,9 @@ async def sitting(home: Path, *arguments: str) -> AsyncIterator[Sitting]:
 
 
 @asynccontextmanager
-async def house(home: Path, *, pause: float = 0.0) -> AsyncIterator[House]:
+async def house(home: Path, model: FakeLanguage | None = None) -> AsyncIterator[House]:
     settings = Settings(home=home, web=WebSettings(port=0))
-    model = FakeLanguage(WORDS, pause=pause)
+    model = model or FakeLanguage(WORDS)
     async with open_house(settings, models=[model], renderer=FakeRenderer()) as opened:
         yield opened
 
@@ -139,7 +139,8 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def test_a_reply_streams_is_stopped_by_ctrl_c_and_the_talk_goes_on(tmp_path: Path) -> None:
-    async with house(tmp_path, pause=0.05) as opened, sitting(tmp_path, "chat", "wiebe") as person:
+    model = FakeLanguage(WORDS, pause=0.3)  # slow enough to be stopped on a busy machine too
+    async with house(tmp_path, model) as opened, sitting(tmp_path, "chat", "wiebe") as person:
         await person.sees("Wiebe Terpstra")
         await person.sees("›")
         person.types("hello\r")
@@ -151,6 +152,7 @@ async def test_a_reply_streams_is_stopped_by_ctrl_c_and_the_talk_goes_on(tmp_pat
         assert said.startswith("word0 word1")
         assert "word29" not in said
 
+        model.pause = 0.0
         person.types("\x03")
         await person.sees("Ctrl-D leaves.")
         assert person.process.poll() is None
@@ -160,6 +162,28 @@ async def test_a_reply_streams_is_stopped_by_ctrl_c_and_the_talk_goes_on(tmp_pat
         await until(lambda: nothing_owed(opened))
         person.types("\x04")
         assert await person.leaves() == 0
+
+
+async def test_a_piped_talk_leaves_when_told_to_though_no_answer_comes(tmp_path: Path) -> None:
+    asked = {"GREENROOM_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    async with house(tmp_path, FakeLanguage(WORDS, pause=60.0)) as opened:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot.cli",
+            "chat",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            env=os.environ | asked,
+        )
+        assert process.stdin
+        process.stdin.write(b"hello\n")
+        process.stdin.close()
+        async with asyncio.timeout(10):
+            while "hello" not in await said_in(opened):  # noqa: ASYNC110 - rows tell nobody that they changed
+                await asyncio.sleep(0.02)
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 5) == 0
 
 
 async def test_a_picture_is_followed_and_shown_with_all_that_made_it(tmp_path: Path) -> None:
