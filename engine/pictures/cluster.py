@@ -35,6 +35,10 @@ TASK = "render"
 SCHEMA_LOCK = 7_366_002
 
 
+#: How long a worker that was told to end may take for its last statements, in seconds.
+LAST_WORDS = 3.0
+
+
 class _GivenBack(Exception):
     """Not finished when the worker was told to end."""
 
@@ -134,8 +138,8 @@ class ClusterQueue:
             await asyncio.wait({sweep})
 
     async def _work_until_trouble(self, handler: Handler, concurrency: int) -> str:
-        try:
-            await self._app.run_worker_async(
+        worker = asyncio.create_task(
+            self._app.run_worker_async(
                 queues=[QUEUE],
                 concurrency=concurrency,
                 additional_context={"handler": handler},
@@ -147,9 +151,26 @@ class ClusterQueue:
                 stalled_worker_timeout=self._pace.vanished,
                 shutdown_graceful_timeout=self._pace.grace,
             )
+        )
+        try:
+            await asyncio.shield(worker)
+        except asyncio.CancelledError:
+            await self._ended(worker)
+            raise
         except (ProcrastinateException, OSError) as error:
             return str(error.__cause__ or error)
         return "the worker lost its connection"
+
+    async def _ended(self, worker: asyncio.Task[None]) -> None:
+        """It has its grace; should its connections hang, we end all the same, and others see it vanish."""
+        for patience in (self._pace.grace + LAST_WORDS, LAST_WORDS):
+            worker.cancel()
+            await asyncio.wait({worker}, timeout=patience)
+            if worker.done():
+                if not worker.cancelled():
+                    worker.exception()  # how it ended no longer matters
+                return
+        log.error("queue.does_not_stop")
 
     async def _render(self, context: procrastinate.JobContext, job_id: int) -> None:
         handler: Handler = context.additional_context["handler"]
