@@ -188,6 +188,8 @@ def _worded(error: ValidationError | ValueError, path: Path, text: str) -> Itera
         variables = (PREFIX + "__".join(key[:2]).upper(), PREFIX + key[0].upper())
         set_here = {name.upper() for name in os.environ}
         where = next((variable for variable in variables if variable in set_here), None)
+        if where == variables[0] and mistake["type"] == "extra_forbidden":
+            continue  # told by `_unknown_variables` already
         if where is None:
             line = _line_of(text, key)
             where = f"{path}, line {line}" if line else str(path)
@@ -196,7 +198,8 @@ def _worded(error: ValidationError | ValueError, path: Path, text: str) -> Itera
 
 def _reason(mistake: Mapping[str, Any], key: tuple[str, ...]) -> str:
     if mistake["type"] != "extra_forbidden":
-        return str(mistake["msg"]).removeprefix("Value error, ")[:1].lower() + str(mistake["msg"])[1:]
+        reason = str(mistake["msg"])
+        return reason[:1].lower() + reason[1:]
     section: Any = Settings
     for part in key[:-1]:
         section = section.model_fields[part].annotation
