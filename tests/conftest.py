@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 import structlog
@@ -25,6 +26,11 @@ from engine.engine import Engine
 from engine.settings import PictureSettings, Settings, WebSettings
 from engine.store.database import Database
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
+
+
+# A busy machine makes no example wrong: what is slow is measured in tests/bench, by nobody's stop-watch here.
+hypothesis.settings.register_profile("greenroom", deadline=None)
+hypothesis.settings.load_profile("greenroom")
 
 
 @pytest.fixture(scope="session", autouse=True)
