@@ -27,7 +27,6 @@ from engine.settings import PictureSettings, Settings, WebSettings
 from engine.store.database import Database
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 
-
 # A busy machine makes no example wrong: what is slow is measured in tests/bench, by nobody's stop-watch here.
 hypothesis.settings.register_profile("greenroom", deadline=None)
 hypothesis.settings.load_profile("greenroom")
