@@ -96,7 +96,8 @@ class Deliveries:
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), LOOK_EVERY)
+            async with asyncio.timeout(LOOK_EVERY):
+                await self._news.wait()
 
     async def _drain(self) -> bool:
         """Start showing all that may go out now; False when there was nothing."""

@@ -133,7 +133,8 @@ async def _drain(
         task.cancel()
     work.cancel()
     with suppress(TimeoutError):
-        await asyncio.wait_for(desk.quiet(), REPLY_SECONDS)
+        async with asyncio.timeout(REPLY_SECONDS):
+            await desk.quiet()
     await desk.close()
     await asyncio.wait([work], timeout=DRAIN_SECONDS - REPLY_SECONDS - 3)
     work.cancel()  # a second time: no more grace

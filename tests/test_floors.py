@@ -206,6 +206,13 @@ def test_the_queue_that_needs_an_extra_is_imported_when_it_is_used() -> None:
     assert all(one.lazily for one in cluster)
 
 
+def test_nothing_waits_in_a_way_that_can_swallow_a_cancellation() -> None:
+    """Python 3.11's `wait_for` forgets that it was cancelled if what it waits for ends just then."""
+    for floor in ("bot", "engine", "personas"):
+        for path in (ROOT / floor).rglob("*.py"):
+            assert "asyncio.wait_for(" not in path.read_text(), f"{path}: use asyncio.timeout"
+
+
 def test_no_file_is_a_drawer_for_everything() -> None:
     drawers = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc", "base"}
     assert [name for name in modules() if set(name.split(".")) & drawers] == []

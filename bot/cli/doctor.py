@@ -194,7 +194,8 @@ async def _owner(home: Home) -> Finding:
         return Finding("running", "note", "no: a command opens the house for itself", "greenroom up")
     client = Client(owner)
     try:
-        await asyncio.wait_for(client.get("/health"), 3.0)
+        async with asyncio.timeout(3.0):
+            await client.get("/health")
     except (GreenroomError, TimeoutError):
         return Finding(
             "running", "broken", f"process {owner.pid} owns the home and does not answer", f"kill {owner.pid}"

@@ -106,7 +106,8 @@ async def _quiet(talk: Talk, paper: Paper, *, pictures: bool) -> None:
         await asyncio.sleep(pause)
         pause = min(LONGEST_LOOK, pause * 1.4)
     try:
-        await asyncio.wait_for(paper.something.wait(), REFUSAL_WITHIN)
+        async with asyncio.timeout(REFUSAL_WITHIN):
+            await paper.something.wait()
     except TimeoutError:
         return
 

@@ -91,7 +91,8 @@ class Terminal:
             await asyncio.wait([prompt, leaving, *parts], return_when=asyncio.FIRST_COMPLETED)
             with suppress(TimeoutError):
                 if not any(part.done() for part in parts):
-                    await asyncio.wait_for(self._last_words(), LAST_WORDS_WITHIN)
+                    async with asyncio.timeout(LAST_WORDS_WITHIN):
+                        await self._last_words()
         finally:
             # Not by `app.exit`, which fails where the prompt has not quite begun.
             prompt.cancel()

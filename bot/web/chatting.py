@@ -101,7 +101,8 @@ def routes(engine: Engine, desk: Desk, lines: Lines, came: Came) -> APIRouter:
                     if message["is"] == CLOSING:
                         return
                     try:
-                        message = await asyncio.wait_for(line.get(), BEAT_SECONDS)
+                        async with asyncio.timeout(BEAT_SECONDS):
+                            message = await line.get()
                     except TimeoutError:
                         message = {"is": "beat"}
             finally:

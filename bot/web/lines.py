@@ -63,7 +63,8 @@ class Lines:
             if not self._send(outgoing.chat, waiting.message):
                 raise NotReachable("nobody is on the line")
             try:
-                await asyncio.wait_for(waiting.shown.wait(), ANSWER_WITHIN)
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    await waiting.shown.wait()
             except TimeoutError:
                 raise NotReachable("nobody said that it was shown") from None
         finally:

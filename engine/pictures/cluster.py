@@ -162,7 +162,10 @@ class ClusterQueue:
         return "the worker lost its connection"
 
     async def _ended(self, worker: asyncio.Task[None]) -> None:
-        """It has its grace; should its connections hang, we end all the same, and others see it vanish."""
+        """It has its grace, and is told a second time.
+
+        Procrastinate's listener waits with `asyncio.wait_for`, which on Python 3.11 can swallow a cancellation.
+        """
         for patience in (self._pace.grace + LAST_WORDS, LAST_WORDS):
             worker.cancel()
             await asyncio.wait({worker}, timeout=patience)
