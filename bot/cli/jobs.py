@@ -185,8 +185,6 @@ def cancel(job: int, as_json: bool) -> None:
     shown = opening.run_async(_ask(settings, job, "cancel"))
     if as_json:
         opening.put_json(shown)
-    elif shown["state"] == "running":
-        click.echo(f"Job {job} stops at its next step.")
     else:
         click.echo(f"Job {job} is cancelled.")
 

@@ -1,7 +1,7 @@
 """How every benchmark here is run and told: both sides in turn, several rounds, a table, one line of JSON.
 
-A figure is the median of its rounds. `limit` is what physics or the machine allows, so that a reader sees how far
-there is to go; `open` says why a figure could not be taken here.
+A figure is the median of its rounds, or was taken once where its bench says so. `limit` is what physics or the
+machine allows, so that a reader sees how far there is to go; `open` says why a figure could not be taken here.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
-def report(bench: str, figures: Sequence[Figure], notes: str = "") -> None:
-    """Print the table and the JSON line, and keep both in RESULTS.md."""
+def report(bench: str, figures: Sequence[Figure], notes: str = "", *, how: str) -> None:
+    """Print the table and the JSON line, and keep the table in RESULTS.md; `how` says how often each was taken."""
     rows = [("figure", "value", "target", "limit")]
     rows += [(f.name, _shown(f), f.target, f.limit) for f in figures]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -60,7 +60,7 @@ def report(bench: str, figures: Sequence[Figure], notes: str = "") -> None:
     )
     line = json.dumps({"bench": bench, "figures": [asdict(figure) for figure in figures]})
     print(f"\n{table}\n\n{notes}\n{line}")
-    _keep(bench, figures, notes)
+    _keep(bench, figures, notes, how)
 
 
 def machine() -> str:
@@ -80,14 +80,14 @@ def _shown(figure: Figure) -> str:
     return f"open: {figure.open}" if figure.value is None else f"{figure.value:.4g}"
 
 
-def _keep(bench: str, figures: Sequence[Figure], notes: str) -> None:
+def _keep(bench: str, figures: Sequence[Figure], notes: str, how: str) -> None:
     """Replace this bench's part of the results; the others stay."""
     begin, end = f"<!-- {bench} -->", f"<!-- /{bench} -->"
     body = [
         begin,
         f"## {bench}",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {machine()}, medians of {ROUNDS} interleaved rounds.",
+        f"{datetime.now(UTC):%Y-%m-%d}, {machine()}, {how}.",
         "",
         "| figure | value | target | limit |",
         "|---|---|---|---|",
