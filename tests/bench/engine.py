@@ -162,6 +162,7 @@ def profile(home: Path) -> str:
             profiler.disable()
 
     asyncio.run(run())
+    # The type stubs do not know `stats`, the table that pstats prints from.
     by_library: dict[str, float] = {}
     for (file, _line, name), (_cc, _nc, own, _cum, _callers) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
         by_library[_library(file, name)] = by_library.get(_library(file, name), 0.0) + own
