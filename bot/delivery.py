@@ -9,19 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.front import Front, Outgoing
+from bot.completing import Completing
+from bot.front import Front
 from engine.engine import Engine
-from engine.errors import DeliveryFailed, GreenroomError, NotFound, NotReachable, TryAgain
+from engine.errors import DeliveryFailed, GreenroomError, NotReachable, TryAgain
 from engine.events import Watch
-from engine.store import outbox, pictures
-from engine.store.records import ChatRef, Delivery, DeliveryKind, Place
+from engine.store import messages as shown_messages
+from engine.store import outbox
+from engine.store.records import ChatRef, Delivery, Place
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +37,24 @@ FINISH_WITHIN = 1.5
 NEWS = frozenset({"reply.stored", "notice.stored", "job.ended"})
 
 
+#: Waits until nothing else is shown any more in the messages that a delivery is going to take over.
+Before = Callable[[Delivery], Awaitable[None]]
+
+
 class Deliveries:
     """One pump for all fronts of this process."""
 
-    def __init__(self, engine: Engine, fronts: Sequence[Front]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        fronts: Sequence[Front],
+        before: Before | None = None,
+        after: Callable[[Delivery], None] | None = None,
+    ) -> None:
         self._engine = engine
+        self._before = before
+        self._after = after
+        self._completing = Completing(engine)
         self._fronts: Mapping[tuple[str, str], Front] = {(f.name, f.account): f for f in fronts}
         self._news = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], ChatRef] = {}
@@ -133,7 +147,10 @@ class Deliveries:
         """Show one row; answers how long to wait when it must be shown later."""
         front = self._fronts[row.chat.front, row.chat.account]
         try:
-            messages = await front.deliver(await self._complete(row))
+            if self._before and front.keeps_messages:
+                await self._before(row)
+            outgoing = await self._completing.complete(row, edits=front.keeps_messages)
+            messages = await front.deliver(outgoing)
         except NotReachable:
             return ABSENT_PAUSE
         except TryAgain as error:
@@ -147,9 +164,9 @@ class Deliveries:
                 return None
             log.warning("delivery_postponed", delivery=row.id, attempt=row.attempts, cause=repr(error))
             return min(outbox.LONGEST_PAUSE, timedelta(seconds=2.0**row.attempts))
-        await self._write_down(
-            partial(outbox.sent, delivery_id=row.id, messages=messages, now=self._engine.clock.now())
-        )
+        await self._write_down(partial(_sent, row=row, messages=messages, now=self._engine.clock.now()))
+        if self._after:
+            self._after(row)
         return None
 
     async def _give_up(self, row: Delivery, error: str) -> None:
@@ -166,17 +183,13 @@ class Deliveries:
                 log.warning("outbox_not_written", cause=repr(error))
                 await asyncio.sleep(LOOK_EVERY)
 
-    async def _complete(self, row: Delivery) -> Outgoing:
-        """The row with its pictures. A file that has gone is told, not waited for."""
-        if row.kind is not DeliveryKind.PICTURE or row.job_id is None:
-            return Outgoing(row)
-        async with self._engine.database.read() as tx:
-            made = (await pictures.of_jobs(tx, [row.job_id])).get(row.job_id, [])
-        try:
-            shown = tuple([(picture, await self._engine.files.get(picture.file)) for picture in made])
-        except NotFound:
-            return Outgoing(replace(row, text=f"Picture #{row.job_id} was made, but its file is gone."))
-        return Outgoing(row, shown)
+
+async def _sent(tx: AsyncConnection, row: Delivery, messages: Sequence[str], now: datetime) -> None:
+    """It arrived, and is to be seen in these messages from now on."""
+    await outbox.sent(tx, row.id, messages, now=now)
+    await shown_messages.shown(tx, row.chat_id, row.id, messages)
+    if row.manner.removes:
+        await shown_messages.forgotten(tx, row.chat_id, row.manner.removes)
 
 
 async def _put_off(tx: AsyncConnection, rows: Sequence[Delivery], until: datetime, counted: bool) -> None:

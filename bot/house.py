@@ -21,15 +21,18 @@ import uvicorn
 from bot.delivery import Deliveries
 from bot.desk import Desk
 from bot.front import Front
+from bot.progress import Easels
 from bot.web.app import create_app
 from bot.web.lines import Lines
 from engine.clock import Clock
 from engine.engine import Engine
+from engine.errors import SettingsError
 from engine.events import CLOSING
 from engine.home import Address, Home
 from engine.language import LanguageModel
 from engine.pictures import Renderer
 from engine.settings import Settings
+from engine.store.records import Delivery, DeliveryKind
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +71,22 @@ async def open_house(
             lines = Lines()
             everybody = [lines, *fronts]
             desk = Desk(engine, everybody)
-            deliveries = Deliveries(engine, everybody)
+            easels = Easels(engine, everybody)
+
+            async def before(row: Delivery) -> None:
+                """What a delivery takes the place of is no longer written or drawn on."""
+                if row.job_id is not None:
+                    await easels.let_go(row.job_id)
+                under = row.manner.drafted_under or row.answers_id
+                if row.kind is DeliveryKind.REPLY and under is not None:
+                    await desk.pen_down(row.chat, under)
+
+            def after(row: Delivery) -> None:
+                """From here on the message of a job says how it stands."""
+                if row.job_id is not None and row.kind is DeliveryKind.NOTICE:
+                    easels.take_up(row.job_id)
+
+            deliveries = Deliveries(engine, everybody, before, after)
             with _loopback_socket(settings) as door:
                 address = home.announce(_url(door))
                 app = create_app(engine, desk, lines, address.secret, deliveries.somebody_came)
@@ -81,10 +99,11 @@ async def open_house(
                     work = group.create_task(kept_running("pictures", engine.work, engine.clock))
                     listening = [
                         group.create_task(
-                            kept_running(front.name, partial(front.run, desk.hear), engine.clock)
+                            kept_running(front.name, partial(front.run, desk), engine.clock)
                         )
                         for front in everybody
                     ]
+                    showing = group.create_task(kept_running("easels", easels.run, engine.clock))
                     await desk.resume()
                     log.info("house_open", address=address.url, home=str(home.path))
                     try:
@@ -92,6 +111,7 @@ async def open_house(
                     except Exception as error:  # the caller's own: it leaves as it came, not in a group
                         failure = error
                     finally:
+                        showing.cancel()
                         await _drain(desk, listening, work, pump)
                         engine.events.publish(CLOSING)
                         server.should_exit = True
@@ -111,6 +131,10 @@ async def kept_running(name: str, run: Callable[[], Awaitable[None]], clock: Clo
         try:
             await run()
             log.warning("part_ended", part=name, again_in=pause)
+        except SettingsError as error:
+            # It never works with these settings; the others go on without it.
+            log.error("part_given_up", part=name, cause=str(error))  # noqa: TRY400 - the sentence says it all
+            return
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():

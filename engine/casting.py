@@ -27,7 +27,11 @@ class Casting:
         self._blocked = safety.BlockList(settings.safety.blocked_words)
 
     async def write(self, *, kind: str = "", name: str = "", seed: int | None = None) -> PersonaRecord:
-        """Somebody new joins the cast. `kind` is a hint (fitness, tech, fashion, …), not a category."""
+        """Somebody new joins the cast."""
+        return await self.keep(await self.invent(kind=kind, name=name, seed=seed), origin="made")
+
+    async def invent(self, *, kind: str = "", name: str = "", seed: int | None = None) -> Persona:
+        """Somebody new, not kept yet. `kind` is a hint (fitness, tech, fashion, …), not a category."""
         kind = safety.cleaned(kind, most=MOST_KIND, what="type") if kind.strip() else ""
         name = safety.cleaned(name, most=MOST_NAME, what="name") if name.strip() else ""
         self._blocked.check(f"{kind} {name}")
@@ -36,7 +40,7 @@ class Casting:
         chosen = seed if seed is not None else random.SystemRandom().randrange(2**32)
         wanted = PersonaWanted(kind=kind, name=name, taken=taken, seed=chosen)
         written = await self._writers.write(wanted, accept=_is_persona)
-        return await self.keep(_persona(written.text), origin="made")
+        return _persona(written.text)
 
     async def keep(self, persona: Persona, *, origin: str) -> PersonaRecord:
         """Take a persona into the cast, under a slug of its own."""

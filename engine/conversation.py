@@ -4,8 +4,9 @@
 2. `reply`: the talk is read back, the persona's next words are written piece by piece, and the reply is stored
    together with the promise to deliver it.
 
-Between the two the process may die: a turn without a reply is found by `unanswered` at the next start. Nothing
-here knows a platform, a model or a database: fronts are above, `language` and `store` below.
+Between the two the process may die: a turn without a reply is found by `unanswered` at the next start. Where
+several personas are to answer, each reply is a turn that waits for the next one's. Nothing here knows a platform, a
+model or a database: fronts are above, `language` and `store` below.
 """
 
 from __future__ import annotations
@@ -13,32 +14,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine import limits, safety
+from engine import limits, rights, safety
 from engine.clock import Clock
-from engine.errors import Refused
 from engine.events import Events
 from engine.language import ReplyWanted, Source
 from engine.language.writers import Writers, Written
+from engine.locales import locale_of
+from engine.memory import Context, Memory, note_of
 from engine.presence import Presence
 from engine.settings import Settings
 from engine.store import chats, outbox, people
 from engine.store.chats import Said
 from engine.store.database import Database
-from engine.store.records import DeliveryKind, Incoming, Turn, TurnKind, TurnState
+from engine.store.people import Arrival
+from engine.store.records import DeliveryKind, Incoming, Place, Turn, TurnKind, TurnState
 from engine.unbroken import unbroken
-from personas import lorebook, prompting
-from personas.persona import Persona
+from personas import company
 from personas.prompting import Line
 
 log = structlog.get_logger(__name__)
 
 #: A turn whose answer ended the process this often is answered without another try.
 MOST_ATTEMPTS = 3
-#: What a lorebook may take of the room at one turn.
-LORE_TOKENS = 1_000
+#: What the house asked is taken as asked for so long; then words are words again.
+QUESTION_STANDS = timedelta(minutes=10)
 
 
 @dataclass
@@ -76,14 +80,11 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Context:
-    """What a reply is written from: who is there, and the talk up to now."""
+class Answered:
+    """A reply that is stored; `next` is that reply as a turn of its own, where another persona answers it."""
 
-    persona_id: int
-    revision: int
-    persona: Persona
-    head: int | None
-    lines: tuple[Line, ...]
+    reply: Turn
+    next: Said | None = None
 
 
 class Conversation:
@@ -97,7 +98,7 @@ class Conversation:
         events: Events,
         settings: Settings,
         clock: Clock,
-        instructions: str,
+        memory: Memory,
     ) -> None:
         self._database = database
         self._writers = writers
@@ -105,31 +106,46 @@ class Conversation:
         self._events = events
         self._settings = settings
         self._clock = clock
-        self._instructions = instructions
+        self._memory = memory
         self._blocked = safety.BlockList(settings.safety.blocked_words)
-        #: The shared part of each persona's prompt, by (id, revision): the same for everybody, and never changing.
-        self._shared: dict[tuple[int, int], str] = {}
 
     async def hear(self, incoming: Incoming, *, kind: TurnKind = TurnKind.WORDS) -> Said | None:
-        """Store what was heard; None when it was heard before. What is refused is refused here."""
-        text = safety.cleaned(incoming.text, most=self._settings.limits.message_length)
-        account = replace(incoming.account, name=safety.name_of(incoming.account.name))
-        if f"{account.front}:{account.platform_id}" in self._settings.safety.blocked_people:
-            raise Refused("The operator of this place has asked me not to answer you.")
-        self._blocked.check(text)
+        """Store what was heard; None when it was heard before, or was meant for nobody here.
 
+        What is refused is refused here.
+        """
+        text = self._text_of(incoming)
+        account = replace(incoming.account, name=safety.name_of(incoming.account.name))
         now = self._clock.now()
         async with self._database.write() as tx:
             found = await people.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
             if found.heard_before is not None:
                 return None
+            wanted: tuple[int, ...] = ()
+            if kind is TurnKind.WORDS:
+                meant = await self._meant(tx, incoming, text, found)
+                if meant is None:
+                    return None
+                wanted = meant
+            # Only now: where nobody was spoken to, nobody is refused either.
+            rights.check_heard(self._settings.people, incoming)
+            self._blocked.check(text)
             limits.check_message(
                 self._settings.limits, by_person=found.by_person, in_place=found.in_place, now=now
             )
+            if kind is TurnKind.WORDS and not incoming.text.strip():
+                kind = TurnKind.ATTACHMENT
+            if found.question and found.asked_at is not None and found.place and found.person:
+                await people.asked(tx, found.place.id, found.person.id)
+                if kind is TurnKind.WORDS and now - found.asked_at <= QUESTION_STANDS:
+                    kind, text = TurnKind.COMMAND, f"/{found.question} {text}"
+            place = await self._place(tx, incoming, found)
             person = found.person or await people.add_person(tx, account, now=now)
             if account.name and found.person and account.name != found.account_name:
                 await people.rename_account(tx, account)
-            place = found.place or await self._presence.new_place(tx, incoming.chat)
+            if found.person and account.language and not found.person.language:
+                await people.speak(tx, found.person.id, account.language)
+                person = replace(found.person, language=account.language)
             turn = await chats.add_turn(
                 tx,
                 place.id,
@@ -139,46 +155,102 @@ class Conversation:
                 person_id=person.id,
                 dedup_key=incoming.dedup_key,
                 message=incoming.message,
+                answer_to=incoming.answer_to,
+                attachments=incoming.attachments,
+                wanted=wanted,
             )
+            if found.person is None and incoming.stranger:
+                told = locale_of(person.language).say("house.first_contact")
+                await outbox.owe(tx, place.id, DeliveryKind.NOTICE, text=told, now=now)
+        if found.person is None and incoming.stranger:
+            self._events.publish("notice.stored", chat=incoming.chat)
         return Said(turn, person, place)
 
-    async def reply(self, said: Said, draft: Draft) -> Turn | None:
-        """Write and store the persona's answer; None when it had been answered already."""
-        context = await self._read(said)
-        wanted = self._wanted(said, context)
+    def _text_of(self, incoming: Incoming) -> str:
+        """The words; for something that came without any, what it was."""
+        most = self._settings.limits.message_length
+        if incoming.text.strip() or not incoming.attachments:
+            return safety.cleaned(incoming.text, most=most)
+        return f"({', '.join(one.kind for one in incoming.attachments)})"
+
+    async def _meant(
+        self, tx: AsyncConnection, incoming: Incoming, text: str, found: Arrival
+    ) -> tuple[int, ...] | None:
+        """Which personas are to answer; empty where there is only one, None where nobody was spoken to."""
+        guests = found.place.guests if found.place else ()
+        if not incoming.shared and not guests:
+            return ()
+        called = incoming.mentioned or found.replied_to_us
+        if found.place and found.place.settings.get("answers") == "all":
+            called = True
+        here = await self._presence.here(tx, found.place)
+        return company.spoken_to(
+            text, here, shared=incoming.shared, called=called, replied=found.replied_persona
+        )
+
+    async def _place(self, tx: AsyncConnection, incoming: Incoming, found: Arrival) -> Place:
+        """Where it was said, as its platform describes it now."""
+        shared, allows_mature = incoming.shared, incoming.allows_mature
+        place = found.place
+        if place is None:
+            return await self._presence.new_place(
+                tx, incoming.chat, shared=shared, allows_mature=allows_mature
+            )
+        if (place.shared, place.allows_mature, place.left_at) != (shared, allows_mature, None):
+            await chats.seen(tx, place.id, shared=shared, allows_mature=allows_mature)
+            place = replace(place, shared=shared, allows_mature=allows_mature, left_at=None)
+        return place
+
+    async def reply(self, said: Said, draft: Draft) -> Answered | None:
+        """Write and store the persona's answer; None when there is none: answered before, or stopped at once."""
+        context = await self._memory.read(said)
+        lines = context.lines
+        if said.turn.person_id is not None:  # a persona's words are in the talk already
+            speaker = said.person.name if said.place.shared else ""
+            lines = (*lines, Line(False, said.turn.text, speaker))
+        wanted = self._memory.wanted(
+            context, lines, said.person.name, seed=said.turn.id, note=note_of(said, context)
+        )
         written = await draft.written_by(self._writers, wanted)
         # Once written it is stored, even if the house is closing: the work is done, and somebody waits.
         return await unbroken(self._store_reply(said, context, written))
 
-    async def _store_reply(self, said: Said, context: Context, written: Written) -> Turn | None:
+    async def _store_reply(self, said: Said, context: Context, written: Written) -> Answered | None:
         now = self._clock.now()
+        by_person = said.turn.person_id is not None
         async with self._database.write() as tx:
-            if not await chats.close_turn(tx, said.turn, parent_id=context.head):
+            after = context.head if by_person else said.turn.parent_id
+            if not await chats.close_turn(tx, said.turn, parent_id=after):
                 return None
             if not written.text:  # stopped before the first word: the talk goes on from what was said
-                await chats.move_head(tx, said.place.id, said.turn.id, of_persona=context.persona_id)
+                await chats.move_head(tx, said.place.id, said.turn.id, of_persona=context.host_id)
                 return None
+            following = company.goes_on(
+                written.text,
+                context.persona_id,
+                context.here,
+                still=said.turn.wanted[1:],
+                answers=context.answers + 1,
+            )
             reply = await chats.add_turn(
                 tx,
                 said.place.id,
                 written.text,
                 now=now,
-                state=TurnState.ANSWERED,
+                state=TurnState.RECEIVED if following else TurnState.ANSWERED,
                 parent_id=said.turn.id,
                 persona_id=context.persona_id,
                 source=written.source,
+                message=said.turn.message if following else "",
+                wanted=following,
+                asked_by=said.person.id if following else None,
             )
-            await chats.move_head(tx, said.place.id, reply.id, of_persona=context.persona_id)
-            await outbox.owe(tx, said.place.id, DeliveryKind.REPLY, turn_id=reply.id, now=now)
-        log.info(
-            "turn_answered",
-            turn=said.turn.id,
-            reply=reply.id,
-            source=written.source.value,
-            model=written.model,
-        )
-        self._events.publish("reply.stored", chat=said.place.ref, turn=reply.id, source=written.source.value)
-        return reply
+            await chats.move_head(tx, said.place.id, reply.id, of_persona=context.host_id)
+            await outbox.owe(
+                tx, said.place.id, DeliveryKind.REPLY, turn_id=reply.id, answers_id=said.turn.id, now=now
+            )
+        tell_answered(self._events, said, reply, written)
+        return Answered(reply, Said(reply, said.person, said.place) if following else None)
 
     async def unanswered(self) -> list[Said]:
         """At a start: what was heard and never answered. A turn that keeps ending the process is let go."""
@@ -194,37 +266,20 @@ class Conversation:
                     tx,
                     said.place.id,
                     DeliveryKind.NOTICE,
-                    text="I tried to answer that several times and could not. Could you put it another way?",
+                    text=locale_of(said.person.language).say("talk.given_up"),
+                    answers_id=said.turn.id,
                     now=now,
                 )
         return again
 
-    async def _read(self, said: Said) -> Context:
-        """Persona and talk, in one read; a persona that has left is replaced by the usual one."""
-        async with self._database.read() as tx:
-            talk = await chats.talk(tx, said.place.id)
-            if talk.persona_id is not None and talk.revision is not None:
-                persona = await self._presence.persona(tx, talk.persona_id, talk.revision)
-                return Context(talk.persona_id, talk.revision, persona, talk.head, talk.lines)
-        async with self._database.write() as tx:
-            record = await self._presence.who(tx, said.place)
-            talk = await chats.talk(tx, said.place.id)
-        return Context(record.id, record.revision, record.persona, talk.head, talk.lines)
 
-    def _wanted(self, said: Said, context: Context) -> ReplyWanted:
-        """The facts of the next reply, and the prompt segments made from them."""
-        persona, name = context.persona, said.person.name
-        lines = (*context.lines, Line(False, said.turn.text))
-        revision = (context.persona_id, context.revision)
-        if revision not in self._shared:
-            self._shared[revision] = prompting.shared_part(persona, self._instructions)
-        lore = lorebook.told(persona.lorebook, lines, budget=LORE_TOKENS) if persona.lorebook else []
-        segments = prompting.segments(
-            persona,
-            lines,
-            shared=self._shared[revision],
-            person_name=name,
-            lore=lore,
-            room_chars=self._settings.chat.room,
-        )
-        return ReplyWanted(persona, lines, name, segments, seed=said.turn.id)
+def tell_answered(events: Events, said: Said, reply: Turn, written: Written) -> None:
+    """A reply was stored: the log and whoever watches hear of it."""
+    log.info(
+        "turn_answered",
+        turn=said.turn.id,
+        reply=reply.id,
+        source=written.source.value,
+        model=written.model,
+    )
+    events.publish("reply.stored", chat=said.place.ref, turn=reply.id, source=written.source.value)

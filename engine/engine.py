@@ -19,11 +19,13 @@ from engine.imagining import Imagining
 from engine.language import LanguageModel
 from engine.language.understudy import Understudy
 from engine.language.writers import Writers
+from engine.memory import Memory
 from engine.pictures import Queue, Renderer
 from engine.pictures.placeholder import Placeholder
 from engine.pictures.queue import EmbeddedQueue
 from engine.pictures.worker import Worker
 from engine.presence import Presence
+from engine.second_thoughts import SecondThoughts
 from engine.settings import Settings
 from engine.store import personas
 from engine.store.database import Database
@@ -50,6 +52,7 @@ class Engine:
     queue: Queue
     presence: Presence
     conversation: Conversation
+    second_thoughts: SecondThoughts
     imagining: Imagining
     casting: Casting
     worker: Worker
@@ -82,6 +85,7 @@ class Engine:
             events = Events()
             queue = await stack.enter_async_context(_queue(database, settings, clock))
             presence = Presence(database, settings, clock)
+            memory = Memory(database, presence, settings, _instructions("chat"))
             yield cls(
                 settings=settings,
                 home=home,
@@ -91,9 +95,8 @@ class Engine:
                 events=events,
                 queue=queue,
                 presence=presence,
-                conversation=Conversation(
-                    database, writers, presence, events, settings, clock, _instructions("chat")
-                ),
+                conversation=Conversation(database, writers, presence, events, settings, clock, memory),
+                second_thoughts=SecondThoughts(database, writers, memory, events, clock),
                 imagining=Imagining(
                     database,
                     writers,

@@ -19,6 +19,7 @@ from engine.errors import BadRequest, NotFound
 from engine.events import Events
 from engine.language import PROMPT_WORDS, PromptWanted, count_words
 from engine.language.writers import Writers
+from engine.locales import say
 from engine.pictures import Queue, fairness
 from engine.settings import Settings
 from engine.store import jobs
@@ -94,7 +95,7 @@ class Imagining:
         seed = self._seed(wish)
         width, height = self._size(wish)
         if wish.count not in COUNTS:
-            raise BadRequest(f"{wish.count} pictures at once? From {COUNTS[0]} to {COUNTS[-1]}, please.")
+            raise BadRequest(say("pictures.count", n=wish.count, least=COUNTS[0], most=COUNTS[-1]))
         words = safety.cleaned(wish.scene, most=self._settings.limits.scene_length, what="scene")
         self._blocked.check(words)
         style = self._style(wish, words, record)
@@ -138,6 +139,7 @@ class Imagining:
         chat_id: int | None = None,
         turn_id: int | None = None,
         lane: Lane = Lane.INTERACTIVE,
+        parent_picture_id: int | None = None,
         dedup_key: str | None = None,
     ) -> Accepted:
         """Store the job and its place in line, as part of the caller's transaction. Call `nudge` after it."""
@@ -155,6 +157,7 @@ class Imagining:
             persona_id=persona_id,
             chat_id=chat_id,
             turn_id=turn_id,
+            parent_picture_id=parent_picture_id,
             dedup_key=dedup_key,
         )
         if added.is_new:
@@ -173,7 +176,8 @@ class Imagining:
             cancelled = await jobs.end(tx, job_id, JobState.CANCELLED, self._clock.now())
             job = await jobs.get(tx, job_id)
         if not cancelled:
-            raise BadRequest(f"Job {job_id} has ended already ({job.state.value}).")
+            outcome = say(f"pictures.outcome.{job.state.value}")
+            raise BadRequest(say("pictures.job.has_ended", id=str(job_id), outcome=outcome))
         await self._queue.cancel(job_id)
         self._events.publish("job.ended", job=job_id, chat_id=job.chat_id, state=JobState.CANCELLED.value)
         return job
@@ -184,7 +188,7 @@ class Imagining:
             await jobs.get(tx, job_id)
             job = await jobs.requeue(tx, job_id)
             if job is None:
-                raise BadRequest(f"Job {job_id} has not failed: there is nothing to try again.")
+                raise BadRequest(say("pictures.job.not_failed", id=str(job_id)))
             await self._queue.submit(tx, job.id, fairness.rank_of(job))
         self.nudge()
         return job
@@ -216,22 +220,21 @@ class Imagining:
             try:
                 return self.styles[wish.style.strip().lower()]
             except KeyError:
-                raise NotFound(
-                    f"There is no style “{wish.style[:40]}”. There are: {', '.join(sorted(self.styles))}."
-                ) from None
+                told = say("pictures.no_style", style=wish.style[:40], styles=sorted(self.styles))
+                raise NotFound(told) from None
         return detect(words, self.styles, record.persona.picture.style)
 
     def _seed(self, wish: Wish) -> int:
         if wish.seed is None:
             return random.SystemRandom().randrange(SEEDS.stop)
         if wish.seed not in SEEDS:
-            raise BadRequest(f"A seed is a number from 0 to {SEEDS[-1]:,}.")
+            raise BadRequest(say("pictures.seed", most=SEEDS[-1]))
         return wish.seed
 
     def _size(self, wish: Wish) -> tuple[int, int]:
         width = wish.width or self._settings.pictures.width
         height = wish.height or self._settings.pictures.height
         if width not in SIDES or height not in SIDES:
-            raise BadRequest(f"A picture's sides are from {SIDES[0]} to {SIDES[-1]} pixels.")
+            raise BadRequest(say("pictures.sides", least=str(SIDES[0]), most=str(SIDES[-1])))
         # Picture models want sides in multiples of 8; nobody asks for a pixel more or less.
         return width // 8 * 8, height // 8 * 8

@@ -6,16 +6,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import safety
 from engine.clock import Clock
-from engine.errors import NotFound
+from engine.errors import BadRequest, NotFound
+from engine.locales import say
 from engine.settings import Settings
 from engine.store import chats, outbox, personas
 from engine.store.database import Database
 from engine.store.records import ChatRef, DeliveryKind, Person, PersonaRecord, Place, Turn, TurnState
-from personas import macros
+from personas import company, macros
+from personas.company import Present
 from personas.persona import Persona, Rating
 
 #: What somebody without greetings of their own says on arriving.
 PLAIN_GREETING = "Hello. I'm {{char}}. What brings you here?"
+#: More than these in one place, and nobody gets a word in.
+MOST_GUESTS = 5
 
 
 class Presence:
@@ -36,10 +40,32 @@ class Presence:
             known = self._parsed[persona_id, record.revision] = record.persona
         return known
 
-    async def new_place(self, tx: AsyncConnection, ref: ChatRef) -> Place:
+    async def new_place(
+        self, tx: AsyncConnection, ref: ChatRef, *, shared: bool = False, allows_mature: bool = True
+    ) -> Place:
         """A chat that was never seen: the house's usual persona is there."""
         record = await self._usual(tx)
-        return await chats.add_place(tx, ref, persona_id=record.id, now=self._clock.now())
+        return await chats.add_place(
+            tx, ref, persona_id=record.id, now=self._clock.now(), shared=shared, allows_mature=allows_mature
+        )
+
+    async def here(self, tx: AsyncConnection, place: Place | None) -> list[Present]:
+        """Everybody who is in a place, its host first; in a place that was never seen, whoever would be."""
+        host = await self.who(tx, place) if place else await self._usual(tx)
+        found = [company.present(host.id, host.persona)]
+        for guest_id in place.guests if place else ():
+            try:
+                guest = await self.current(tx, guest_id)
+            except NotFound:
+                continue  # it has left the cast since
+            found.append(company.present(guest_id, guest.persona))
+        return found
+
+    async def current(self, tx: AsyncConnection, persona_id: int) -> PersonaRecord:
+        """A persona as it is now."""
+        revision = await personas.revision_of(tx, persona_id)
+        persona = await self.persona(tx, persona_id, revision)
+        return PersonaRecord(persona_id, persona, revision, origin="")
 
     async def who(self, tx: AsyncConnection, place: Place) -> PersonaRecord:
         """The persona of a chat; where it has left the cast, the usual one takes its place."""
@@ -69,17 +95,55 @@ class Presence:
             return record, recent or [await self.greet(tx, place, record.persona, record.id)]
 
     async def bring(self, tx: AsyncConnection, place: Place, record: PersonaRecord, person: Person) -> bool:
-        """Another persona comes in and goes on where it stood here; True when it is new here, and greeted."""
-        allowed = safety.allowed_rating(
-            operator=self._settings.safety.rating,
-            place=place.rating,
-            confirmed_adult=person.adult_confirmed_at is not None,
-        )
-        safety.check_persona(record.persona, allowed)
+        """One persona instead of all others, going on where it stood here; True when it is new here, and greeted."""
+        safety.check_persona(record.persona, self.allowed_rating(place, person))
+        if place.guests:
+            await chats.set_guests(tx, place.id, ())
         if await chats.set_persona(tx, place.id, record.id) is not None:
             return False
         await self.greet(tx, place, record.persona, record.id, person=person, tell=True)
         return True
+
+    async def invite(self, tx: AsyncConnection, place: Place, record: PersonaRecord, person: Person) -> bool:
+        """A persona joins those who are here, and greets them; False when it is here already."""
+        host = await self.who(tx, place)
+        now_here = await chats.place(tx, place.ref) or place  # `place` may be from before the last command
+        if record.id in (host.id, *now_here.guests):
+            return False
+        if len(now_here.guests) >= MOST_GUESTS:
+            raise BadRequest(say("presence.full", n=MOST_GUESTS + 1))
+        safety.check_persona(record.persona, self.allowed_rating(now_here, person))
+        await chats.set_guests(tx, place.id, (*now_here.guests, record.id))
+        talk = await chats.talk(tx, place.id)
+        await self.greet(
+            tx, place, record.persona, record.id, person=person, tell=True, after=talk.head, host_id=host.id
+        )
+        return True
+
+    async def send_away(self, tx: AsyncConnection, place: Place, record: PersonaRecord) -> bool:
+        """A persona goes. Where the host goes, the first guest is the host from then on; somebody always is."""
+        host = await self.who(tx, place)
+        now_here = await chats.place(tx, place.ref) or place
+        guests = now_here.guests
+        if record.id == host.id:
+            if not guests:
+                raise BadRequest(say("presence.last", name=record.persona.called))
+            await chats.set_host(tx, place.id, guests[0])
+            await chats.set_guests(tx, place.id, guests[1:])
+            return True
+        if record.id not in guests:
+            return False
+        await chats.set_guests(tx, place.id, tuple(one for one in guests if one != record.id))
+        return True
+
+    def allowed_rating(self, place: Place, person: Person) -> Rating:
+        """How grown-up things may be for somebody in a place."""
+        return safety.allowed_rating(
+            operator=self._settings.safety.rating,
+            place=place.rating,
+            platform=place.allows_mature,
+            confirmed_adult=person.adult_confirmed_at is not None,
+        )
 
     async def start_over(self, tx: AsyncConnection, place: Place, person: Person) -> None:
         """The talk begins again with a greeting. What was said stays in the store."""
@@ -95,10 +159,13 @@ class Presence:
         *,
         person: Person | None = None,
         tell: bool = False,
+        after: int | None = None,
+        host_id: int | None = None,
     ) -> Turn:
-        """A greeting becomes the first turn of a talk; `tell` also owes it to the chat."""
+        """A greeting becomes the first turn of a talk, or goes on from the turn `after`; `tell` also owes it."""
         now = self._clock.now()
-        greetings = persona.greetings or (PLAIN_GREETING,)
+        to_many = persona.group_greetings if place.shared or after is not None else ()
+        greetings = to_many or persona.greetings or (PLAIN_GREETING,)
         chosen = greetings[place.id % len(greetings)]
         text = macros.expand(
             chosen,
@@ -107,9 +174,9 @@ class Presence:
             seed=place.id,
         )
         turn = await chats.add_turn(
-            tx, place.id, text, now=now, state=TurnState.ANSWERED, persona_id=persona_id
+            tx, place.id, text, now=now, state=TurnState.ANSWERED, persona_id=persona_id, parent_id=after
         )
-        await chats.move_head(tx, place.id, turn.id, of_persona=persona_id)
+        await chats.move_head(tx, place.id, turn.id, of_persona=host_id or persona_id)
         if tell:
             await outbox.owe(tx, place.id, DeliveryKind.REPLY, turn_id=turn.id, now=now)
         return turn
@@ -120,5 +187,5 @@ class Presence:
             return await personas.find(tx, named)
         cast = await personas.listing(tx)
         if not cast:
-            raise NotFound("There is no persona yet. `greenroom personas new` makes one.")
+            raise NotFound(say("presence.nobody"))
         return await personas.get(tx, cast[0].id)

@@ -5,24 +5,26 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Literal
 
 from engine.errors import BadRequest, Unsuitable
+from engine.locales import say
 from personas.persona import Persona, Rating, printable
 
 #: Platforms allow longer ones; nobody is called that.
 MOST_NAME = 80
+#: What somebody's words can be; each has sentences of its own under `safety.empty` and `safety.too_long`.
+Kind = Literal["message", "scene", "type", "name"]
 
 
-def cleaned(text: str, *, most: int, what: str = "message") -> str:
+def cleaned(text: str, *, most: int, what: Kind = "message") -> str:
     """A person's text as it is stored: readable, of one form, and not too long. It is never interpreted."""
     if len(text) > most:
-        raise BadRequest(
-            f"That {what} has {len(text):,} characters; up to {most:,} can be read. Send it in parts?"
-        )
+        raise BadRequest(say(f"safety.too_long.{what}", n=len(text), most=most))
     clean = printable(unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")))
     if not any(unicodedata.category(c)[0] in "LNPS" for c in clean):
         # White space, joiners and marks without a letter show nothing.
-        raise BadRequest(f"There is nothing to read in that {what}.")
+        raise BadRequest(say(f"safety.empty.{what}"))
     return clean
 
 
@@ -46,21 +48,22 @@ class BlockList:
 
     def check(self, text: str) -> None:
         if self._pattern and self._pattern.search(_folded(text)):
-            raise Unsuitable("That holds words which are not welcome here. Put it another way?")
+            raise Unsuitable(say("safety.unwelcome"))
 
 
-def allowed_rating(*, operator: Rating, place: Rating, confirmed_adult: bool) -> Rating:
-    """How grown-up things may be here: the least of what the operator, the place and the person allow."""
+def allowed_rating(
+    *, operator: Rating, place: Rating, confirmed_adult: bool, platform: bool = True
+) -> Rating:
+    """How grown-up things may be here: the least of what operator, place, platform and person allow."""
     least = min(operator, place, key=lambda rating: rating.level)
-    return least if confirmed_adult else Rating.ALL_AGES
+    return least if confirmed_adult and platform else Rating.ALL_AGES
 
 
 def check_persona(persona: Persona, allowed: Rating) -> None:
     """A persona appears only where its rating may."""
     if persona.rating.level > allowed.level:
-        raise Unsuitable(
-            f"{persona.called} is rated {persona.rating.value}, and this place is {allowed.value}."
-        )
+        rating, most = (say(f"safety.rating.{one.value}") for one in (persona.rating, allowed))
+        raise Unsuitable(say("safety.rated", name=persona.called, rating=rating, allowed=most))
 
 
 def _folded(text: str) -> str:

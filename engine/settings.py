@@ -25,6 +25,7 @@ PREFIX = "GREENROOM_"
 #: Names that say where the settings are, and so are not settings.
 OUTSIDE = {"GREENROOM_HOME", "GREENROOM_SETTINGS"}
 
+Names = tuple[Annotated[str, Field(pattern=r"^[a-z]+:\S+$")], ...]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -68,8 +69,45 @@ class SafetySettings(Section):
     rating: Rating = Rating.ALL_AGES
     #: Words and phrases that are refused in what people say and ask for.
     blocked_words: tuple[str, ...] = ()
-    #: `front:platform-id` of people who are not answered.
-    blocked_people: tuple[str, ...] = ()
+
+
+class PeopleSettings(Section):
+    """Who may. People are named `front:platform-id`, as `telegram:4711`; roles `discord:role:4711`."""
+
+    #: They run this house: every command, in every chat.
+    operators: Names = ()
+    #: Not empty: nobody else is answered.
+    allowed: Names = ()
+    blocked: Names = ()
+    #: Chats, channels and servers: `telegram:-100815`, `discord:4711`. Not empty: nowhere else is anybody answered,
+    #: but for private chats, where `allowed` decides.
+    allowed_places: Names = ()
+    blocked_places: Names = ()
+
+
+class TelegramSettings(Section):
+    #: What @BotFather gave you.
+    token: SecretStr = SecretStr("")
+    #: More bots, in the same house.
+    more_tokens: tuple[SecretStr, ...] = ()
+    #: A Bot API server of your own; empty: Telegram's.
+    api: str = ""
+    #: Empty: we ask Telegram for news. Else the https address at which Telegram reaches `listen`.
+    webhook: str = ""
+    #: Where we listen for Telegram's calls, behind your proxy.
+    listen: Annotated[str, Field(pattern=r"^[\w.:\[\]-]+:\d{1,5}$")] = "127.0.0.1:8322"
+    #: What Telegram has to show with each call; empty: one is made up at each start.
+    webhook_secret: SecretStr = SecretStr("")
+
+
+class DiscordSettings(Section):
+    #: From the page Bot of your application at discord.com/developers.
+    token: SecretStr = SecretStr("")
+    more_tokens: tuple[SecretStr, ...] = ()
+    #: How many connections share the servers; 0: as many as Discord advises.
+    shards: Annotated[int, Field(ge=0, le=1_000)] = 0
+    #: Another server that speaks Discord's language; empty: Discord's.
+    api: str = ""
 
 
 class WebSettings(Section):
@@ -97,6 +135,9 @@ class Settings(BaseSettings):
     pictures: PictureSettings = PictureSettings()
     limits: LimitSettings = LimitSettings()
     safety: SafetySettings = SafetySettings()
+    people: PeopleSettings = PeopleSettings()
+    telegram: TelegramSettings = TelegramSettings()
+    discord: DiscordSettings = DiscordSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 

@@ -9,6 +9,7 @@ import heapq
 import itertools
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from PIL import Image
 
@@ -112,9 +113,10 @@ class FakeRenderer:
             raise RenderFailed("the fake was told to fail")
         made = []
         for one in wanted:
-            for step in range(1, one.steps + 1):
-                progress(step, one.steps)
             colour = (one.seed % 256, one.seed // 256 % 256, one.seed // 65536 % 256)
+            preview = partial(Image.new, "RGB", (32, 32), colour)
+            for step in range(1, one.steps + 1):
+                progress(step, one.steps, preview)
             made.append(Rendered(Image.new("RGB", (one.width, one.height), colour), self.name, "cpu"))
             self.rendered.append(one)
         return made

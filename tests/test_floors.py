@@ -28,17 +28,19 @@ BELOW = {
 
 #: Inside the engine, from the ground up: a module may import its own folder, and what stands on a line above its own.
 STOREYS: tuple[tuple[str, ...], ...] = (
-    ("engine.errors",),
+    ("engine.errors", "engine.locales"),
     ("engine.clock", "engine.events", "engine.home", "engine.unbroken"),
     ("engine.settings", "engine.styles"),
-    ("engine.safety", "engine.limits"),
+    ("engine.safety", "engine.limits", "engine.estimating"),
     # The wing that writes knows nothing of rows; the store knows of it only who wrote something: `Source`.
     ("engine.language",),
     ("engine.store",),
     ("engine.pictures",),
     ("engine.testing",),
-    ("engine.presence",),
-    ("engine.casting", "engine.conversation", "engine.imagining"),
+    ("engine.presence", "engine.rights"),
+    ("engine.memory",),
+    ("engine.casting", "engine.conversation", "engine.forgetting", "engine.imagining"),
+    ("engine.second_thoughts",),
     ("engine.engine",),
 )
 

@@ -27,9 +27,13 @@ def up(chats: bool | None) -> None:
 
     It runs until Ctrl-C or SIGTERM, and closes in order within ten seconds; a second signal ends it at once.
     """
+    from bot.fronts import tokens_of
     from bot.terminal import on_a_terminal
+    from engine.settings import read_settings
 
-    here = on_a_terminal() if chats is None else chats
+    told = read_settings()
+    elsewhere = bool(tokens_of(told.telegram) or tokens_of(told.discord))
+    here = (on_a_terminal() and not elsewhere) if chats is None else chats
     settings = opening.settings_and_log(on_console=not here)
     opening.run_async(_up(settings, here=here))
 
@@ -38,16 +42,19 @@ async def _up(settings: Settings, *, here: bool) -> None:
     import asyncio
 
     from bot.client import Client
+    from bot.fronts import configured_fronts
     from bot.house import open_house, stopped_by_signals
     from bot.terminal import talk_here
 
     left = asyncio.Event()
     # Around the house, so that a second signal ends also one that is being closed.
     with stopped_by_signals(left):
-        async with open_house(settings) as house:
+        async with open_house(settings, configured_fronts(settings)) as house:
             await _banner(house, here=here)
             if not here:
+                looking = asyncio.create_task(_tell_fronts(settings))
                 await left.wait()
+                looking.cancel()
                 return
             client = Client(house.address)
             try:
@@ -80,6 +87,23 @@ async def _banner(house: House, *, here: bool) -> None:
         drawn.append("\n Open. `greenroom chat` talks to it; Ctrl-C closes it.\n", "bright_black")
     out = opening.console()
     out.print(drawn, soft_wrap=True)
+    out.file.flush()
+
+
+async def _tell_fronts(settings: Settings) -> None:
+    """What each platform says of its bots, and of what keeps them from hearing and showing."""
+    from rich.text import Text
+
+    from bot.cli.doctor import MARKS
+    from bot.fronts import looked_at
+    from bot.terminal.words import safe
+
+    out = opening.console()
+    for name, found in (await looked_at(settings)).items():
+        for state, says, mend in found:
+            mark, colour = MARKS[state]
+            drawn = Text(f" {name:<9}", "bright_black").append(f"{mark} ", colour).append(safe(says))
+            out.print(drawn.append(f"\n           → {mend}" if mend else "", colour), soft_wrap=True)
     out.file.flush()
 
 

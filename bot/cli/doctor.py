@@ -68,9 +68,9 @@ async def _look() -> list[Finding]:
     findings = [_python(), _home(home), *_settings(home, mistakes)]
     if settings is None:
         later = "not looked at: the settings come first"
-        findings += [Finding(what, "note", later) for what in ("database", "extras")]
+        findings += [Finding(what, "note", later) for what in ("database", "extras", "telegram", "discord")]
     else:
-        findings += [await _database(settings, home), _extras(settings)]
+        findings += [await _database(settings, home), _extras(settings), *await _fronts(settings)]
     findings += [_room(home), await _owner(home), _log(home)]
     return [*findings, _language(), _pictures(), _styles(home)]
 
@@ -168,6 +168,21 @@ def _extras(settings: Settings) -> Finding:
         f"cluster (PostgreSQL) is not installed{', and the database needs it' if needed else ''}",
         "make up EXTRAS=cluster",
     )
+
+
+async def _fronts(settings: Settings) -> list[Finding]:
+    from bot.fronts import looked_at
+    from engine.settings import settings_file
+
+    found = []
+    for name, told in (await looked_at(settings)).items():
+        found += [Finding(name, state, says, mend) for state, says, mend in told]
+        if not told:
+            file = settings_file(settings.home)
+            found.append(
+                Finding(name, "note", "no token: nobody meets your personas there", f"[{name}] in {file}")
+            )
+    return found
 
 
 def _room(home: Home) -> Finding:

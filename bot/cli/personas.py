@@ -296,7 +296,7 @@ def _drawn(persona: Persona) -> bytes:
         height=height,
         style=persona.picture.style,
     )
-    [rendered] = Placeholder().render([wanted], lambda _step, _steps: None)
+    [rendered] = Placeholder().render([wanted], lambda *_told: None)
     png = io.BytesIO()
     rendered.image.save(png, "PNG", optimize=True)
     return png.getvalue()

@@ -57,6 +57,7 @@ def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, came: Came
             "commands": [
                 {"name": command.name, "usage": command.usage, "says": command.says}
                 for command in commands.COMMANDS.values()
+                if command.listed
             ],
             "personas": [{"slug": entry.slug, "name": entry.name} for entry in cast],
             "styles": [

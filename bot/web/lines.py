@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.front import ChatRef, Hear, Outgoing
+from bot.front import ChatRef, Draft, FrontDesk, Incoming, Outgoing, Progress
 from bot.shown import picture_shown
 from engine.errors import NotReachable
 
@@ -35,6 +35,7 @@ class Lines:
     """A Front whose platform is our own API."""
 
     recognises_repeats = True
+    keeps_messages = False
 
     def __init__(self, name: str = "terminal", account: str = "home") -> None:
         self.name = name
@@ -45,15 +46,23 @@ class Lines:
     def chat(self, chat: str) -> ChatRef:
         return ChatRef(self.name, self.account, chat)
 
-    async def run(self, hear: Hear) -> None:
+    async def run(self, desk: FrontDesk) -> None:
         """The API hears for us: there is nothing to listen to here."""
         await asyncio.Event().wait()
 
-    async def draft(self, chat: ChatRef, text: str) -> None:
-        self._send(chat, {"is": "draft", "text": text})
+    async def draft(self, draft: Draft) -> tuple[str, ...]:
+        self._send(draft.chat, {"is": "draft", "text": draft.text})
+        return ()
 
-    async def tell(self, chat: ChatRef, text: str) -> None:
-        self._send(chat, {"is": "told", "text": text})
+    async def tell(self, incoming: Incoming, text: str) -> None:
+        self._send(incoming.chat, {"is": "told", "text": text})
+
+    async def progress(self, progress: Progress) -> None:
+        """Whoever is on a line hears of each step already."""
+
+    async def in_charge(self, chat: ChatRef, platform_id: str) -> bool:
+        """Whoever has the home's secret has charge of all of it."""
+        return True
 
     async def deliver(self, outgoing: Outgoing) -> tuple[str, ...]:
         delivery = outgoing.delivery

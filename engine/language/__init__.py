@@ -29,6 +29,8 @@ class Source(StrEnum):
 
     MODEL = "model"
     UNDERSTUDY = "understudy"
+    #: A prompt that somebody wrote by hand.
+    PERSON = "person"
 
 
 @dataclass(frozen=True)

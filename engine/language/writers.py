@@ -11,6 +11,7 @@ import structlog
 
 from engine.errors import ModelUnavailable
 from engine.language import LanguageModel, Source, Wanted
+from engine.locales import say
 from personas.persona import printable
 
 log = structlog.get_logger(__name__)
@@ -56,7 +57,7 @@ class Writers:
                 self._failing.discard(model.name)
                 return Written(text, model.source, model.name)
             self._failed(model, ModelUnavailable("it wrote nothing that can be used"))
-        raise ModelUnavailable("Nobody could write that. The log says why.")
+        raise ModelUnavailable(say("talk.nobody_writes"))
 
     async def close(self) -> None:
         for model in self._models:

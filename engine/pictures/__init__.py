@@ -42,8 +42,16 @@ class Rendered:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-#: Told after each step: (step, steps). It may raise `Stopped` to end the rendering.
-Progress = Callable[[int, int], None]
+#: Makes a small picture of how it stands. Whoever is given one may call it then and there, once, or not at all.
+Preview = Callable[[], "Image"]
+
+
+class Progress(Protocol):
+    """Told after each step: which of how many, and how to have a look at it. It may raise `Stopped` to end the
+    rendering. A look costs only whoever takes it, and changes nothing of the picture.
+    """
+
+    def __call__(self, step: int, steps: int, preview: Preview | None = None, /) -> None: ...
 
 
 class Renderer(Protocol):

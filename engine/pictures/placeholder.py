@@ -9,14 +9,16 @@ import hashlib
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from engine.pictures import PictureWanted, Progress, Rendered
+from engine.pictures import PictureWanted, Preview, Progress, Rendered
 from engine.pictures.compositions import compose
 from engine.pictures.lettering import Block, Face, Lettering, cleaned, length
+from engine.pictures.previews import blurred
 from engine.pictures.sheet import (
     BLACK,
     WHITE,
@@ -35,6 +37,9 @@ SHORT_LABEL = "STAND-IN"
 
 #: Drawing, printing, framing, lettering, grain.
 STAGES = 5
+#: The longer side of a card that is looked at in the making, and how much of its detail is seen at each stage.
+GLIMPSE = 384
+SHARPNESS = (0.04, 0.09, 0.2, 0.45, 1.0)
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,8 @@ class Placeholder:
         rendered = []
         for number, one in enumerate(wanted):
 
-            def stage(done: int, before: int = number * STAGES) -> None:
-                progress(before + done, len(wanted) * STAGES)
+            def stage(done: int, preview: Preview, before: int = number * STAGES) -> None:
+                progress(before + done, len(wanted) * STAGES, preview)
 
             image, facts = _card(one, self._lettering, stage)
             rendered.append(Rendered(image, "placeholder", "cpu", stand_in=True, facts=facts))
@@ -152,7 +157,7 @@ class Inks:
 
 
 def _card(
-    wanted: PictureWanted, lettering: Lettering, stage: Callable[[int], None]
+    wanted: PictureWanted, lettering: Lettering, stage: Callable[[int, Preview], None]
 ) -> tuple[Image.Image, dict[str, Any]]:
     """A whole card, and what is on it."""
     persona, style = wanted.scene.persona, wanted.style
@@ -168,21 +173,36 @@ def _card(
 
     left, top, right, foot = layout.art
     sheet, composition = compose(right - left, foot - top, palette, request or style, rng)
-    stage(1)
+    stage(1, partial(_glimpse, wanted, layout, inks, sheet.image, 1))
     art = _printed(sheet, right - left, foot - top, palette, print_, rng)
-    stage(2)
+    stage(2, partial(_glimpse, wanted, layout, inks, art, 2))
     image = Image.new("RGB", (width, height), inks.paper)
     _hang(image, art, layout, inks)
     image = grained(image, rng, print_.grain)
-    stage(3)
+    stage(3, partial(_blurred, image, 3))
     facts: dict[str, Any] = {"composition": composition, "shape": layout.shape}
     if layout.words[2] > layout.words[0]:
         _seal(image, persona.name, layout, inks, lettering)
         _words(image, wanted, layout, inks, lettering)
-    stage(4)
+    stage(4, partial(_blurred, image, 4))
     facts["label"] = _strip(image, layout, inks, lettering)
-    stage(5)
+    stage(5, partial(_blurred, image, 5))
     return image, facts
+
+
+def _glimpse(wanted: PictureWanted, layout: Layout, inks: Inks, art: Image.Image, stage: int) -> Image.Image:
+    """How the card will look whose art is only just drawn: there is no card yet to hang it on."""
+    scale = min(1.0, GLIMPSE / max(wanted.width, wanted.height))
+    left, top, right, foot = (round(side * scale) for side in layout.art)
+    size = (max(1, round(wanted.width * scale)), max(1, round(wanted.height * scale)))
+    card = Image.new("RGB", size, inks.paper)
+    hung = (max(1, right - left), max(1, foot - top))
+    card.paste(art.resize(hung, Image.Resampling.BOX, reducing_gap=1.0), (left, top))
+    return _blurred(card, stage)
+
+
+def _blurred(card: Image.Image, stage: int) -> Image.Image:
+    return blurred(card, GLIMPSE, SHARPNESS[stage - 1])
 
 
 def _dice(wanted: PictureWanted) -> Random:

@@ -15,8 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.clock import Clock
 from engine.errors import GreenroomError, NotFound, Stopped, TryAgain
 from engine.events import Events
-from engine.pictures import Claim, PictureWanted, Queue, Rendered, Renderer
+from engine.locales import locale_of, say
+from engine.pictures import Claim, PictureWanted, Preview, Queue, Rendered, Renderer
 from engine.pictures.metadata import encode_png
+from engine.pictures.previews import Previews
 from engine.pictures.queue import TROUBLE
 from engine.store import jobs, outbox, personas, pictures
 from engine.store.database import Database
@@ -55,6 +57,14 @@ class Worker:
         self._clock = clock
         #: The one thread that ever touches the renderer; there while the worker runs.
         self._thread: ThreadPoolExecutor | None = None
+        self._previews = Previews(clock, lambda job_id: events.publish("job.preview", job=job_id))
+
+    def preview(self, job_id: int) -> bytes:
+        """How a picture in the making looks by now, as a small JPEG; empty while there is nothing to be seen.
+
+        Who asks again and again sees it grow: the next look is taken only once this one was asked for.
+        """
+        return self._previews.latest(job_id)
 
     async def run(self, concurrency: int) -> None:
         self._thread = thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures")
@@ -72,13 +82,14 @@ class Worker:
         if job is None:
             return  # it has ended already: handed out twice, done once
         if claim.spent:
-            await self._end(job, JobState.FAILED, "The program ended each time it was tried.")
+            await self._end(job, JobState.FAILED, say("pictures.ended_each_time"))
             return
         self._events.publish("job.started", job=job.id, chat_id=job.chat_id)
+        self._previews.begin(job.id)
         try:
             async with self._database.read() as tx:
                 if job.persona_id is None:
-                    raise NotFound("The persona of this picture is no longer here.")
+                    raise NotFound(say("pictures.persona_gone"))
                 record = await personas.get(tx, job.persona_id)
             finished = [
                 await self._picture(job, record, number, claim) for number in range(1, job.request.count + 1)
@@ -88,16 +99,18 @@ class Worker:
         except TryAgain:
             await self._again(job, claim)
         except GreenroomError as error:
-            await self._end(job, JobState.FAILED, str(error))
+            await self._end(job, JobState.FAILED, error)
         except Exception:
             log.exception("job_failed", job=job.id, attempt=claim.attempt)
             await self._again(job, claim)
         else:
             await self._done(job, finished)
+        finally:
+            self._previews.end(job.id)
 
     async def _again(self, job: Job, claim: Claim) -> None:
         if claim.last:
-            await self._end(job, JobState.FAILED, "It failed several times; the log says why.")
+            await self._end(job, JobState.FAILED, say("pictures.failed_often"))
             return
         raise TryAgain(f"job {job.id} is tried again", after_s=2.0**claim.attempt)
 
@@ -121,7 +134,10 @@ class Worker:
         thread = self._thread
         # A thread that is no longer the picture thread must let go of the renderer.
         steps = Steps(
-            loop, self._told_step(job, number), lambda: self._thread is not thread or claim.stopped()
+            loop,
+            self._told_step(job, number),
+            lambda: self._thread is not thread or claim.stopped(),
+            partial(self._look, loop, job.id),
         )
         [rendered] = await loop.run_in_executor(thread, self._renderer.render, [wanted], steps)
         seconds = time.perf_counter() - began
@@ -130,6 +146,11 @@ class Worker:
         key = f"pictures/{slug}/{job.id}-{number}_{slug}_{request.style}.png"
         await self._files.put(key, png)
         return _row(job, number, key, wanted, rendered, seconds)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, job_id: int, preview: Preview) -> None:
+        """On the picture thread: what is seen goes to the loop, and is encoded on neither of them."""
+        if image := self._previews.take(job_id, preview):
+            loop.call_soon_threadsafe(self._previews.keep, job_id, image)
 
     def _told_step(self, job: Job, number: int) -> Callable[[int, int], None]:
         last = 0.0
@@ -172,14 +193,15 @@ class Worker:
         log.info("job_ended", job=job.id, state=JobState.DONE.value, pictures=len(rows), seconds=seconds)
         self._events.publish("job.ended", job=job.id, chat_id=job.chat_id, state=JobState.DONE.value)
 
-    async def _end(self, job: Job, state: JobState, error: str) -> None:
-        now = self._clock.now()
+    async def _end(self, job: Job, state: JobState, why: GreenroomError | str) -> None:
+        now, error = self._clock.now(), str(why)
 
         async def ended(tx: AsyncConnection) -> bool:
             if not await jobs.end(tx, job.id, state, now, error):
                 return False
             if state is JobState.FAILED and job.chat_id is not None:
-                told = f"Picture #{job.id} could not be made. {error}"
+                locale = locale_of(await jobs.language_of(tx, job.id))
+                told = locale.say("pictures.failed", id=str(job.id), why=locale.says(why))
                 await outbox.owe(tx, job.chat_id, DeliveryKind.NOTICE, text=told, job_id=job.id, now=now)
             return True
 
@@ -212,14 +234,18 @@ class Steps:
         loop: asyncio.AbstractEventLoop,
         told: Callable[[int, int], None],
         stopped: Callable[[], bool],
+        look: Callable[[Preview], None],
     ) -> None:
         self._loop = loop
         self._told = told
         self._stopped = stopped
+        self._look = look
 
-    def __call__(self, step: int, steps: int) -> None:
+    def __call__(self, step: int, steps: int, preview: Preview | None = None, /) -> None:
         if self._stopped():
             raise Stopped("The picture was cancelled.")
+        if preview is not None:
+            self._look(preview)
         self._loop.call_soon_threadsafe(self._told, step, steps)
 
 

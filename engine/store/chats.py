@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, and_, bindparam, case, func, insert, literal, select, update
+from sqlalchemy import RowMapping, and_, bindparam, case, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import NotFound
 from engine.language import Source
+from engine.locales import say
 from engine.store.records import (
+    Attachment,
     ChatRef,
     Person,
     Place,
@@ -33,6 +35,7 @@ class Said:
     """A stored turn of a person, and everything needed to answer it."""
 
     turn: Turn
+    #: Whoever spoke; where a persona did, whoever made it speak.
     person: Person
     place: Place
 
@@ -45,9 +48,19 @@ class Talk:
     revision: int | None
     head: int | None
     lines: tuple[Line, ...]
+    #: Which persona said each of the lines; None: a person.
+    speakers: tuple[int | None, ...] = ()
 
 
-async def add_place(tx: AsyncConnection, ref: ChatRef, *, persona_id: int | None, now: datetime) -> Place:
+async def add_place(
+    tx: AsyncConnection,
+    ref: ChatRef,
+    *,
+    persona_id: int | None,
+    now: datetime,
+    shared: bool = False,
+    allows_mature: bool = True,
+) -> Place:
     """A chat that was never seen. Two who come in at the same moment find the same one."""
     made = (postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert)(chats)
     added = made.values(
@@ -56,12 +69,14 @@ async def add_place(tx: AsyncConnection, ref: ChatRef, *, persona_id: int | None
         chat=ref.chat,
         thread=ref.thread,
         persona_id=persona_id,
+        shared=shared,
+        allows_mature=allows_mature,
         created_at=now,
     )
     await tx.execute(added.on_conflict_do_nothing())
     found = await place(tx, ref)
     if found is None:
-        raise NotFound("That chat is no longer here.")
+        raise NotFound(say("talk.chat_gone"))
     return found
 
 
@@ -100,6 +115,10 @@ async def add_turn(
     source: Source | None = None,
     dedup_key: str | None = None,
     message: str = "",
+    answer_to: str = "",
+    attachments: Sequence[Attachment] = (),
+    wanted: Sequence[int] = (),
+    asked_by: int | None = None,
 ) -> Turn:
     values = {
         "chat_id": chat_id,
@@ -113,6 +132,10 @@ async def add_turn(
         "source": source.value if source else None,
         "dedup_key": dedup_key,
         "message": message,
+        "answer_to": answer_to,
+        "attachments": [asdict(one) for one in attachments],
+        "wanted": list(wanted),
+        "asked_by": asked_by,
     }
     turn_id = (await tx.execute(_ADD_TURN, values)).scalar_one()
     return Turn(
@@ -128,6 +151,10 @@ async def add_turn(
         source=source,
         dedup_key=dedup_key,
         message=message,
+        answer_to=answer_to,
+        attachments=tuple(attachments),
+        wanted=tuple(wanted),
+        asked_by=asked_by,
     )
 
 
@@ -162,6 +189,13 @@ _TALK = (
     .outerjoin(turns, turns.c.id == _branch.c.turn_id)
     .order_by(_branch.c.depth.desc())
 )
+_speaking = personas.alias("speaking")
+#: Where several people or personas talk, with who said it.
+_TALK_OF_MANY = (
+    _TALK.add_columns(func.coalesce(_speaking.c.name, people.c.name).label("name"))
+    .outerjoin(_speaking, _speaking.c.id == turns.c.persona_id)
+    .outerjoin(people, people.c.id == turns.c.person_id)
+)
 
 
 #: A long talk is read from about this far back, ...
@@ -171,17 +205,22 @@ FAR_BACK = 400
 ANCHOR = 64
 
 
-async def talk(tx: AsyncConnection, chat_id: int) -> Talk:
-    """The talk as it stands, in one read."""
-    rows = (await tx.execute(_TALK, {"chat_id": chat_id, "most": FAR_BACK})).all()
+async def talk(tx: AsyncConnection, chat_id: int, *, of_many: bool = False) -> Talk:
+    """The talk as it stands, in one read; `of_many` reads also who said each line."""
+    rows = (
+        await tx.execute(_TALK_OF_MANY if of_many else _TALK, {"chat_id": chat_id, "most": FAR_BACK})
+    ).all()
     if not rows:
         return Talk(None, None, None, ())
     persona_id, revision, head = rows[0].persona_id, rows[0].revision, rows[0].head
     if len(rows) > FAR_BACK:
         first = next((place for place, row in enumerate(rows) if row.id % ANCHOR == 0), 0)
         rows = rows[first:]
-    lines = tuple(Line(row.author_persona_id is not None, row.text) for row in rows if row.text is not None)
-    return Talk(persona_id, revision, head, lines)
+    rows = [row for row in rows if row.text is not None]
+    lines = tuple(
+        Line(row.author_persona_id is not None, row.text, (row.name or "") if of_many else "") for row in rows
+    )
+    return Talk(persona_id, revision, head, lines, tuple(row.author_persona_id for row in rows))
 
 
 async def recent(tx: AsyncConnection, chat_id: int, *, most: int) -> list[Turn]:
@@ -237,6 +276,78 @@ async def set_persona(tx: AsyncConnection, chat_id: int, persona_id: int) -> int
     return None if head is None else int(head)
 
 
+async def set_host(tx: AsyncConnection, chat_id: int, persona_id: int) -> None:
+    """Who answers where nobody is named. The talk goes on as it stands."""
+    await tx.execute(update(chats).where(chats.c.id == chat_id).values(persona_id=persona_id))
+
+
+async def set_guests(tx: AsyncConnection, chat_id: int, guests: Sequence[int]) -> None:
+    await tx.execute(update(chats).where(chats.c.id == chat_id).values(guests=list(guests)))
+
+
+async def seen(tx: AsyncConnection, chat_id: int, *, shared: bool, allows_mature: bool) -> None:
+    """What a platform says of a chat in which somebody has just spoken to us."""
+    changed = update(chats).where(chats.c.id == chat_id)
+    await tx.execute(changed.values(shared=shared, allows_mature=allows_mature, left_at=None))
+
+
+async def left(tx: AsyncConnection, chat_id: int, now: datetime) -> None:
+    """We were shown the door."""
+    await tx.execute(update(chats).where(chats.c.id == chat_id).values(left_at=now))
+
+
+async def moved(tx: AsyncConnection, old: ChatRef, new: ChatRef) -> int:
+    """A chat has a new name on its platform, its threads too. Where the new one is known already, it stays."""
+    there = select(chats.c.thread).where(
+        chats.c.front == new.front, chats.c.account == new.account, chats.c.chat == new.chat
+    )
+    taken = list((await tx.execute(there)).scalars())
+    changed = await tx.execute(
+        update(chats)
+        .where(
+            chats.c.front == old.front,
+            chats.c.account == old.account,
+            chats.c.chat == old.chat,
+            chats.c.thread.not_in(taken),
+        )
+        .values(chat=new.chat)
+    )
+    return int(changed.rowcount)
+
+
+async def turn(tx: AsyncConnection, turn_id: int) -> Turn | None:
+    row = (await tx.execute(select(turns).where(turns.c.id == turn_id))).mappings().one_or_none()
+    return _turn(row) if row else None
+
+
+async def alternatives(tx: AsyncConnection, parent_id: int, persona_id: int) -> list[Turn]:
+    """What a persona has answered to a turn so far, the oldest first."""
+    found = select(turns).where(
+        turns.c.parent_id == parent_id,
+        turns.c.persona_id == persona_id,
+        turns.c.kind == TurnKind.WORDS.value,
+    )
+    return [_turn(row) for row in (await tx.execute(found.order_by(turns.c.id))).mappings()]
+
+
+async def branch_from(tx: AsyncConnection, turn_id: int) -> list[int]:
+    """A turn and all that was said after it, on every branch."""
+    first = select(turns.c.id).where(turns.c.id == turn_id).cte("said", recursive=True)
+    later = turns.alias("later")
+    said = first.union_all(select(later.c.id).join(first, later.c.parent_id == first.c.id))
+    return list((await tx.execute(select(said.c.id))).scalars())
+
+
+async def cut(tx: AsyncConnection, turn_ids: Sequence[int]) -> None:
+    """These turns are as if never said."""
+    await tx.execute(delete(turns).where(turns.c.id.in_(turn_ids)))
+
+
+async def set_head(tx: AsyncConnection, chat_id: int, turn_id: int | None) -> None:
+    """The talk goes on from this turn, whoever is here; None: from nothing."""
+    await tx.execute(update(chats).where(chats.c.id == chat_id).values(head_turn_id=turn_id))
+
+
 async def reopen(tx: AsyncConnection, *, most_attempts: int) -> tuple[list[Said], list[Said]]:
     """Turns that a stop left without an answer: those to answer now, and those tried too often.
 
@@ -261,17 +372,23 @@ async def reopen(tx: AsyncConnection, *, most_attempts: int) -> tuple[list[Said]
 
 async def _said(tx: AsyncConnection, ids: Sequence[int]) -> list[Said]:
     found = (
-        select(turns, people.c.name, people.c.adult_confirmed_at, chats)
-        .join(people, people.c.id == turns.c.person_id)
+        select(turns, people.c.id, people.c.name, people.c.adult_confirmed_at, people.c.language, chats)
+        .join(people, people.c.id == func.coalesce(turns.c.person_id, turns.c.asked_by))
         .join(chats, chats.c.id == turns.c.chat_id)
         .where(turns.c.id.in_(ids))
-        .order_by(turns.c.id)
+        # First what personas had still to say to one another: their hops are counted from the last words of a person.
+        .order_by(turns.c.person_id.is_not(None), turns.c.id)
     )
     rows = (await tx.execute(found)).mappings().all()
     return [
         Said(
             turn=_turn(row),
-            person=Person(row[turns.c.person_id], row[people.c.name], row[people.c.adult_confirmed_at]),
+            person=Person(
+                row[people.c.id],
+                row[people.c.name],
+                row[people.c.adult_confirmed_at],
+                row[people.c.language],
+            ),
             place=_place(row),
         )
         for row in rows
@@ -293,6 +410,10 @@ def _turn(row: RowMapping) -> Turn:
         dedup_key=row[turns.c.dedup_key],
         attempts=row[turns.c.attempts],
         message=row[turns.c.message],
+        answer_to=row[turns.c.answer_to],
+        attachments=tuple(Attachment(**one) for one in row[turns.c.attachments]),
+        wanted=tuple(row[turns.c.wanted]),
+        asked_by=row[turns.c.asked_by],
     )
 
 
@@ -304,4 +425,21 @@ def _place(row: RowMapping) -> Place:
         row[chats.c.head_turn_id],
         Rating(row[chats.c.rating]),
         row[chats.c.ledger] or {},
+        tuple(row[chats.c.guests]),
+        row[chats.c.shared],
+        row[chats.c.allows_mature],
+        row[chats.c.settings] or {},
+        row[chats.c.left_at],
     )
+
+
+async def set_rating(tx: AsyncConnection, chat_id: int, rating: Rating) -> None:
+    """The operator's word on how grown-up a place may be."""
+    await tx.execute(update(chats).where(chats.c.id == chat_id).values(rating=rating.value))
+
+
+async def set_setting(tx: AsyncConnection, chat_id: int, name: str, value: str) -> None:
+    """Something that the people of a place decided. What else they decided stays."""
+    here = select(chats.c.settings).where(chats.c.id == chat_id).with_for_update()
+    settings = (await tx.execute(here)).scalar_one() or {}
+    await tx.execute(update(chats).where(chats.c.id == chat_id).values(settings={**settings, name: value}))

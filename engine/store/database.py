@@ -18,9 +18,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from engine.errors import StoreError
+from engine.locales import Said, say
 
 #: The revision that this program's tables are at; a test holds it equal to the newest migration.
-HEAD = "0001"
+HEAD = "0002"
 
 #: How long a writer waits for another process that writes, before it says so.
 BUSY_SECONDS = 15
@@ -156,19 +157,20 @@ def _upgrade(connection: Connection) -> None:
         command.upgrade(config, "head")
 
 
-def _sentence(cause: str, where: str) -> str | None:
+def _sentence(cause: str, where: str) -> Said | None:
     """What went wrong, for a person; None when it is a mistake of ours and should be seen whole."""
-    told = {
-        "file is not a database": f"{where} is not a Greenroom database, or it is damaged. "
-        "Restore a backup, or move the file away and start again.",
-        "malformed": f"{where} is damaged. Restore a backup, or move the file away and start again.",
-        "readonly": f"{where} cannot be written: the file or its folder is read-only.",
-        "read-only": f"{where} cannot be written: the file or its folder is read-only.",
-        "disk is full": f"{where} cannot grow: the disk is full. Free some space; nothing was half-written.",
-        "disk I/O error": f"{where} cannot be read or written: the disk reports an error.",
-        "unable to open": f"{where} cannot be opened: check that its folder exists and may be written.",
-        "database is locked": f"{where} was busy for {BUSY_SECONDS} seconds: another process is writing.",
-        "connection failed": f"{where} does not answer. Is the database server running?",
-        "connection refused": f"{where} does not answer. Is the database server running?",
+    known = {
+        "file is not a database": "store.not_ours",
+        "malformed": "store.damaged",
+        "readonly": "store.read_only",
+        "read-only": "store.read_only",
+        "disk is full": "store.full",
+        "disk I/O error": "store.disk",
+        "unable to open": "store.not_opened",
+        "connection failed": "store.silent",
+        "connection refused": "store.silent",
     }
-    return next((said for mark, said in told.items() if mark in cause), None)
+    if "database is locked" in cause:
+        return say("store.busy", where=where, n=BUSY_SECONDS)
+    key = next((key for mark, key in known.items() if mark in cause), None)
+    return None if key is None else say(key, where=where)

@@ -6,7 +6,7 @@ The rows are the truth; who works on what is the queue's business. Owners, lanes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from enum import Enum
@@ -17,6 +17,7 @@ from sqlalchemy import (
     RowMapping,
     ScalarSelect,
     and_,
+    case,
     func,
     literal,
     not_,
@@ -29,9 +30,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import NotFound
+from engine.estimating import Made
 from engine.language import Source
-from engine.store.records import Job, JobState, Lane, PictureRequest
-from engine.store.tables import jobs, queue_entries
+from engine.locales import say
+from engine.store.records import ChatRef, Job, JobState, Lane, PictureRequest
+from engine.store.tables import chats, jobs, people, personas, pictures, queue_entries
 from personas.persona import Rating
 
 OPEN = tuple(state.value for state in JobState if not state.ended)
@@ -103,7 +106,13 @@ async def get(tx: AsyncConnection, job_id: int) -> Job:
         row = (await tx.execute(select(jobs).where(jobs.c.id == job_id))).mappings().one_or_none()
         if row is not None:
             return _job(row)
-    raise NotFound(f"There is no job {job_id}.")
+    raise NotFound(say("pictures.job.unknown", id=str(job_id)))
+
+
+async def language_of(tx: AsyncConnection, job_id: int) -> str:
+    """What whoever asked for a job wants to be spoken to in; empty where that is not known, or nobody asked."""
+    found = select(people.c.language).join(jobs, jobs.c.person_id == people.c.id).where(jobs.c.id == job_id)
+    return (await tx.execute(found)).scalar_one_or_none() or ""
 
 
 async def listing(
@@ -281,3 +290,71 @@ async def used(tx: AsyncConnection, person_id: int, *, since: datetime, now: dat
     ).where(jobs.c.person_id == person_id, or_(recent, jobs.c.state.in_(OPEN)))
     row = (await tx.execute(counted)).one()
     return Used(row.pictures, row.oldest, row.waiting)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A job, and what its message needs: where that is, who is on the picture, the language of whoever asked."""
+
+    job: Job
+    ref: ChatRef
+    persona_name: str
+    language: str
+
+
+async def asked(tx: AsyncConnection, job_id: int) -> Asked | None:
+    """None for a job that is not there, or that nobody asked for in a chat."""
+    found = (
+        select(
+            jobs,
+            chats.c.front,
+            chats.c.account,
+            chats.c.chat,
+            chats.c.thread,
+            personas.c.name.label("persona_name"),
+            people.c.language,
+        )
+        .join(chats, chats.c.id == jobs.c.chat_id)
+        .outerjoin(personas, personas.c.id == jobs.c.persona_id)
+        .outerjoin(people, people.c.id == jobs.c.person_id)
+        .where(jobs.c.id == job_id)
+    )
+    row = (await tx.execute(found)).mappings().one_or_none()
+    if row is None:
+        return None
+    ref = ChatRef(row["front"], row["account"], row["chat"], row["thread"])
+    return Asked(_job(row), ref, row["persona_name"] or "", row["language"] or "")
+
+
+async def open_in_chats(tx: AsyncConnection) -> list[int]:
+    """What was promised to somebody in a chat and has no outcome yet."""
+    found = select(jobs.c.id).where(jobs.c.state.in_(OPEN), jobs.c.chat_id.is_not(None)).order_by(jobs.c.id)
+    return list((await tx.execute(found)).scalars())
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long pictures took lately, the newest first; and how many still come before a job."""
+
+    made: tuple[Made, ...]
+    before: int
+
+
+async def pace(tx: AsyncConnection, job: Job, *, head_start: Mapping[Lane, int], most: int = 50) -> Pace:
+    """What `engine.estimating` asks for. The line is sorted as `engine.pictures.fairness` says; so are its lanes."""
+    rank = jobs.c.fair_tag + case(
+        {lane.value: start for lane, start in head_start.items()}, value=jobs.c.lane, else_=0
+    )
+    mine = job.fair_tag + head_start.get(job.lane, 0)
+    sooner = and_(
+        jobs.c.state == JobState.QUEUED.value, or_(rank < mine, and_(rank == mine, jobs.c.id < job.id))
+    )
+    under_way = and_(jobs.c.state == JobState.RUNNING.value, jobs.c.id != job.id)
+    counted = select(func.coalesce(func.sum(jobs.c.cost), 0)).where(or_(sooner, under_way))
+    lately = (
+        select(*(pictures.c[name] for name in Made.__dataclass_fields__))
+        .order_by(pictures.c.id.desc())
+        .limit(most)
+    )
+    made = tuple(Made(**row) for row in (await tx.execute(lately)).mappings())
+    return Pace(made, int((await tx.execute(counted)).scalar_one()))

@@ -9,14 +9,28 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, RowMapping, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    RowMapping,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.language import Source
-from engine.store.records import ChatRef, Delivery, DeliveryKind, DeliveryState
-from engine.store.tables import chats, deliveries, personas, turns
+from engine.store.records import Button, ChatRef, Delivery, DeliveryKind, DeliveryState, Manner, Question
+from engine.store.tables import chats, deliveries, jobs, people, personas, turns
 
 #: No pause between two tries is longer.
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -35,6 +49,8 @@ async def owe(
     job_id: int | None = None,
     post_id: int | None = None,
     source: Source | None = None,
+    answers_id: int | None = None,
+    manner: Manner | None = None,
 ) -> int:
     """Promise something to a chat. The words of a turn stay with the turn; `text` is for all else."""
     values = {
@@ -46,6 +62,8 @@ async def owe(
         "job_id": job_id,
         "post_id": post_id,
         "source": source.value if source else None,
+        "answers_id": answers_id,
+        "manner": _manner_to_json(manner) if manner else {},
         "nonce": secrets.token_hex(8),
         "created_at": now,
     }
@@ -100,6 +118,27 @@ def _on(fronts: Collection[tuple[str, str]]) -> ColumnElement[bool]:
     return tuple_(chats.c.front, chats.c.account).in_(list(fronts))
 
 
+def _manner_to_json(manner: Manner) -> dict[str, Any]:
+    told = asdict(manner)
+    return {name: value for name, value in told.items() if value}
+
+
+def _manner(told: dict[str, Any]) -> Manner:
+    question = told.get("question")
+    return Manner(
+        buttons=tuple(tuple(Button(**one) for one in row) for row in told.get("buttons", ())),
+        quiet=bool(told.get("quiet")),
+        question=Question(**question) if question else None,
+        removes=tuple(told.get("removes", ())),
+        faces=tuple(told.get("faces", ())),
+        replaces_turns=tuple(told.get("replaces_turns", ())),
+        drafted_under=told.get("drafted_under"),
+    )
+
+
+_answered = turns.alias("answered")
+
+
 async def _by_id(tx: AsyncConnection, ids: Sequence[int]) -> list[Delivery]:
     found = (
         select(
@@ -108,14 +147,25 @@ async def _by_id(tx: AsyncConnection, ids: Sequence[int]) -> list[Delivery]:
             func.coalesce(turns.c.source, deliveries.c.source).label("written_by"),
             personas.c.name.label("persona_name"),
             personas.c.slug.label("persona_slug"),
+            personas.c.id.label("persona_id"),
             chats.c.front,
             chats.c.account,
             chats.c.chat,
             chats.c.thread,
+            _answered.c.message.label("answers_message"),
+            _answered.c.answer_to,
+            people.c.id.label("person_id"),
+            people.c.language,
         )
         .join(chats, chats.c.id == deliveries.c.chat_id)
         .outerjoin(turns, turns.c.id == deliveries.c.turn_id)
         .outerjoin(personas, personas.c.id == turns.c.persona_id)
+        .outerjoin(_answered, _answered.c.id == deliveries.c.answers_id)
+        .outerjoin(jobs, jobs.c.id == deliveries.c.job_id)
+        .outerjoin(
+            people,
+            people.c.id == func.coalesce(_answered.c.person_id, _answered.c.asked_by, jobs.c.person_id),
+        )
         .where(deliveries.c.id.in_(ids))
         .order_by(deliveries.c.id)
     )
@@ -137,9 +187,18 @@ def _delivery(row: RowMapping) -> Delivery:
         source=Source(row["written_by"]) if row["written_by"] else None,
         persona_name=row["persona_name"] or "",
         persona_slug=row["persona_slug"] or "",
+        persona_id=row["persona_id"],
         attempts=row["attempts"],
         messages=tuple(row["messages"]),
         error=row["error"],
+        manner=_manner(row["manner"]),
+        answers_id=row["answers_id"],
+        answers_message=row["answers_message"] or "",
+        answer_to=row["answer_to"] or "",
+        person_id=row["person_id"],
+        language=row["language"] or "",
+        unsure=row["unsure"],
+        chat_id=row["chat_id"],
     )
 
 
@@ -217,7 +276,9 @@ async def recover(
                 )
             )
         ).rowcount
-    again = await tx.execute(unknown.values(state=DeliveryState.PENDING.value, available_at=None))
+    again = await tx.execute(
+        unknown.values(state=DeliveryState.PENDING.value, available_at=None, unsure=true())
+    )
     return again.rowcount, held
 
 
@@ -228,3 +289,22 @@ async def owed(tx: AsyncConnection, *, chat_id: int | None = None) -> int:
     if chat_id is not None:
         counted = counted.where(deliveries.c.chat_id == chat_id)
     return int((await tx.execute(counted)).scalar_one())
+
+
+async def give_up_chat(tx: AsyncConnection, chat_id: int, *, error: str) -> None:
+    """Nobody there wants to hear from us any more: what is owed is given up, and nothing is tried in vain."""
+    open_states = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
+    await tx.execute(
+        update(deliveries)
+        .where(deliveries.c.chat_id == chat_id, deliveries.c.state.in_(open_states))
+        .values(state=DeliveryState.FAILED.value, error=error)
+    )
+
+
+async def drop(tx: AsyncConnection, turn_ids: Sequence[int]) -> None:
+    """Words that were taken back are owed to nobody."""
+    await tx.execute(
+        delete(deliveries).where(
+            deliveries.c.turn_id.in_(turn_ids), deliveries.c.state == DeliveryState.PENDING.value
+        )
+    )

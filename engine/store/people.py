@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, func, insert, literal, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.records import Account, Incoming, Person, Place
-from engine.store.tables import accounts, chats, people, turns
+from engine.store.tables import accounts, chats, deliveries, people, questions, shown_messages, turns
 from personas.persona import Rating
 
 
@@ -24,6 +24,13 @@ class Arrival:
     by_person: int
     in_place: int
     account_name: str = ""
+    #: The house had asked this person something here, at that moment: what they say now is the answer.
+    question: str = ""
+    asked_at: datetime | None = None
+    #: Whose message the reply is to, where it is one of a persona's.
+    replied_persona: int | None = None
+    #: It is a reply to a message of ours, whoever spoke in it.
+    replied_to_us: bool = False
 
 
 _one = select(literal(1).label("one")).subquery("one")
@@ -37,11 +44,19 @@ _ARRIVAL = (
         accounts.c.name.label("account_name"),
         people.c.name,
         people.c.adult_confirmed_at,
+        people.c.language,
         chats.c.id.label("chat_id"),
         chats.c.persona_id,
         chats.c.head_turn_id,
         chats.c.rating,
         chats.c.ledger,
+        chats.c.guests,
+        chats.c.shared,
+        chats.c.allows_mature,
+        chats.c.settings,
+        chats.c.left_at,
+        questions.c.order.label("question"),
+        questions.c.created_at.label("asked_at"),
         _before.c.id.label("heard_before"),
         select(func.count())
         .where(turns.c.person_id == accounts.c.person_id, turns.c.created_at.between(_since, _now))
@@ -77,6 +92,16 @@ _ARRIVAL = (
         ),
     )
     .outerjoin(_before, _before.c.dedup_key == bindparam("dedup_key"))
+    .outerjoin(
+        questions, and_(questions.c.chat_id == chats.c.id, questions.c.person_id == accounts.c.person_id)
+    )
+)
+_REPLIED_TO = (
+    select(turns.c.persona_id)
+    .select_from(shown_messages)
+    .outerjoin(deliveries, deliveries.c.id == shown_messages.c.delivery_id)
+    .outerjoin(turns, turns.c.id == deliveries.c.turn_id)
+    .where(shown_messages.c.chat_id == bindparam("chat_id"), shown_messages.c.message == bindparam("message"))
 )
 
 
@@ -104,13 +129,49 @@ async def arrival(tx: AsyncConnection, incoming: Incoming, *, since: datetime, n
     ).one()
     person = None
     if row.person_id is not None:
-        person = Person(row.person_id, row.name, row.adult_confirmed_at)
+        person = Person(row.person_id, row.name, row.adult_confirmed_at, row.language)
     place = None
+    replied = None
     if row.chat_id is not None:
         place = Place(
-            row.chat_id, ref, row.persona_id, row.head_turn_id, Rating(row.rating), row.ledger or {}
+            row.chat_id,
+            ref,
+            row.persona_id,
+            row.head_turn_id,
+            Rating(row.rating),
+            row.ledger or {},
+            tuple(row.guests),
+            row.shared,
+            row.allows_mature,
+            row.settings or {},
+            row.left_at,
         )
-    return Arrival(person, place, row.heard_before, row.by_person, row.in_place, row.account_name or "")
+        if incoming.reply_to:
+            about = {"chat_id": row.chat_id, "message": incoming.reply_to}
+            replied = (await tx.execute(_REPLIED_TO, about)).one_or_none()
+    return Arrival(
+        person,
+        place,
+        row.heard_before,
+        row.by_person,
+        row.in_place,
+        row.account_name or "",
+        row.question or "",
+        row.asked_at,
+        replied.persona_id if replied else None,
+        replied is not None,
+    )
+
+
+async def known(tx: AsyncConnection, account: Account) -> Person | None:
+    """Somebody who has spoken to us before."""
+    found = (
+        select(people)
+        .join(accounts, accounts.c.person_id == people.c.id)
+        .where(accounts.c.front == account.front, accounts.c.platform_id == account.platform_id)
+    )
+    row = (await tx.execute(found)).one_or_none()
+    return Person(row.id, row.name, row.adult_confirmed_at, row.language) if row else None
 
 
 async def add_person(tx: AsyncConnection, account: Account, *, now: datetime) -> Person:
@@ -122,7 +183,7 @@ async def add_person(tx: AsyncConnection, account: Account, *, now: datetime) ->
             person_id=person_id, front=account.front, platform_id=account.platform_id, name=account.name
         )
     )
-    return Person(person_id, account.name)
+    return Person(person_id, account.name, language=account.language)
 
 
 async def rename_account(tx: AsyncConnection, account: Account) -> None:
@@ -131,4 +192,35 @@ async def rename_account(tx: AsyncConnection, account: Account) -> None:
         update(accounts)
         .where(accounts.c.front == account.front, accounts.c.platform_id == account.platform_id)
         .values(name=account.name)
+    )
+
+
+async def platform_ids(tx: AsyncConnection, person_id: int, front: str) -> list[str]:
+    """Under which ids a front knows somebody."""
+    found = select(accounts.c.platform_id).where(accounts.c.person_id == person_id, accounts.c.front == front)
+    return list((await tx.execute(found)).scalars())
+
+
+async def speak(tx: AsyncConnection, person_id: int, language: str) -> None:
+    """What somebody wants to be spoken to in."""
+    await tx.execute(update(people).where(people.c.id == person_id).values(language=language))
+
+
+async def confirm_adult(tx: AsyncConnection, person_id: int, now: datetime | None) -> None:
+    """Somebody said that they are of age, at that moment; None takes it back."""
+    await tx.execute(update(people).where(people.c.id == person_id).values(adult_confirmed_at=now))
+
+
+async def ask(tx: AsyncConnection, chat_id: int, person_id: int, order: str, now: datetime) -> None:
+    """The house waits for somebody's words; what it asked before is no longer meant."""
+    await asked(tx, chat_id, person_id)
+    await tx.execute(
+        insert(questions).values(chat_id=chat_id, person_id=person_id, order=order, created_at=now)
+    )
+
+
+async def asked(tx: AsyncConnection, chat_id: int, person_id: int) -> None:
+    """The answer came, or something else did."""
+    await tx.execute(
+        delete(questions).where(questions.c.chat_id == chat_id, questions.c.person_id == person_id)
     )

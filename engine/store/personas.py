@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import BadRequest, NotFound
+from engine.locales import say
 from engine.store.records import PersonaRecord
 from engine.store.tables import persona_revisions, personas
 from personas.persona import Persona, printable, slug_of
@@ -63,8 +64,17 @@ def _record(row: RowMapping) -> PersonaRecord:
 async def get(tx: AsyncConnection, persona_id: int) -> PersonaRecord:
     row = (await tx.execute(_records().where(personas.c.id == persona_id))).mappings().one_or_none()
     if row is None:
-        raise NotFound("That persona is no longer here. /persona shows who is.")
+        raise NotFound(say("personas.gone"))
     return _record(row)
+
+
+async def revision_of(tx: AsyncConnection, persona_id: int) -> int:
+    """Which revision of somebody is the present one."""
+    found = select(personas.c.revision).where(personas.c.id == persona_id, personas.c.deleted_at.is_(None))
+    revision = (await tx.execute(found)).scalar_one_or_none()
+    if revision is None:
+        raise NotFound(say("personas.gone"))
+    return int(revision)
 
 
 async def find(tx: AsyncConnection, wanted: str) -> PersonaRecord:
@@ -86,9 +96,11 @@ async def find(tx: AsyncConnection, wanted: str) -> PersonaRecord:
         if len(called) == 1:
             return await get(tx, called[0].id)
         if called:
-            slugs = ", ".join(entry.slug for entry in called)
-            raise BadRequest(f"There are several called {_shown(word)}; say which by slug: {slugs}.")
-    raise NotFound(f"Nobody here is called {_shown(word)}. There are: {await _slugs(tx)}.")
+            slugs = [entry.slug for entry in called]
+            raise BadRequest(say("personas.several", word=_shown(word), slugs=slugs))
+    if not cast:
+        raise NotFound(say("personas.unknown_and_empty", word=_shown(word)))
+    raise NotFound(say("personas.unknown", word=_shown(word), slugs=[entry.slug for entry in cast]))
 
 
 def _answers_to(entry: Entry, word: str) -> bool:
@@ -96,11 +108,7 @@ def _answers_to(entry: Entry, word: str) -> bool:
 
 
 def _shown(word: str) -> str:
-    return f"“{word[:40]}{'…' if len(word) > 40 else ''}”"
-
-
-async def _slugs(tx: AsyncConnection) -> str:
-    return ", ".join(entry.slug for entry in await listing(tx)) or "nobody yet"
+    return f"{word[:40]}{'…' if len(word) > 40 else ''}"
 
 
 async def listing(tx: AsyncConnection) -> list[Entry]:
@@ -154,7 +162,7 @@ async def revise(
         )
     )
     if changed.rowcount != 1:
-        raise BadRequest(f"{persona.called} was edited by somebody else meanwhile. Look again, then edit.")
+        raise BadRequest(say("personas.edited_meanwhile", name=persona.called))
     await _add_revision(tx, record.id, number, persona, note=note, now=now)
     return PersonaRecord(record.id, persona, number, "edited", record.face_picture_id)
 
@@ -210,7 +218,7 @@ async def _add(
     try:
         persona_id = (await tx.execute(added.returning(personas.c.id))).scalar_one()
     except IntegrityError:
-        raise BadRequest(f"There is a persona with the slug {persona.slug} already.") from None
+        raise BadRequest(say("personas.slug_taken", slug=persona.slug)) from None
     await _add_revision(tx, persona_id, 1, persona, note="", now=now)
     return PersonaRecord(persona_id, persona, 1, origin)
 

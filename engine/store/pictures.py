@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import NotFound
 from engine.language import Source
+from engine.locales import say
 from engine.store.jobs import LAST_ID
 from engine.store.records import Picture
 from engine.store.tables import pictures
@@ -42,7 +43,7 @@ async def get(tx: AsyncConnection, picture_id: int) -> Picture:
         row = found.mappings().one_or_none()
         if row is not None:
             return _picture(row)
-    raise NotFound(f"There is no picture {picture_id}.")
+    raise NotFound(say("pictures.no_picture", id=str(picture_id)))
 
 
 def _picture(row: RowMapping) -> Picture:

@@ -40,6 +40,19 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """Something that came with a message: kept as a note of what it was, so that it can be looked at later."""
+
+    #: photo, voice, video, sticker, file or place.
+    kind: str
+    #: How the front finds its bytes again.
+    id: str = ""
+    name: str = ""
+    mime: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
 class Incoming:
     """What a front heard. `key` is the platform's own id of the update: heard twice, it is stored once."""
 
@@ -47,7 +60,26 @@ class Incoming:
     account: Account
     text: str
     key: str
+    #: The platform's id of the message; for a command on Discord, of the message that will hold its answer.
     message: str = ""
+    #: Several people may be in the chat: personas there answer only to whoever speaks to them.
+    shared: bool = False
+    #: The bot itself was called by its name on the platform.
+    mentioned: bool = False
+    #: The message that this one replies to.
+    reply_to: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    #: Whether the platform has nothing against grown-up things here: Discord's age mark, or no such mark at all.
+    allows_mature: bool = True
+    #: Where the platform wants the answer, in its own terms: an interaction's token. Opaque to all but the front.
+    answer_to: str = ""
+    #: A button was pressed, a choice made: an order that nobody typed.
+    pressed: bool = False
+    #: Under which names an operator may allow or block this place and this person: its server; their roles.
+    places: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    #: False for whoever runs the house: nobody needs to tell them what they talk with.
+    stranger: bool = True
 
     @property
     def dedup_key(self) -> str:
@@ -61,6 +93,19 @@ class Person:
     id: int
     name: str
     adult_confirmed_at: datetime | None = None
+    #: What they want to be spoken to in, as far as the house itself speaks: `de`, `pt-br`; empty: not known.
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """Somebody put an emoji under a message of ours, or took it away."""
+
+    chat: ChatRef
+    account: Account
+    message: str
+    emoji: str
+    added: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,12 +119,23 @@ class Place:
     #: The operator's word on how grown-up this place may be.
     rating: Rating = Rating.ALL_AGES
     ledger: dict[str, str] = field(default_factory=dict)
+    #: Personas that are here too, beside the one of `persona_id`.
+    guests: tuple[int, ...] = ()
+    shared: bool = False
+    #: The platform's word; see `Incoming.allows_mature`.
+    allows_mature: bool = True
+    #: What the people here decided: `answers` (`called` or `all`), …
+    settings: dict[str, str] = field(default_factory=dict)
+    #: Since when we are no longer welcome there.
+    left_at: datetime | None = None
 
 
 class TurnKind(StrEnum):
     WORDS = "words"
     #: An order to the house. It stands beside the talk, never in it.
     COMMAND = "command"
+    #: Something without a word that nobody here can look at yet.
+    ATTACHMENT = "attachment"
 
 
 class TurnState(StrEnum):
@@ -106,8 +162,14 @@ class Turn:
     source: Source | None = None
     dedup_key: str | None = None
     attempts: int = 0
-    #: The platform's id of the message it came in or went out with.
+    #: The platform's id of the message it came in with, and where it wants the answer (`Incoming.answer_to`).
     message: str = ""
+    answer_to: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    #: The personas that are to answer, one after the other; empty: whoever is here.
+    wanted: tuple[int, ...] = ()
+    #: Whose words led to this, where a persona said it and another one is to answer.
+    asked_by: int | None = None
 
 
 @dataclass(frozen=True)
@@ -275,10 +337,13 @@ class Post:
 
 
 class DeliveryKind(StrEnum):
+    #: A persona's words, in Markdown. Everything else that is owed is plain text.
     REPLY = "reply"
     NOTICE = "notice"
     PICTURE = "picture"
     POST = "post"
+    #: Messages of ours that are to go: `Manner.removes`.
+    REMOVAL = "removal"
 
 
 class DeliveryState(StrEnum):
@@ -288,6 +353,42 @@ class DeliveryState(StrEnum):
     #: A send whose outcome is unknown, kept for the admin's word.
     HELD = "held"
     FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Button:
+    """What can be pressed under a message. It holds an order, `reroll 12`: a command and an id, and nothing else."""
+
+    label: str
+    order: str
+    #: plain, good or danger.
+    style: str = "plain"
+
+
+@dataclass(frozen=True)
+class Question:
+    """The house asks back. What the person says next is taken for the rest of `order`."""
+
+    order: str
+    #: What is already there to be changed, where the platform can offer that.
+    prefill: str = ""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How something owed is to be shown, beyond its words."""
+
+    buttons: tuple[tuple[Button, ...], ...] = ()
+    #: For the eyes of the one who asked, where the platform can do that.
+    quiet: bool = False
+    question: Question | None = None
+    removes: tuple[str, ...] = ()
+    #: Turns of a persona that this one is said instead of: their messages show this from now on.
+    replaces_turns: tuple[int, ...] = ()
+    #: The turn under which it was drafted, where that is not the one that it answers: a command.
+    drafted_under: int | None = None
+    #: Personas whose faces are shown beside the words, by id.
+    faces: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -308,6 +409,18 @@ class Delivery:
     #: Who speaks, for a reply: name and slug.
     persona_name: str = ""
     persona_slug: str = ""
+    persona_id: int | None = None
     attempts: int = 0
     messages: tuple[str, ...] = ()
     error: str = ""
+    manner: Manner = Manner()
+    #: The turn that this answers, its message on the platform, and where the platform wants the answer.
+    answers_id: int | None = None
+    answers_message: str = ""
+    answer_to: str = ""
+    #: The person that this is for, and their language.
+    person_id: int | None = None
+    language: str = ""
+    chat_id: int = 0
+    #: It was being sent when the last process ended: it may have arrived.
+    unsure: bool = False

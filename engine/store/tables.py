@@ -19,7 +19,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -133,6 +135,12 @@ chats = Table(
     Column("rating", String(16), nullable=False, server_default="all-ages"),
     Column("ledger", JSON, nullable=False, server_default="{}"),
     Column("settings", JSON, nullable=False, server_default="{}"),
+    #: Ids of the personas that are here beside the one of `persona_id`.
+    Column("guests", JSON, nullable=False, server_default="[]"),
+    Column("shared", Boolean, nullable=False, server_default=false()),
+    Column("allows_mature", Boolean, nullable=False, server_default=true()),
+    #: When we were shown the door, or blocked; null again when somebody speaks to us there.
+    Column("left_at", Moment),
     _created(),
     UniqueConstraint("front", "account", "chat", "thread"),
     sqlite_autoincrement=True,
@@ -153,6 +161,11 @@ turns = Table(
     Column("dedup_key", String(300), unique=True),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("message", String(128), nullable=False, server_default=""),
+    Column("answer_to", Text, nullable=False, server_default=""),
+    Column("attachments", JSON, nullable=False, server_default="[]"),
+    #: Ids of the personas that are to answer, in order; and whose words led to that, where a persona spoke.
+    Column("wanted", JSON, nullable=False, server_default="[]"),
+    _to("asked_by", "people"),
     _created(),
     Index(None, "parent_id"),
     Index(None, "chat_id", "created_at"),
@@ -325,9 +338,14 @@ deliveries = Table(
     _to("turn_id", "turns"),
     _to("job_id", "jobs"),
     _to("post_id", "posts"),
+    #: The turn of a person that this answers.
+    _to("answers_id", "turns"),
     Column("kind", String(16), nullable=False),
     Column("state", String(16), nullable=False),
     Column("text", Text, nullable=False, server_default=""),
+    Column("manner", JSON, nullable=False, server_default="{}"),
+    #: It was being sent when the process ended.
+    Column("unsure", Boolean, nullable=False, server_default=false()),
     Column("source", String(16)),
     #: What makes a repeated send recognisable, on platforms that look at it.
     Column("nonce", String(32), nullable=False),
@@ -347,5 +365,52 @@ deliveries = Table(
     ),
     Index(None, "chat_id", "id"),
     Index(None, "job_id"),
+    sqlite_autoincrement=True,
+)
+
+#: Our messages on the platforms: what somebody replies to, reacts to, or presses a button of.
+shown_messages = Table(
+    "shown_messages",
+    metadata,
+    _id(),
+    _to("chat_id", "chats", null=False, gone="CASCADE"),
+    Column("message", String(128), nullable=False),
+    _to("delivery_id", "deliveries", gone="CASCADE"),
+    #: A reply to this turn is being written there, and is not stored yet.
+    _to("drafts_id", "turns", gone="CASCADE"),
+    UniqueConstraint("chat_id", "message"),
+    Index(None, "delivery_id"),
+    Index(None, "drafts_id"),
+    sqlite_autoincrement=True,
+)
+
+reactions = Table(
+    "reactions",
+    metadata,
+    _id(),
+    _to("chat_id", "chats", null=False, gone="CASCADE"),
+    _to("person_id", "people", null=False, gone="CASCADE"),
+    #: What it is about: a reply, or a picture's job.
+    _to("turn_id", "turns", gone="CASCADE"),
+    _to("job_id", "jobs", gone="CASCADE"),
+    Column("message", String(128), nullable=False),
+    Column("emoji", String(64), nullable=False),
+    _created(),
+    UniqueConstraint("chat_id", "message", "person_id", "emoji"),
+    Index(None, "turn_id"),
+    Index(None, "job_id"),
+    sqlite_autoincrement=True,
+)
+
+#: What the house asked somebody, one at a time in each chat; their next words are the answer.
+questions = Table(
+    "questions",
+    metadata,
+    _id(),
+    _to("chat_id", "chats", null=False, gone="CASCADE"),
+    _to("person_id", "people", null=False, gone="CASCADE"),
+    Column("order", Text, nullable=False),
+    _created(),
+    UniqueConstraint("chat_id", "person_id"),
     sqlite_autoincrement=True,
 )

@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from bot import delivery as delivery_module
 from bot.delivery import MOST_ATTEMPTS, Deliveries
-from bot.front import ChatRef, Hear, Outgoing
+from bot.front import ChatRef
+from bot.testing import FakeFront
 from engine.engine import Engine
 from engine.errors import DeliveryFailed, NotReachable, StoreError, TryAgain
 from engine.imagining import Wish
@@ -22,43 +23,9 @@ from engine.store.tables import deliveries
 from engine.testing import ManualClock
 
 
-class Stage:
-    """A front that shows what it is given, or fails as it is told to: one error for each try."""
-
-    name = "stage"
-    account = "one"
-
-    def __init__(self, *, recognises_repeats: bool = True) -> None:
-        self.recognises_repeats = recognises_repeats
-        self.shown: list[Outgoing] = []
-        self.tries = 0
-        self.errors: list[Exception] = []
-        self.slow = 0.0
-        self.news = asyncio.Event()
-
-    async def run(self, hear: Hear) -> None: ...
-
-    async def draft(self, chat: ChatRef, text: str) -> None: ...
-
-    async def tell(self, chat: ChatRef, text: str) -> None: ...
-
-    async def deliver(self, outgoing: Outgoing) -> tuple[str, ...]:
-        self.tries += 1
-        self.news.set()
-        await asyncio.sleep(self.slow)
-        if self.errors:
-            raise self.errors.pop(0)
-        self.shown.append(outgoing)
-        return (f"message-{outgoing.delivery.id}",)
-
-    @property
-    def texts(self) -> list[str]:
-        return [outgoing.delivery.text for outgoing in self.shown]
-
-
 @pytest.fixture
-def stage() -> Stage:
-    return Stage()
+def stage() -> FakeFront:
+    return FakeFront()
 
 
 async def place_of(engine: Engine, name: str = "room") -> Place:
@@ -75,7 +42,7 @@ async def owe(engine: Engine, place: Place, *texts: str, kind: DeliveryKind = De
 
 
 @asynccontextmanager
-async def pumping(engine: Engine, stage: Stage) -> AsyncIterator[Deliveries]:
+async def pumping(engine: Engine, stage: FakeFront) -> AsyncIterator[Deliveries]:
     pump = Deliveries(engine, [stage])
     running = asyncio.create_task(pump.run())
     try:
@@ -108,7 +75,7 @@ SENT = DeliveryState.SENT
 PENDING = DeliveryState.PENDING
 
 
-async def test_what_is_owed_is_shown_in_order_and_once(engine: Engine, stage: Stage) -> None:
+async def test_what_is_owed_is_shown_in_order_and_once(engine: Engine, stage: FakeFront) -> None:
     place = await place_of(engine)
     await owe(engine, place, "one", "two")
     async with pumping(engine, stage) as pump:
@@ -122,7 +89,7 @@ async def test_what_is_owed_is_shown_in_order_and_once(engine: Engine, stage: St
     assert (row.messages, row.sent_at) == (["message-1"], engine.clock.now())
 
 
-async def test_a_slow_chat_does_not_hold_up_another(engine: Engine, stage: Stage) -> None:
+async def test_a_slow_chat_does_not_hold_up_another(engine: Engine, stage: FakeFront) -> None:
     stage.slow = 0.05
     for name in ("one", "two", "three", "four"):
         await owe(engine, await place_of(engine, name), f"in {name}", f"again in {name}")
@@ -131,7 +98,7 @@ async def test_a_slow_chat_does_not_hold_up_another(engine: Engine, stage: Stage
     assert {text.split()[0] for text in stage.texts[:4]} == {"in"}, "nobody's second before everybody's first"
 
 
-async def test_news_of_a_reply_is_enough_to_wake_it(engine: Engine, stage: Stage) -> None:
+async def test_news_of_a_reply_is_enough_to_wake_it(engine: Engine, stage: FakeFront) -> None:
     place = await place_of(engine)
     async with pumping(engine, stage):
         await asyncio.sleep(0.05)
@@ -140,7 +107,7 @@ async def test_news_of_a_reply_is_enough_to_wake_it(engine: Engine, stage: Stage
         await asyncio.wait_for(stage.news.wait(), 1)
 
 
-async def test_for_nobody_it_waits_and_that_is_no_attempt(engine: Engine, stage: Stage) -> None:
+async def test_for_nobody_it_waits_and_that_is_no_attempt(engine: Engine, stage: FakeFront) -> None:
     place = await place_of(engine)
     await owe(engine, place, "one", "two")
     stage.errors = [NotReachable("nobody")] * (MOST_ATTEMPTS + 2)
@@ -155,7 +122,7 @@ async def test_for_nobody_it_waits_and_that_is_no_attempt(engine: Engine, stage:
     assert stage.texts == ["one", "two"]
 
 
-async def test_whoever_comes_back_finds_it_at_once(engine: Engine, stage: Stage) -> None:
+async def test_whoever_comes_back_finds_it_at_once(engine: Engine, stage: FakeFront) -> None:
     place = await place_of(engine)
     await owe(engine, place, "one")
     stage.errors = [NotReachable("nobody")]
@@ -177,7 +144,7 @@ async def test_whoever_comes_back_finds_it_at_once(engine: Engine, stage: Stage)
     ],
 )
 async def test_trouble_is_waited_out(
-    engine: Engine, stage: Stage, error: Exception, early: int, late: int
+    engine: Engine, stage: FakeFront, error: Exception, early: int, late: int
 ) -> None:
     await owe(engine, await place_of(engine), "one", "two")
     stage.errors = [error]
@@ -186,13 +153,13 @@ async def test_trouble_is_waited_out(
         await settled(engine, PENDING, PENDING)
         later(engine, pump, timedelta(seconds=early))
         await asyncio.sleep(0.05)
-        assert stage.shown == []
+        assert stage.delivered == []
         later(engine, pump, timedelta(seconds=late - early))
         await settled(engine, SENT, SENT)
     assert stage.texts == ["one", "two"]
 
 
-async def test_what_can_never_be_shown_does_not_stop_the_rest(engine: Engine, stage: Stage) -> None:
+async def test_what_can_never_be_shown_does_not_stop_the_rest(engine: Engine, stage: FakeFront) -> None:
     await owe(engine, await place_of(engine), "one", "two")
     stage.errors = [DeliveryFailed("blocked by the person")]
     async with pumping(engine, stage):
@@ -203,7 +170,7 @@ async def test_what_can_never_be_shown_does_not_stop_the_rest(engine: Engine, st
 
 
 async def test_trouble_without_end_is_given_up_and_not_counted_for_those_behind(
-    engine: Engine, stage: Stage
+    engine: Engine, stage: FakeFront
 ) -> None:
     await owe(engine, await place_of(engine), "one", "two")
     stage.errors = [ConnectionError("away")] * (MOST_ATTEMPTS + 2)
@@ -218,7 +185,7 @@ async def test_trouble_without_end_is_given_up_and_not_counted_for_those_behind(
         await settled(engine, DeliveryState.FAILED, SENT)
 
 
-async def test_a_picture_comes_with_its_bytes(engine: Engine, stage: Stage) -> None:
+async def test_a_picture_comes_with_its_bytes(engine: Engine, stage: FakeFront) -> None:
     place = await place_of(engine)
     working = asyncio.create_task(engine.work())
     async with pumping(engine, stage):
@@ -232,7 +199,7 @@ async def test_a_picture_comes_with_its_bytes(engine: Engine, stage: Stage) -> N
         engine.imagining.nudge()
         await settled(engine, SENT)
     working.cancel()
-    [outgoing] = stage.shown
+    [outgoing] = stage.delivered
     assert outgoing.delivery.kind is DeliveryKind.PICTURE
     assert [data[:4] for _, data in outgoing.pictures] == [b"\x89PNG"] * 2
 
@@ -247,7 +214,7 @@ async def test_a_picture_comes_with_its_bytes(engine: Engine, stage: Stage) -> N
     assert "its file is gone" in stage.texts[-1]
 
 
-async def test_a_stop_finishes_what_is_being_shown(engine: Engine, stage: Stage) -> None:
+async def test_a_stop_finishes_what_is_being_shown(engine: Engine, stage: FakeFront) -> None:
     stage.slow = 0.1
     await owe(engine, await place_of(engine), "one")
     async with pumping(engine, stage):
@@ -255,7 +222,7 @@ async def test_a_stop_finishes_what_is_being_shown(engine: Engine, stage: Stage)
     assert await states(engine) == [SENT]
 
 
-async def test_a_stop_shows_what_was_promised_a_moment_ago(engine: Engine, stage: Stage) -> None:
+async def test_a_stop_shows_what_was_promised_a_moment_ago(engine: Engine, stage: FakeFront) -> None:
     place = await place_of(engine)
     async with pumping(engine, stage):
         await asyncio.sleep(0.02)
@@ -264,7 +231,7 @@ async def test_a_stop_shows_what_was_promised_a_moment_ago(engine: Engine, stage
 
 
 async def test_a_stop_does_not_wait_for_ever_and_the_next_start_shows_it_again(
-    engine: Engine, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, stage: FakeFront, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery_module, "FINISH_WITHIN", 0.05)
     stage.slow = 60
@@ -284,14 +251,14 @@ async def test_a_post_that_may_have_arrived_is_held_where_a_repeat_would_be_seen
     await owe(engine, place, "a notice")
     async with engine.database.write() as tx:
         await outbox.take(tx, [("stage", "one")], now=engine.clock.now())
-    stage = Stage(recognises_repeats=False)
+    stage = FakeFront(recognises_repeats=False)
     async with pumping(engine, stage):
         await settled(engine, DeliveryState.HELD, SENT)
     assert stage.texts == ["a notice"]
 
 
 async def test_a_store_in_trouble_is_waited_for_and_nothing_is_shown_twice(
-    engine: Engine, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, stage: FakeFront, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery_module, "LOOK_EVERY", 0.02)
     sent, troubles = outbox.sent, [StoreError("the disk is full")] * 3
@@ -309,7 +276,7 @@ async def test_a_store_in_trouble_is_waited_for_and_nothing_is_shown_twice(
 
 
 async def test_whoever_comes_in_the_very_moment_that_nobody_was_there_does_not_wait(
-    engine: Engine, stage: Stage
+    engine: Engine, stage: FakeFront
 ) -> None:
     place = await place_of(engine)
     await owe(engine, place, "one")

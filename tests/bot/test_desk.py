@@ -10,40 +10,13 @@ from sqlalchemy import select
 
 from bot import commands
 from bot.desk import Desk
-from bot.front import ChatRef, Hear, Incoming, Outgoing
+from bot.front import ChatRef, Incoming
+from bot.testing import FakeFront
 from engine.engine import Engine
 from engine.language import ReplyWanted, Wanted
 from engine.store.records import Account, DeliveryKind, TurnState
 from engine.store.tables import deliveries, turns
 from engine.testing import FakeLanguage
-
-
-class Stage:
-    """A front that only keeps what it was shown in passing."""
-
-    name = "stage"
-    account = "one"
-    recognises_repeats = True
-
-    def __init__(self) -> None:
-        self.drafts: list[str] = []
-        self.told: list[str] = []
-        self.slow = 0.0
-        self.broken = False
-
-    async def run(self, hear: Hear) -> None: ...
-
-    async def draft(self, chat: ChatRef, text: str) -> None:
-        if self.broken:
-            raise ConnectionError("the platform is away")
-        await asyncio.sleep(self.slow)
-        self.drafts.append(text)
-
-    async def tell(self, chat: ChatRef, text: str) -> None:
-        self.told.append(text)
-
-    async def deliver(self, outgoing: Outgoing) -> tuple[str, ...]:
-        return ()
 
 
 def room(name: str = "room") -> ChatRef:
@@ -65,7 +38,7 @@ class Guest:
     async def says(self, text: str, *, chat: str = "room", key: str = "") -> None:
         self.keys += 1
         ana = Account("stage", "ana", "Ana")
-        await self.desk.hear(Incoming(room(chat), ana, text, key or str(self.keys)))
+        await self.desk.hear(Incoming(room(chat), ana, text, key or str(self.keys), stranger=False))
 
     async def owed(self, kind: DeliveryKind | None = None) -> list[str]:
         """What all chats were promised, in order."""
@@ -82,12 +55,12 @@ class Guest:
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Stage()
+def stage() -> FakeFront:
+    return FakeFront()
 
 
 @pytest.fixture
-async def desk(engine: Engine, stage: Stage) -> AsyncIterator[Desk]:
+async def desk(engine: Engine, stage: FakeFront) -> AsyncIterator[Desk]:
     opened = Desk(engine, [stage])
     yield opened
     await opened.close()
@@ -134,7 +107,7 @@ async def test_what_is_heard_twice_is_answered_once(ana: Guest, desk: Desk) -> N
     assert await ana.owed() == ["Quite so."]
 
 
-async def test_what_is_refused_is_told_at_once_and_not_kept(ana: Guest, stage: Stage) -> None:
+async def test_what_is_refused_is_told_at_once_and_not_kept(ana: Guest, stage: FakeFront) -> None:
     await ana.says("  ")
     assert "nothing to read" in stage.told[0]
     assert await ana.states() == []
@@ -157,7 +130,8 @@ async def test_a_mistake_of_ours_is_said_with_the_number_that_is_in_the_log(
     async def broken(_call: object) -> None:
         raise ZeroDivisionError("secret inside")
 
-    monkeypatch.setitem(commands.COMMANDS, "dance", commands.Command("dance", "/dance", "", broken))
+    dance = commands.Command("dance", broken)
+    monkeypatch.setattr(commands, "COMMANDS", {**commands.COMMANDS, "dance": dance})
     await ana.says("/dance")
     await ana.says("Still there?")
     await desk.quiet()
@@ -168,7 +142,7 @@ async def test_a_mistake_of_ours_is_said_with_the_number_that_is_in_the_log(
 
 
 async def test_a_draft_is_shown_as_it_grows_and_never_delays_the_reply(
-    ana: Guest, desk: Desk, stage: Stage, language: FakeLanguage
+    ana: Guest, desk: Desk, stage: FakeFront, language: FakeLanguage
 ) -> None:
     language.reply, language.pause, stage.slow = "one two three four five six", 0.01, 0.025
     await ana.says("Count!")
@@ -179,16 +153,16 @@ async def test_a_draft_is_shown_as_it_grows_and_never_delays_the_reply(
 
 
 async def test_a_front_that_cannot_show_drafts_still_gets_the_reply(
-    ana: Guest, desk: Desk, stage: Stage, language: FakeLanguage
+    ana: Guest, desk: Desk, stage: FakeFront, language: FakeLanguage
 ) -> None:
-    stage.broken, language.pause = True, 0.005
+    stage.broken, language.pause = ConnectionError("the platform is away"), 0.005
     await ana.says("Hello")
     await desk.quiet()
     assert await ana.owed() == ["Quite so."]
 
 
 async def test_a_stop_ends_the_reply_and_not_the_talk(
-    ana: Guest, desk: Desk, stage: Stage, language: FakeLanguage
+    ana: Guest, desk: Desk, stage: FakeFront, language: FakeLanguage
 ) -> None:
     language.reply, language.pause = "one two three four five six", 0.02
     assert not desk.stop(room())
@@ -207,7 +181,7 @@ async def test_a_stop_ends_the_reply_and_not_the_talk(
 
 
 async def test_a_closed_desk_hears_and_leaves_the_answer_for_the_next_start(
-    engine: Engine, ana: Guest, desk: Desk, stage: Stage, language: FakeLanguage
+    engine: Engine, ana: Guest, desk: Desk, stage: FakeFront, language: FakeLanguage
 ) -> None:
     language.reply, language.pause = "never " * 1_000, 0.01
     await ana.says("Hello")

@@ -19,14 +19,13 @@ import pytest
 
 from bot import house as house_module
 from bot.client import Client, GoneError
-from bot.front import ChatRef, Hear, Outgoing
 from bot.house import House, kept_running, open_house
+from bot.testing import FakeFront
 from engine.engine import Engine
 from engine.errors import BadRequest, HomeInUse, NotFound
 from engine.home import Home
-from engine.pictures import PictureWanted, Progress, Rendered
+from engine.pictures import PictureWanted, Preview, Progress, Rendered
 from engine.settings import Settings
-from engine.store.records import Account, Incoming
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 
 Message = dict[str, Any]
@@ -316,52 +315,16 @@ async def test_somebody_new_is_cast(client: Client) -> None:
 # Fronts
 
 
-class Front:
-    """A place with one guest, who says what the test tells, and keeps what is shown."""
-
-    def __init__(self, *, name: str = "stage", dies: int = 0) -> None:
-        self.name = name
-        self.account = "one"
-        self.recognises_repeats = True
-        self.dies = dies
-        self.runs = 0
-        self.shown: asyncio.Queue[str] = asyncio.Queue()
-        self.hear: Hear | None = None
-
-    async def run(self, hear: Hear) -> None:
-        self.runs += 1
-        if self.runs <= self.dies:
-            raise ConnectionError("the platform is away")
-        self.hear = hear
-        await asyncio.Event().wait()
-
-    async def say(self, text: str, key: str) -> None:
-        async with asyncio.timeout(5):
-            while self.hear is None:  # noqa: ASYNC110 - it may be started several times until it hears
-                await asyncio.sleep(0.01)
-        chat = ChatRef(self.name, self.account, "room")
-        await self.hear(Incoming(chat, Account(self.name, "guest", "Guest"), text, key))
-
-    async def draft(self, chat: ChatRef, text: str) -> None: ...
-
-    async def tell(self, chat: ChatRef, text: str) -> None:
-        self.shown.put_nowait(text)
-
-    async def deliver(self, outgoing: Outgoing) -> tuple[str, ...]:
-        self.shown.put_nowait(outgoing.delivery.text)
-        return ("1",)
-
-
 async def test_a_front_that_dies_is_started_again_and_the_others_never_notice(
     settings: Settings, language: FakeLanguage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(house_module, "FIRST_PAUSE", 0.02)
-    frail, well = Front(name="frail", dies=2), Front(name="well")
+    frail, well = FakeFront(name="frail", dies=2), FakeFront(name="well")
     async with open_house(settings, [frail, well], models=[language]):
         await well.say("Hello", "1")
-        assert await asyncio.wait_for(well.shown.get(), 5) == "Quite so."
+        assert await asyncio.wait_for(well.arrived.get(), 5) == "Quite so."
         await frail.say("Hello", "1")
-        assert await asyncio.wait_for(frail.shown.get(), 5) == "Quite so."
+        assert await asyncio.wait_for(frail.arrived.get(), 5) == "Quite so."
     assert (frail.runs, well.runs) == (3, 1)
 
 
@@ -411,7 +374,7 @@ class Slow(FakeRenderer):
     """Takes its time for every step."""
 
     def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
-        def slowly(step: int, steps: int) -> None:
+        def slowly(step: int, steps: int, _preview: Preview | None = None) -> None:
             time.sleep(0.1)
             progress(step, steps)
 
@@ -422,11 +385,11 @@ async def test_a_reply_under_way_is_finished_and_shown_when_the_house_closes(
     settings: Settings, language: FakeLanguage
 ) -> None:
     language.pause = 0.1
-    stage = Front()
+    stage = FakeFront()
     async with open_house(settings, [stage], models=[language]):
         await stage.say("Hello", "1")
-        assert stage.shown.empty()
-    assert stage.shown.get_nowait() == "Quite so."
+        assert stage.arrived.empty()
+    assert stage.arrived.get_nowait() == "Quite so."
 
 
 async def test_what_takes_too_long_is_left_and_goes_on_at_the_next_start(
@@ -435,7 +398,7 @@ async def test_what_takes_too_long_is_left_and_goes_on_at_the_next_start(
     monkeypatch.setattr(house_module, "REPLY_SECONDS", 0.2)
     monkeypatch.setattr(house_module, "DRAIN_SECONDS", 3.7)
     settings = settings.model_copy(update={"pictures": settings.pictures.model_copy(update={"steps": 150})})
-    stage = Front()
+    stage = FakeFront()
     began = time.monotonic()
     async with open_house(
         settings, [stage], models=[FakeLanguage("never " * 1_000, pause=0.01)], renderer=Slow()
@@ -452,12 +415,12 @@ async def test_what_takes_too_long_is_left_and_goes_on_at_the_next_start(
         await client.close()
     assert time.monotonic() - house_closes < 5
     assert time.monotonic() - began < 10
-    assert stage.shown.empty()
+    assert stage.arrived.empty()
 
     settings = settings.model_copy(update={"pictures": settings.pictures.model_copy(update={"steps": 2})})
-    stage = Front()
+    stage = FakeFront()
     async with open_house(settings, [stage], models=[FakeLanguage()], renderer=FakeRenderer()) as house:
-        assert await asyncio.wait_for(stage.shown.get(), 5) == "Quite so."
+        assert await asyncio.wait_for(stage.arrived.get(), 5) == "Quite so."
         client = Client(house.address)
         async with line(client, "home") as heard:
             assert (await next_of(heard, "delivery"))["id"] == shown["id"]

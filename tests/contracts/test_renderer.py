@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.errors import Stopped
-from engine.pictures import PictureWanted, Renderer
+from engine.pictures import PictureWanted, Preview, Renderer
 from engine.pictures.placeholder import Placeholder
 from engine.testing import FakeRenderer
 from personas.appearance import Ledger, Scene
@@ -33,7 +33,7 @@ def renderer(request: pytest.FixtureRequest) -> Renderer:
     return MAKERS[request.param]()
 
 
-def quiet(_step: int, _steps: int) -> None: ...
+def quiet(_step: int, _steps: int, _preview: Preview | None = None) -> None: ...
 
 
 def pixels(renderer: Renderer, *wanted: PictureWanted) -> list[bytes]:
@@ -68,7 +68,7 @@ def test_a_picture_has_the_size_that_was_asked_for(renderer: Renderer, size: tup
 @pytest.mark.parametrize("steps", [1, 4, 20])
 def test_steps_are_told_in_order_up_to_the_last(renderer: Renderer, steps: int) -> None:
     told: list[tuple[int, int]] = []
-    renderer.render([replace(WANTED, steps=steps)], lambda *step: told.append(step))
+    renderer.render([replace(WANTED, steps=steps)], lambda *step: told.append(step[:2]))
     totals = {total for _, total in told}
     assert len(totals) == 1
     assert [step for step, _ in told] == list(range(1, totals.pop() + 1))
@@ -78,7 +78,7 @@ def test_steps_are_told_in_order_up_to_the_last(renderer: Renderer, steps: int) 
 def test_raising_from_a_step_ends_it_there(renderer: Renderer, at: int) -> None:
     told: list[int] = []
 
-    def stop(step: int, _steps: int) -> None:
+    def stop(step: int, _steps: int, _preview: Preview | None = None) -> None:
         told.append(step)
         if step == at:
             raise Stopped("enough")
@@ -87,6 +87,23 @@ def test_raising_from_a_step_ends_it_there(renderer: Renderer, at: int) -> None:
         renderer.render([WANTED], stop)
     assert told == list(range(1, at + 1))
     assert pixels(renderer, WANTED), "and the next picture is made"
+
+
+def test_a_look_may_be_taken_after_each_step_and_changes_nothing(renderer: Renderer) -> None:
+    looks: list[tuple[int, bytes]] = []
+
+    def look(step: int, _steps: int, preview: Preview | None = None) -> None:
+        if preview is not None:
+            seen = preview()
+            assert seen.mode == "RGB"
+            looks.append((step, seen.tobytes()))
+
+    big = replace(WANTED, width=1024, height=640)
+    [made] = renderer.render([big], look)
+    assert looks
+    assert len({step for step, _ in looks}) == len(looks)
+    assert all(len(seen) < len(made.image.tobytes()) / 4 for _, seen in looks), "a look is small"
+    assert pixels(renderer, big) == [made.image.tobytes()]
 
 
 def test_several_at_once_keep_their_order(renderer: Renderer) -> None:

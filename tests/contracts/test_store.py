@@ -322,9 +322,9 @@ async def test_of_two_with_one_name_the_slug_is_asked_back(database: Database) -
     async with database.write() as tx:
         for slug in ("ada-quill", "ada-quill-2"):
             await personas.add(tx, Persona(slug=slug, name="Ada Quill"), origin="made", now=NOON)
-        with pytest.raises(BadRequest, match="ada-quill, ada-quill-2"):
+        with pytest.raises(BadRequest, match="ada-quill and ada-quill-2"):
             await personas.find(tx, "ada quill")
-        with pytest.raises(BadRequest, match="ada-quill, ada-quill-2"):
+        with pytest.raises(BadRequest, match="ada-quill and ada-quill-2"):
             await personas.find(tx, "Quill")
         assert (await personas.find(tx, "ada-quill")).persona.slug == "ada-quill"
 

@@ -6,18 +6,21 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 
-from engine.conversation import MOST_ATTEMPTS, Conversation, Draft
+from engine.conversation import MOST_ATTEMPTS, Answered, Conversation, Draft
 from engine.errors import BadRequest, OverLimit, Refused, Unsuitable
 from engine.events import Events
 from engine.language import LanguageModel, ReplyWanted, Source
 from engine.language.understudy import Understudy
 from engine.language.writers import Writers
+from engine.memory import Memory
 from engine.presence import Presence
-from engine.settings import ChatSettings, LimitSettings, SafetySettings, Settings
+from engine.second_thoughts import SecondThoughts
+from engine.settings import ChatSettings, LimitSettings, PeopleSettings, SafetySettings, Settings
 from engine.store import chats, outbox, personas
 from engine.store.chats import Said
 from engine.store.database import Database
@@ -41,21 +44,41 @@ class House:
     language: FakeLanguage
     presence: Presence
     conversation: Conversation
+    second_thoughts: SecondThoughts
     clock: ManualClock
     keys: int = 0
 
     async def hear(
-        self, text: str, *, chat: ChatRef = HOME, who: Account = ANA, kind: TurnKind = TurnKind.WORDS
+        self,
+        text: str,
+        *,
+        chat: ChatRef = HOME,
+        who: Account = ANA,
+        kind: TurnKind = TurnKind.WORDS,
+        **more: Any,
     ) -> Said:
-        self.keys += 1
-        said = await self.conversation.hear(Incoming(chat, who, text, str(self.keys)), kind=kind)
+        said = await self.overhear(text, chat=chat, who=who, kind=kind, **more)
         assert said is not None
         return said
 
+    async def overhear(
+        self,
+        text: str,
+        *,
+        chat: ChatRef = HOME,
+        who: Account = ANA,
+        kind: TurnKind = TurnKind.WORDS,
+        **more: Any,
+    ) -> Said | None:
+        """Somebody says something, perhaps to nobody here."""
+        self.keys += 1
+        incoming = Incoming(chat, who, text, str(self.keys), **{"stranger": False, **more})
+        return await self.conversation.hear(incoming, kind=kind)
+
     async def say(self, text: str) -> Turn:
-        reply = await self.conversation.reply(await self.hear(text), Draft())
-        assert reply is not None
-        return reply
+        answered = await self.conversation.reply(await self.hear(text), Draft())
+        assert answered is not None
+        return answered.reply
 
     async def asked(self, text: str) -> ReplyWanted:
         """What the model is asked when this is said."""
@@ -90,20 +113,26 @@ async def wired(
     then: Sequence[LanguageModel] = (),
     limits: LimitSettings | None = None,
     safety: SafetySettings | None = None,
+    people: PeopleSettings | None = None,
 ) -> House:
     clock = ManualClock()
     told = Settings(
         chat=ChatSettings(persona="ada"),
         limits=limits or LimitSettings(),
         safety=safety or SafetySettings(),
+        people=people or PeopleSettings(),
     )
     async with database.write() as tx:
         await personas.seed(tx, [ADA, BEN], now=clock.now())
     presence = Presence(database, told, clock)
-    conversation = Conversation(
-        database, Writers([language, *then]), presence, Events(), told, clock, "Stay yourself."
+    memory, writers, events = (
+        Memory(database, presence, told, "Stay yourself."),
+        Writers([language, *then]),
+        Events(),
     )
-    return House(database, language, presence, conversation, clock)
+    conversation = Conversation(database, writers, presence, events, told, clock, memory)
+    second_thoughts = SecondThoughts(database, writers, memory, events, clock)
+    return House(database, language, presence, conversation, second_thoughts, clock)
 
 
 @pytest.fixture
@@ -206,12 +235,13 @@ async def test_people_and_words_that_the_operator_does_not_want_are_refused(
     house = await wired(
         database,
         language,
-        safety=SafetySettings(blocked_words=("gherkin",), blocked_people=("terminal:eve",)),
+        safety=SafetySettings(blocked_words=("gherkin",)),
+        people=PeopleSettings(blocked=("terminal:eve",)),
     )
     with pytest.raises(Unsuitable):
         await house.hear("A GHÉRKIN, please")
     with pytest.raises(Refused):
-        await house.hear("Hello", who=Account("terminal", "eve"))
+        await house.hear("Hello", who=Account("terminal", "eve"), stranger=True)
     assert await house.count() == 0
     assert (await house.say("A pickle, please")).text == "Quite so."
 
@@ -261,7 +291,7 @@ async def test_a_draft_grows_to_the_whole_reply(house: House) -> None:
     assert [text.strip() for text in seen] == ["one", "one two", "one two three"]
 
 
-async def replying(house: House, draft: Draft, *, words: int) -> tuple[Said, asyncio.Task[Turn | None]]:
+async def replying(house: House, draft: Draft, *, words: int) -> tuple[Said, asyncio.Task[Answered | None]]:
     """A slow reply, as it stands after so many words."""
     house.language.reply, house.language.pause = "one two three four five", 0.01
     said = await house.hear("Count!")
@@ -276,9 +306,9 @@ async def test_a_stopped_reply_is_kept_as_far_as_it_came(house: House) -> None:
     draft = Draft()
     _, task = await replying(house, draft, words=2)
     draft.stop()
-    reply = await task
-    assert reply is not None
-    assert reply.text == "one two"
+    answered = await task
+    assert answered is not None
+    assert answered.reply.text == "one two"
     assert (await house.asked("Go on.")).lines[-2].text == "one two"
 
 
@@ -299,9 +329,9 @@ async def test_a_closing_house_leaves_the_turn_for_the_next_start(house: House) 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert [again.turn.id for again in await house.conversation.unanswered()] == [said.turn.id]
-    reply = await house.conversation.reply(said, Draft())
-    assert reply is not None
-    assert reply.text == "one two three four five"
+    answered = await house.conversation.reply(said, Draft())
+    assert answered is not None
+    assert answered.reply.text == "one two three four five"
 
 
 async def test_a_stop_and_a_closing_house_at_once_close_the_house(house: House) -> None:

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from engine.errors import OverLimit
-from engine.limits import DAY, MINUTE, check_message, check_pictures, told_until
+from engine.limits import DAY, MINUTE, check_message, check_pictures
+from engine.locales import locale_of
 from engine.settings import LimitSettings
 from engine.testing import DAWN
 
@@ -34,19 +35,28 @@ def test_pictures_are_limited_by_the_day_and_it_is_said_when_there_is_room_again
 
 
 def test_pictures_that_wait_are_limited_too() -> None:
-    with pytest.raises(OverLimit, match="4 is the most at once"):
+    with pytest.raises(OverLimit, match="You have 4 pictures waiting, and 4 is the most at once"):
         check_pictures(LIMITS, asked=1, today=4, waiting=4, oldest=DAWN, now=DAWN)
 
 
+def test_who_has_none_waiting_and_asks_for_too_many_is_not_told_to_wait_for_them() -> None:
+    with pytest.raises(OverLimit, match=r"^4 pictures is the most at once"):
+        check_pictures(LIMITS, asked=5, today=0, waiting=0, oldest=None, now=DAWN)
+
+
 @pytest.mark.parametrize(
-    ("wait", "told"),
+    ("wait", "told", "german"),
     [
-        (0, "in 1 minute"),
-        (59, "in 1 minute"),
-        (600, "in 10 minutes"),
-        (3600, "in 1 hour"),
-        (86_400, "in 24 hours"),
+        (0, "in 1 minute", "in 1 Minute"),
+        (59, "in 1 minute", "in 1 Minute"),
+        (600, "in 10 minutes", "in 10 Minuten"),
+        (3600, "in 1 hour", "in 1 Stunde"),
+        (86_400, "in 1 day", "in 1 Tag"),
     ],
 )
-def test_a_wait_is_told_in_words(wait: int, told: str) -> None:
-    assert told_until(DAWN + timedelta(seconds=wait), DAWN) == told
+def test_a_wait_is_told_in_words(wait: int, told: str, german: str) -> None:
+    oldest = DAWN + timedelta(seconds=wait) - DAY
+    with pytest.raises(OverLimit) as caught:
+        check_pictures(LIMITS, asked=1, today=5, waiting=0, oldest=oldest, now=DAWN)
+    assert str(caught.value) == f"That would be more than 5 pictures in 24 hours; there is room again {told}."
+    assert f"; {german} ist wieder Platz." in locale_of("de").says(caught.value)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
-from engine.pictures import PictureWanted, Rendered
+from engine.pictures import PictureWanted, Preview, Rendered
 from engine.pictures.compositions import CALLS, FAMILIES, OUTDOORS
 from engine.pictures.lettering import LONGEST, Face, Lettering, cleaned
 from engine.pictures.mood import Mood
@@ -53,7 +53,7 @@ def wanted(
     return PictureWanted(Scene(persona, request), "a prompt", "a negative", seed, width, height, style)
 
 
-def unheard(step: int, steps: int) -> None:
+def unheard(step: int, steps: int, preview: Preview | None = None) -> None:
     """Progress that nobody follows."""
 
 
@@ -212,7 +212,7 @@ def test_every_word_on_the_card_can_be_read_in_any_palette(
 
 def test_progress_is_told_several_times_and_ends_at_the_whole() -> None:
     told: list[tuple[int, int]] = []
-    PLACEHOLDER.render([wanted(seed=1), wanted(seed=2)], lambda step, steps: told.append((step, steps)))
+    PLACEHOLDER.render([wanted(seed=1), wanted(seed=2)], lambda *step: told.append(step[:2]))
     assert len(told) >= 8
     assert [step for step, _ in told] == sorted({step for step, _ in told})
     assert told[-1][0] == told[-1][1]
@@ -224,7 +224,7 @@ def test_raising_in_progress_ends_the_work() -> None:
 
     told: list[int] = []
 
-    def stop_at_the_second(step: int, steps: int) -> None:
+    def stop_at_the_second(step: int, steps: int, preview: Preview | None = None) -> None:
         told.append(step)
         if step == 2:
             raise Enough

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import unicodedata
 from contextlib import suppress
+from typing import get_args
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.errors import BadRequest, Unsuitable
-from engine.safety import BlockList, allowed_rating, check_persona, cleaned, name_of
+from engine.locales import locale_of, say
+from engine.safety import BlockList, Kind, allowed_rating, check_persona, cleaned, name_of
 from personas.persona import Persona, Rating
 
 OVERRIDES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -50,6 +52,14 @@ def test_a_text_that_is_too_long_is_told_its_length() -> None:
     assert len(cleaned("x" * 100, most=100)) == 100
     with pytest.raises(BadRequest, match="100,000 characters; up to 8,000"):
         cleaned("x" * 100_000, most=8_000)
+
+
+@pytest.mark.parametrize("what", get_args(Kind))
+def test_whatever_was_meant_to_be_read_is_named_in_every_language(what: Kind) -> None:
+    for text in ("", "xx"):
+        with pytest.raises(BadRequest, match=f"[Tt]hat {what}") as caught:
+            cleaned(text, most=1, what=what)
+        assert locale_of("de").says(caught.value) != str(caught.value)
 
 
 @given(st.text())
@@ -129,5 +139,11 @@ def test_a_persona_appears_only_where_it_may() -> None:
     grown_up = Persona(slug="x", name="X", age=40, rating=Rating.MATURE)
     check_persona(grown_up, Rating.MATURE)
     check_persona(grown_up, Rating.ADULT)
-    with pytest.raises(Unsuitable, match="rated mature"):
+    with pytest.raises(Unsuitable, match="rated mature; here, for you, all-ages is the most") as caught:
         check_persona(grown_up, Rating.ALL_AGES)
+    assert "mit „für Reifere“ eingestuft" in locale_of("de").says(caught.value)
+
+
+@pytest.mark.parametrize("rating", list(Rating))
+def test_every_rating_has_a_name(rating: Rating) -> None:
+    assert say(f"safety.rating.{rating.value}") == rating.value

@@ -60,12 +60,12 @@ def test_a_file_is_read_and_the_environment_stands_above_it(read: Read) -> None:
     settings = read(
         '[pictures]\nwidth = 512\nsteps = 5\n[safety]\nrating = "mature"\nblocked_words = ["a", "b"]\n',
         PICTURES__WIDTH="768",
-        SAFETY__BLOCKED_PEOPLE='["terminal:eve"]',
+        PEOPLE__BLOCKED='["terminal:eve"]',
     )
     assert (settings.pictures.width, settings.pictures.steps) == (768, 5)
     assert settings.safety.rating is Rating.MATURE
     assert settings.safety.blocked_words == ("a", "b")
-    assert settings.safety.blocked_people == ("terminal:eve",)
+    assert settings.people.blocked == ("terminal:eve",)
 
 
 def test_the_example_that_ships_says_what_is_the_default(read: Read) -> None:

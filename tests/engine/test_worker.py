@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from io import BytesIO
 
@@ -16,10 +16,11 @@ from engine.engine import Engine
 from engine.errors import RenderFailed, StoreError, TryAgain
 from engine.events import Event
 from engine.imagining import Wish
-from engine.pictures import Claim, PictureWanted, Progress, Rendered
+from engine.pictures import Claim, PictureWanted, Preview, Progress, Rendered
+from engine.pictures.previews import EVERY_SECONDS, SIDE
 from engine.settings import Settings
-from engine.store import chats, jobs, outbox, personas, pictures
-from engine.store.records import ChatRef, DeliveryKind, Job, JobState, Picture
+from engine.store import chats, jobs, outbox, people, personas, pictures
+from engine.store.records import Account, ChatRef, DeliveryKind, Job, JobState, Picture
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 
 ROOM = ChatRef("stage", "one", "room")
@@ -35,17 +36,29 @@ class Moody(FakeRenderer):
         self.threads: set[str] = set()
         self.closed = threading.Event()
         self.step_seconds = 0.0
+        #: Done on the picture thread before each step is told.
+        self.at_step: Callable[[], object] = lambda: None
+        self.looks = 0
+        self.blinks = False
 
     def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
         self.threads.add(threading.current_thread().name)
         if self.moods:
             self.moods.pop(0)()
 
-        def slowly(step: int, steps: int) -> None:
+        def slowly(step: int, steps: int, preview: Preview | None = None) -> None:
+            assert preview is not None
             time.sleep(self.step_seconds)
-            progress(step, steps)
+            self.at_step()
+            progress(step, steps, lambda: self.looked(preview()))
 
         return super().render(wanted, slowly)
+
+    def looked(self, seen: Image.Image) -> Image.Image:
+        self.looks += 1
+        if self.blinks:
+            raise ValueError("a lash in the eye")
+        return seen.resize((SIDE * 2, SIDE))
 
     def close(self) -> None:
         self.closed.set()
@@ -63,14 +76,17 @@ def renderer() -> Moody:
     return Moody()
 
 
-async def ask(engine: Engine, *, count: int = 1, chat: bool = True, seed: int = 7) -> Job:
+async def ask(
+    engine: Engine, *, count: int = 1, chat: bool = True, seed: int = 7, who: Account | None = None
+) -> Job:
     async with engine.database.read() as tx:
         record = await personas.find(tx, "glenys")
     request = await engine.imagining.compose(record, Wish("by the sea", count=count, seed=seed, style="noir"))
     async with engine.database.write() as tx:
         place = await chats.add_place(tx, ROOM, persona_id=record.id, now=engine.clock.now())
+        person = await people.add_person(tx, who, now=engine.clock.now()) if who else None
         accepted = await engine.imagining.put_in_line(
-            tx, request, persona_id=record.id, person=None, chat_id=place.id if chat else None
+            tx, request, persona_id=record.id, person=person, chat_id=place.id if chat else None
         )
     engine.imagining.nudge()
     return accepted.job
@@ -155,6 +171,85 @@ async def test_watchers_hear_of_every_step_over_all_pictures(engine: Engine) -> 
     assert heard[-1].about == {"job": job.id, "chat_id": job.chat_id, "state": "done"}
 
 
+# A look at a picture in the making
+
+
+@asynccontextmanager
+async def stepwise(engine: Engine, renderer: Moody) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """While it lasts, a picture is made a step at a time: what is given makes one, and waits for its news."""
+    may = threading.Semaphore(0)
+    renderer.at_step = lambda: may.acquire(timeout=5)
+    with engine.events.watch(lambda event: event.name == "job.step") as told:
+        steps = aiter(told)
+
+        async def step() -> None:
+            may.release()
+            await anext(steps)
+
+        async with working(engine):
+            try:
+                yield step
+            finally:
+                may.release(100)
+
+
+async def seen(engine: Engine, job: Job) -> bytes:
+    """What is encoded elsewhere is there a moment later."""
+    jpeg = b""
+    async with asyncio.timeout(5):
+        while not jpeg:
+            await asyncio.sleep(0.005)
+            jpeg = engine.worker.preview(job.id)
+    return jpeg
+
+
+async def test_where_nobody_looks_nothing_is_shown(engine: Engine, renderer: Moody) -> None:
+    job = await ask(engine, count=2)
+    async with working(engine):
+        await ended(engine, job.id)
+    assert renderer.looks == 0
+    assert engine.worker.preview(job.id) == b""
+
+
+async def test_who_asks_sees_the_picture_after_the_next_step(engine: Engine, renderer: Moody) -> None:
+    job = await ask(engine)
+    async with stepwise(engine, renderer) as step:
+        await step()
+        assert engine.worker.preview(job.id) == b"", "nobody had asked before this step"
+        await step()
+        with Image.open(BytesIO(await seen(engine, job))) as image:
+            assert image.format == "JPEG"
+            assert max(image.size) == SIDE
+    assert engine.worker.preview(job.id) == b"", "and when it is over there is a real one"
+
+
+async def test_looks_are_taken_no_faster_than_they_can_be_shown(engine: Engine, renderer: Moody) -> None:
+    job = await ask(engine, count=3)
+    assert isinstance(engine.clock, ManualClock)
+    async with stepwise(engine, renderer) as step:
+        await step()
+        for _ in range(3):
+            engine.worker.preview(job.id)
+            await step()
+        assert renderer.looks == 1
+        await engine.clock.advance(EVERY_SECONDS)
+        engine.worker.preview(job.id)
+        await step()
+        assert renderer.looks == 2
+
+
+async def test_a_look_that_fails_costs_nobody_the_picture(engine: Engine, renderer: Moody) -> None:
+    renderer.blinks = True
+    job = await ask(engine)
+    async with stepwise(engine, renderer) as step:
+        await step()
+        engine.worker.preview(job.id)
+        await step()
+        await step()
+        done, _ = await ended(engine, job.id)
+    assert done.state is JobState.DONE
+
+
 @pytest.mark.parametrize("error", [RenderFailed("the sky fell"), StoreError("the disk is full")])
 async def test_a_failure_is_told_in_its_own_words(engine: Engine, renderer: Moody, error: Exception) -> None:
     renderer.moods = [raising(error)]
@@ -185,6 +280,27 @@ async def test_trouble_that_does_not_pass_ends_after_three_tries(engine: Engine,
     assert (failed.state, failed.attempts) == (JobState.FAILED, 3)
     assert "secret" not in failed.error
     assert len(await owed(engine)) == 1
+
+
+@pytest.mark.parametrize(
+    ("spoken", "words"),
+    [
+        ("de-AT", "Es ist mehrmals misslungen; warum, steht im Log."),
+        ("tlh", "It failed several times; the log says why."),
+        ("", "It failed several times; the log says why."),
+    ],
+)
+async def test_a_failure_is_told_in_the_language_of_whoever_asked(
+    engine: Engine, renderer: Moody, spoken: str, words: str
+) -> None:
+    renderer.moods = [raising(ValueError("a mistake of ours"))] * 3
+    job = await ask(engine, who=Account("stage", "ana", "Ana", language=spoken))
+    async with working(engine):
+        failed, _ = await ended(engine, job.id)
+    assert failed.error == "It failed several times; the log says why.", "rows are in English"
+    [(_, told)] = await owed(engine)
+    assert told.startswith(("Aus Bild #", "Picture #"))
+    assert told.endswith(words)
 
 
 async def test_a_job_that_ended_the_process_each_time_is_not_tried_again(engine: Engine) -> None:

@@ -1,0 +1,96 @@
+"""From a row of the outbox to what a front can show: the bytes of pictures, the face of whoever speaks, and the
+messages in whose place it comes. It reads, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from bot import cards
+from bot.faces import Faces
+from bot.front import Outgoing
+from bot.progress import expectation
+from engine.engine import Engine
+from engine.errors import NotFound
+from engine.locales import locale_of
+from engine.pictures.grid import as_gallery, as_grid
+from engine.store import jobs, messages, personas, pictures
+from engine.store.records import Delivery, DeliveryKind, JobState
+
+#: As large as faces are shown in a list of personas.
+GALLERY_SIDE = 256
+
+
+class Completing:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._faces = Faces(engine)
+
+    async def complete(self, row: Delivery, *, edits: bool) -> Outgoing:
+        """`edits`: the front's messages stay, and one may take the place of another."""
+        replaces = await self._replaced(row) if edits else ()
+        if row.kind is DeliveryKind.PICTURE and row.job_id is not None:
+            return replace(await self._with_pictures(row, row.job_id, edits=edits), replaces=replaces)
+        if not edits:
+            return Outgoing(row)
+        if row.job_id is not None:
+            row = await self._job_s(row, row.job_id)
+        face = await self._faces.of(row.persona_id) if row.persona_id is not None else None
+        image = await self._gallery(row.manner.faces) if row.manner.faces else b""
+        return Outgoing(row, image=image, face=face, replaces=replaces)
+
+    async def _job_s(self, row: Delivery, job_id: int) -> Delivery:
+        """The message of a job: what is true of it now, whatever was when this was owed."""
+        async with self._engine.database.read() as tx:
+            asked = await jobs.asked(tx, job_id)
+        if asked is None:
+            return row
+        job, who, locale = asked.job, asked.persona_name, locale_of(asked.language)
+        if job.state is JobState.CANCELLED:
+            text = cards.cancelled(locale, job, who)
+        elif job.state is JobState.FAILED:
+            text = row.text  # it says why, in that language
+        else:
+            ahead, ready = await expectation(self._engine, job)
+            text = cards.card(locale, job, who, ahead=ahead, ready=ready)
+        buttons = () if job.state is JobState.DONE else cards.buttons(locale, job_id, job.state)
+        return replace(row, text=text, manner=replace(row.manner, buttons=buttons))
+
+    async def _replaced(self, row: Delivery) -> tuple[str, ...]:
+        async with self._engine.database.read() as tx:
+            if row.job_id is not None and row.kind is not DeliveryKind.REPLY:
+                return await messages.of_job(tx, row.job_id, chat_id=row.chat_id)
+            if row.kind is not DeliveryKind.REPLY:
+                return ()
+            under = row.manner.drafted_under or row.answers_id
+            drafted = await messages.drafts_of(tx, under) if under is not None else ()
+            if not row.manner.replaces_turns:
+                return drafted
+            before = await messages.of_turns(tx, row.manner.replaces_turns)
+            return tuple(dict.fromkeys((*before, *drafted)))
+
+    async def _with_pictures(self, row: Delivery, job_id: int, *, edits: bool) -> Outgoing:
+        """A finished job. A file that has gone is told, not waited for."""
+        async with self._engine.database.read() as tx:
+            asked = await jobs.asked(tx, job_id)
+            made = (await pictures.of_jobs(tx, [job_id])).get(job_id, [])
+        locale = locale_of(row.language)
+        try:
+            shown = tuple([(picture, await self._engine.files.get(picture.file)) for picture in made])
+        except NotFound:
+            return Outgoing(replace(row, text=locale.say("house.file_gone", job=str(job_id))))
+        if not edits:
+            return Outgoing(row, shown)
+        caption = cards.caption(locale, asked.persona_name if asked else "", [one for one, _bytes in shown])
+        manner = replace(row.manner, buttons=cards.buttons(locale, job_id, JobState.DONE))
+        image = await asyncio.to_thread(as_grid, [png for _picture, png in shown])
+        return Outgoing(replace(row, text=caption, manner=manner), shown, image=image)
+
+    async def _gallery(self, persona_ids: tuple[int, ...]) -> bytes:
+        async with self._engine.database.read() as tx:
+            records = [await personas.get(tx, one) for one in persona_ids]
+        faces = [
+            (record.persona.called, await self._faces.picture(record, GALLERY_SIDE)) for record in records
+        ]
+        return await asyncio.to_thread(as_gallery, faces)
