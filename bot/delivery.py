@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Protocol
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -37,8 +38,14 @@ FINISH_WITHIN = 1.5
 NEWS = frozenset({"reply.stored", "notice.stored", "job.ended"})
 
 
-#: Waits until nothing else is shown any more in the messages that a delivery is going to take over.
-Before = Callable[[Delivery], Awaitable[None]]
+class Hands(Protocol):
+    """Who else uses the messages in which deliveries are shown."""
+
+    async def before(self, row: Delivery) -> None:
+        """Wait until nothing else is shown any more in the messages that a delivery is going to take over."""
+
+    def after(self, row: Delivery) -> None:
+        """It is there."""
 
 
 class Deliveries:
@@ -48,12 +55,10 @@ class Deliveries:
         self,
         engine: Engine,
         fronts: Sequence[Front],
-        before: Before | None = None,
-        after: Callable[[Delivery], None] | None = None,
+        hands: Hands | None = None,
     ) -> None:
         self._engine = engine
-        self._before = before
-        self._after = after
+        self._hands = hands
         self._completing = Completing(engine)
         self._fronts: Mapping[tuple[str, str], Front] = {(f.name, f.account): f for f in fronts}
         self._news = asyncio.Event()
@@ -147,8 +152,8 @@ class Deliveries:
         """Show one row; answers how long to wait when it must be shown later."""
         front = self._fronts[row.chat.front, row.chat.account]
         try:
-            if self._before and front.keeps_messages:
-                await self._before(row)
+            if self._hands and front.keeps_messages:
+                await self._hands.before(row)
             outgoing = await self._completing.complete(row, edits=front.keeps_messages)
             messages = await front.deliver(outgoing)
         except NotReachable:
@@ -165,8 +170,8 @@ class Deliveries:
             log.warning("delivery_postponed", delivery=row.id, attempt=row.attempts, cause=repr(error))
             return min(outbox.LONGEST_PAUSE, timedelta(seconds=2.0**row.attempts))
         await self._write_down(partial(_sent, row=row, messages=messages, now=self._engine.clock.now()))
-        if self._after:
-            self._after(row)
+        if self._hands:
+            self._hands.after(row)
         return None
 
     async def _give_up(self, row: Delivery, error: str) -> None:
@@ -186,7 +191,8 @@ class Deliveries:
 
 async def _sent(tx: AsyncConnection, row: Delivery, messages: Sequence[str], now: datetime) -> None:
     """It arrived, and is to be seen in these messages from now on."""
-    await outbox.sent(tx, row.id, messages, now=now)
+    if not await outbox.sent(tx, row.id, messages, now=now):
+        return
     await shown_messages.shown(tx, row.chat_id, row.id, messages)
     if row.manner.removes:
         await shown_messages.forgotten(tx, row.chat_id, row.manner.removes)

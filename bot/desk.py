@@ -76,16 +76,16 @@ class Desk:
     async def react(self, reaction: Reaction) -> None:
         """Keep a reaction with what it is about. One to somebody else's message is none of our business."""
         async with self._engine.database.write() as tx:
-            place = await chats.place(tx, reaction.chat)
-            what = await messages.about(tx, place.id, reaction.message) if place else None
-            if place is None or what is None:
+            chat_id = await messages.place_of(tx, reaction.chat, reaction.message)
+            what = await messages.about(tx, chat_id, reaction.message) if chat_id is not None else None
+            if chat_id is None or what is None:
                 return
             person = await people.known(tx, reaction.account)
             if person is None:
                 return  # somebody who has never spoken to us
             await messages.react(
                 tx,
-                place.id,
+                chat_id,
                 reaction.message,
                 person.id,
                 reaction.emoji,
@@ -101,12 +101,11 @@ class Desk:
 
     async def left(self, chat: ChatRef) -> None:
         async with self._engine.database.write() as tx:
-            place = await chats.place(tx, chat)
-            if place is None or place.left_at is not None:
-                return
-            await chats.left(tx, place.id, self._engine.clock.now())
-            await outbox.give_up_chat(tx, place.id, error="Nobody there wants to hear from us any more.")
-        log.info("chat_left", front=chat.front, chat=chat.chat)
+            places = await chats.left(tx, chat, self._engine.clock.now())
+            for chat_id in places:
+                await outbox.give_up_chat(tx, chat_id, error="Nobody there wants to hear from us any more.")
+        if places:
+            log.info("chat_left", front=chat.front, chat=chat.chat)
 
     def stop(self, chat: ChatRef) -> bool:
         line = self._lines.get(chat)
@@ -221,9 +220,7 @@ class Desk:
     async def _fail(self, said: Said) -> None:
         """Something went wrong that nobody can do anything about in the chat; the log says what."""
         log.exception("turn_failed")
-        await self._explain(
-            said, locale_of(said.person.language).say("talk.failed", turn=str(said.turn.id))
-        )
+        await self._explain(said, locale_of(said.person.language).say("talk.failed", turn=str(said.turn.id)))
 
     async def _reply(self, said: Said, line: Line) -> None:
         async with self._writing(said, line) as draft:
@@ -268,7 +265,8 @@ class Desk:
     async def _writing(self, said: Said, line: Line) -> AsyncIterator[Draft]:
         """A draft that the chat sees growing, and that can be stopped, for as long as this block lasts."""
         front = self._fronts.get((said.place.ref.front, said.place.ref.account))
-        pen = Pen(self._engine, front, self.faces, said)
+        # Drafts overtake what is owed, and what strangers are told must come first.
+        pen = Pen(self._engine, None if said.is_first else front, self.faces, said)
         line.draft, line.said, line.pen = Draft(pen.show), said, pen
         try:
             pen.show("")

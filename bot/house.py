@@ -22,6 +22,7 @@ from bot.delivery import Deliveries
 from bot.desk import Desk
 from bot.front import Front
 from bot.progress import Easels
+from bot.stagehands import Stagehands
 from bot.web.app import create_app
 from bot.web.lines import Lines
 from engine.clock import Clock
@@ -32,7 +33,6 @@ from engine.home import Address, Home
 from engine.language import LanguageModel
 from engine.pictures import Renderer
 from engine.settings import Settings
-from engine.store.records import Delivery, DeliveryKind
 
 log = structlog.get_logger(__name__)
 
@@ -72,21 +72,8 @@ async def open_house(
             everybody = [lines, *fronts]
             desk = Desk(engine, everybody)
             easels = Easels(engine, everybody)
-
-            async def before(row: Delivery) -> None:
-                """What a delivery takes the place of is no longer written or drawn on."""
-                if row.job_id is not None:
-                    await easels.let_go(row.job_id)
-                under = row.manner.drafted_under or row.answers_id
-                if row.kind is DeliveryKind.REPLY and under is not None:
-                    await desk.pen_down(row.chat, under)
-
-            def after(row: Delivery) -> None:
-                """From here on the message of a job says how it stands."""
-                if row.job_id is not None and row.kind is DeliveryKind.NOTICE:
-                    easels.take_up(row.job_id)
-
-            deliveries = Deliveries(engine, everybody, before, after)
+            hands = Stagehands(engine, desk, easels)
+            deliveries = Deliveries(engine, everybody, hands)
             with _loopback_socket(settings) as door:
                 address = home.announce(_url(door))
                 app = create_app(engine, desk, lines, address.secret, deliveries.somebody_came)
@@ -98,12 +85,13 @@ async def open_house(
                     pump = group.create_task(kept_running("outbox", deliveries.run, engine.clock))
                     work = group.create_task(kept_running("pictures", engine.work, engine.clock))
                     listening = [
-                        group.create_task(
-                            kept_running(front.name, partial(front.run, desk), engine.clock)
-                        )
+                        group.create_task(kept_running(front.name, partial(front.run, desk), engine.clock))
                         for front in everybody
                     ]
-                    showing = group.create_task(kept_running("easels", easels.run, engine.clock))
+                    aside = [
+                        group.create_task(kept_running("easels", easels.run, engine.clock)),
+                        group.create_task(kept_running("forgetting", hands.sweep, engine.clock)),
+                    ]
                     await desk.resume()
                     log.info("house_open", address=address.url, home=str(home.path))
                     try:
@@ -111,7 +99,8 @@ async def open_house(
                     except Exception as error:  # the caller's own: it leaves as it came, not in a group
                         failure = error
                     finally:
-                        showing.cancel()
+                        for task in aside:
+                            task.cancel()
                         await _drain(desk, listening, work, pump)
                         engine.events.publish(CLOSING)
                         server.should_exit = True

@@ -143,9 +143,9 @@ class Conversation:
             person = found.person or await people.add_person(tx, account, now=now)
             if account.name and found.person and account.name != found.account_name:
                 await people.rename_account(tx, account)
-            if found.person and account.language and not found.person.language:
-                await people.speak(tx, found.person.id, account.language)
-                person = replace(found.person, language=account.language)
+            if account.language not in ("", person.language) and not found.language_chosen:
+                await people.speak(tx, person.id, account.language)
+                person = replace(person, language=account.language)
             turn = await chats.add_turn(
                 tx,
                 place.id,
@@ -164,7 +164,7 @@ class Conversation:
                 await outbox.owe(tx, place.id, DeliveryKind.NOTICE, text=told, now=now)
         if found.person is None and incoming.stranger:
             self._events.publish("notice.stored", chat=incoming.chat)
-        return Said(turn, person, place)
+        return Said(turn, person, place, is_first=found.person is None and incoming.stranger)
 
     def _text_of(self, incoming: Incoming) -> str:
         """The words; for something that came without any, what it was."""

@@ -38,6 +38,8 @@ class Said:
     #: Whoever spoke; where a persona did, whoever made it speak.
     person: Person
     place: Place
+    #: Nobody has heard from them before: what they are told of this house comes before anything else.
+    is_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -291,9 +293,17 @@ async def seen(tx: AsyncConnection, chat_id: int, *, shared: bool, allows_mature
     await tx.execute(changed.values(shared=shared, allows_mature=allows_mature, left_at=None))
 
 
-async def left(tx: AsyncConnection, chat_id: int, now: datetime) -> None:
-    """We were shown the door."""
-    await tx.execute(update(chats).where(chats.c.id == chat_id).values(left_at=now))
+async def left(tx: AsyncConnection, chat: ChatRef, now: datetime) -> list[int]:
+    """We were shown the door, in all threads where none is named. Answers the ids of the chats it was news for."""
+    there = update(chats).where(
+        chats.c.front == chat.front,
+        chats.c.account == chat.account,
+        chats.c.chat == chat.chat,
+        chats.c.left_at.is_(None),
+    )
+    if chat.thread:
+        there = there.where(chats.c.thread == chat.thread)
+    return list((await tx.execute(there.values(left_at=now).returning(chats.c.id))).scalars())
 
 
 async def moved(tx: AsyncConnection, old: ChatRef, new: ChatRef) -> int:

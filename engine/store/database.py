@@ -80,6 +80,8 @@ class Database:
                     f"{HEAD}). Update Greenroom, or name another home with GREENROOM_HOME."
                 )
             await tx.run_sync(_upgrade)
+            if self.is_sqlite and (torn := (await tx.exec_driver_sql("PRAGMA foreign_key_check")).all()):
+                raise StoreError(say("store.torn", where=self._where, n=len(torn)))
 
     @asynccontextmanager
     async def _explained(self) -> AsyncIterator[None]:

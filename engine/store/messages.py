@@ -10,7 +10,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.store.tables import deliveries, reactions, shown_messages
+from engine.store.records import ChatRef
+from engine.store.tables import chats, deliveries, reactions, shown_messages, turns
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ async def shown(tx: AsyncConnection, chat_id: int, delivery_id: int, messages: S
 
 async def drafted(tx: AsyncConnection, chat_id: int, turn_id: int, messages: Sequence[str]) -> None:
     """The answer to a turn is being written in these messages: after a crash the writing goes on there."""
-    if not messages:
+    there = await tx.execute(select(turns.c.id).where(turns.c.id == turn_id))
+    if not messages or there.one_or_none() is None:
         return
     insert = (postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert)(shown_messages)
     rows = [{"chat_id": chat_id, "message": message, "drafts_id": turn_id} for message in messages]
@@ -73,6 +75,23 @@ async def of_turns(tx: AsyncConnection, turn_ids: Sequence[int]) -> tuple[str, .
         .order_by(shown_messages.c.id)
     )
     return tuple((await tx.execute(found)).scalars())
+
+
+async def place_of(tx: AsyncConnection, chat: ChatRef, message: str) -> int | None:
+    """The id of the chat that a message of ours stands in, whatever thread of it: not every platform tells that."""
+    found = (
+        select(chats.c.id)
+        .join(shown_messages, shown_messages.c.chat_id == chats.c.id)
+        .where(
+            chats.c.front == chat.front,
+            chats.c.account == chat.account,
+            chats.c.chat == chat.chat,
+            shown_messages.c.message == message,
+        )
+    )
+    if chat.thread:
+        found = found.where(chats.c.thread == chat.thread)
+    return (await tx.execute(found.limit(1))).scalar_one_or_none()
 
 
 async def about(tx: AsyncConnection, chat_id: int, message: str) -> About | None:

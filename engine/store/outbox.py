@@ -214,8 +214,10 @@ _SENT = (
 )
 
 
-async def sent(tx: AsyncConnection, delivery_id: int, messages: Sequence[str], *, now: datetime) -> None:
-    await tx.execute(_SENT, {"delivery": delivery_id, "sent_messages": list(messages), "sent": now})
+async def sent(tx: AsyncConnection, delivery_id: int, messages: Sequence[str], *, now: datetime) -> bool:
+    """It arrived. False where nobody is owed it any more: whoever asked for it was forgotten meanwhile."""
+    told = {"delivery": delivery_id, "sent_messages": list(messages), "sent": now}
+    return (await tx.execute(_SENT, told)).rowcount == 1
 
 
 async def wait(

@@ -24,6 +24,7 @@ class Arrival:
     by_person: int
     in_place: int
     account_name: str = ""
+    language_chosen: bool = False
     #: The house had asked this person something here, at that moment: what they say now is the answer.
     question: str = ""
     asked_at: datetime | None = None
@@ -45,6 +46,7 @@ _ARRIVAL = (
         people.c.name,
         people.c.adult_confirmed_at,
         people.c.language,
+        people.c.language_chosen,
         chats.c.id.label("chat_id"),
         chats.c.persona_id,
         chats.c.head_turn_id,
@@ -156,6 +158,7 @@ async def arrival(tx: AsyncConnection, incoming: Incoming, *, since: datetime, n
         row.by_person,
         row.in_place,
         row.account_name or "",
+        bool(row.language_chosen),
         row.question or "",
         row.asked_at,
         replied.persona_id if replied else None,
@@ -201,9 +204,12 @@ async def platform_ids(tx: AsyncConnection, person_id: int, front: str) -> list[
     return list((await tx.execute(found)).scalars())
 
 
-async def speak(tx: AsyncConnection, person_id: int, language: str) -> None:
-    """What somebody wants to be spoken to in."""
-    await tx.execute(update(people).where(people.c.id == person_id).values(language=language))
+async def speak(tx: AsyncConnection, person_id: int, language: str, *, chosen: bool = False) -> None:
+    """What somebody wants to be spoken to in: `chosen` by themselves, or as their platform says."""
+    changed = update(people).where(people.c.id == person_id)
+    if not chosen:
+        changed = changed.where(people.c.language_chosen.is_(False))
+    await tx.execute(changed.values(language=language, language_chosen=chosen))
 
 
 async def confirm_adult(tx: AsyncConnection, person_id: int, now: datetime | None) -> None:

@@ -71,6 +71,8 @@ people = Table(
     _id(),
     Column("name", Text, nullable=False, server_default=""),
     Column("language", String(16), nullable=False, server_default=""),
+    #: They said so themselves: whatever a platform says of it no longer counts.
+    Column("language_chosen", Boolean, nullable=False, server_default=false()),
     Column("adult_confirmed_at", Moment),
     _created(),
     sqlite_autoincrement=True,
@@ -165,7 +167,7 @@ turns = Table(
     Column("attachments", JSON, nullable=False, server_default="[]"),
     #: Ids of the personas that are to answer, in order; and whose words led to that, where a persona spoke.
     Column("wanted", JSON, nullable=False, server_default="[]"),
-    _to("asked_by", "people"),
+    Column("asked_by", Integer),
     _created(),
     Index(None, "parent_id"),
     Index(None, "chat_id", "created_at"),
@@ -338,8 +340,9 @@ deliveries = Table(
     _to("turn_id", "turns"),
     _to("job_id", "jobs"),
     _to("post_id", "posts"),
-    #: The turn of a person that this answers.
-    _to("answers_id", "turns"),
+    #: The turn of a person that this answers. Without a foreign key, which SQLite can add to no table that is there;
+    #: a number that leads nowhere any more is nobody else's either.
+    Column("answers_id", Integer),
     Column("kind", String(16), nullable=False),
     Column("state", String(16), nullable=False),
     Column("text", Text, nullable=False, server_default=""),

@@ -1,8 +1,18 @@
-"""`make bench`: every benchmark in turn."""
+"""`make bench`: every benchmark in turn. `python -m tests.bench fronts --only memory`: one of them, with options."""
 
 from __future__ import annotations
 
-from tests.bench import engine
+import sys
+
+from tests.bench import engine, fronts
 
 if __name__ == "__main__":
-    engine.main()
+    name, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
+    if name == "fronts":
+        fronts.main(rest)
+    elif name == "engine":
+        sys.argv[1:] = rest
+        engine.main()
+    else:
+        engine.main()
+        fronts.main([])

@@ -28,7 +28,7 @@ from engine.engine import Engine
 from engine.home import Home
 from engine.imagining import Imagining
 from engine.language import Wanted
-from engine.pictures import PictureWanted, Progress, Rendered
+from engine.pictures import PictureWanted, Preview, Progress, Rendered
 from engine.pictures.queue import EmbeddedQueue
 from engine.pictures.worker import Worker
 from engine.settings import read_settings
@@ -107,7 +107,7 @@ class Slow(FakeRenderer):
         self._step = step
 
     def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
-        def slowly(step: int, steps: int) -> None:
+        def slowly(step: int, steps: int, _preview: Preview | None = None) -> None:
             time.sleep(0.005)
             self._step()
             progress(step, steps)

@@ -337,7 +337,7 @@ async def test_a_place_is_as_its_platform_describes_it_now(group: Group) -> None
     assert said is not None
     assert (said.place.shared, said.place.allows_mature) == (True, False)
     async with group.engine.database.write() as tx:
-        await chats.left(tx, said.place.id, group.engine.clock.now())
+        assert await chats.left(tx, GROUP, group.engine.clock.now()) == [said.place.id]
     again = await group.hear("Ada?", allows_mature=True)
     assert again is not None
     assert (again.place.allows_mature, again.place.left_at) == (True, None)

@@ -15,15 +15,18 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, create_engine, delete, insert, select, text, update
 
 from engine.errors import StoreError
+from engine.store import chats
 from engine.store.database import HEAD, Database
-from engine.store.tables import metadata, people, personas
+from engine.store.records import ChatRef
+from engine.store.tables import deliveries, metadata, people, personas, turns
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -235,3 +238,83 @@ async def test_a_server_that_does_not_answer_is_told_with_a_sentence_without_the
     with pytest.raises(StoreError, match="does not answer") as told:
         await Database.open("postgresql://ada:secret@127.0.0.1:1/greenroom")
     assert "secret" not in str(told.value)
+
+
+# A home that an older Greenroom has kept
+
+OLD = """
+INSERT INTO people (id, name, created_at) VALUES (1, 'Ana', :now);
+INSERT INTO accounts (id, person_id, front, platform_id, name) VALUES (1, 1, 'terminal', 'operator', 'Ana');
+INSERT INTO personas (id, slug, name, revision, origin, tags, created_at)
+    VALUES (1, 'ada', 'Ada', 1, 'made', '[]', :now);
+INSERT INTO chats (id, front, account, chat, persona_id, head_turn_id, created_at)
+    VALUES (1, 'terminal', 'home', 'room', 1, 2, :now);
+INSERT INTO turns (id, chat_id, person_id, kind, state, text, created_at)
+    VALUES (1, 1, 1, 'words', 'answered', 'Hello', :now);
+INSERT INTO turns (id, chat_id, parent_id, persona_id, kind, state, text, created_at)
+    VALUES (2, 1, 1, 1, 'words', 'answered', 'Good evening.', :now);
+INSERT INTO deliveries (id, chat_id, turn_id, kind, state, nonce, created_at)
+    VALUES (1, 1, 2, 'reply', 'sent', 'abc', :now)
+"""
+
+
+def _at_step(url: str, step: str) -> None:
+    """A database as the program of that step left it, with a talk in it."""
+    driver = "sqlite" if url.startswith("sqlite") else "postgresql+psycopg"
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "engine/store/migrations"))
+    made = create_engine(url.replace("sqlite", driver, 1).replace("postgresql", driver, 1))
+    with made.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, step)
+        for statement in OLD.split(";"):
+            connection.execute(
+                text(statement), {"now": NOON if driver != "sqlite" else NOON.isoformat(" ")[:19]}
+            )
+    made.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path / 'greenroom.db'}"
+
+
+async def test_a_home_of_the_first_greenroom_opens_with_all_that_was_said_in_it(empty_url: str) -> None:
+    await asyncio.to_thread(_at_step, empty_url, "0001")
+    database = await Database.open(empty_url)
+    try:
+        async with database.read() as tx:
+            place = await chats.place(tx, ChatRef("terminal", "home", "room"))
+            assert place is not None
+            assert (place.guests, place.shared, place.allows_mature, place.left_at) == ((), False, True, None)
+            talk = await chats.talk(tx, place.id)
+            assert [line.text for line in talk.lines] == ["Hello", "Good evening."]
+            said = (await tx.execute(select(deliveries.c.turn_id, deliveries.c.unsure))).one()
+            assert tuple(said) == (2, False)
+        async with database.write() as tx:
+            await tx.execute(delete(turns).where(turns.c.id == 2))
+            assert (await tx.execute(select(deliveries.c.turn_id))).scalar_one() is None, "it still points"
+    finally:
+        await database.close()
+
+
+async def test_no_number_is_given_twice(database_url: str) -> None:
+    """A button holds a number for ever: it must never be somebody else's."""
+    if not database_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL's sequences never go back")
+    database = await Database.open(database_url)
+    try:
+        async with database.read() as tx:
+            made = (await tx.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))).all()
+        numbered = {row.name for row in made if "AUTOINCREMENT" in row.sql}
+        wanted = {
+            table.name
+            for table in metadata.tables.values()
+            if table.dialect_options["sqlite"]["autoincrement"]
+        }
+        assert numbered == wanted
+        assert "turns" in wanted
+    finally:
+        await database.close()

@@ -94,27 +94,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_shown_messages_delivery_id"), ["delivery_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_shown_messages_drafts_id"), ["drafts_id"], unique=False)
 
-    with op.batch_alter_table("chats", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("guests", sa.JSON(), server_default="[]", nullable=False))
-        batch_op.add_column(sa.Column("shared", sa.Boolean(), server_default=sa.false(), nullable=False))
-        batch_op.add_column(
-            sa.Column("allows_mature", sa.Boolean(), server_default=sa.true(), nullable=False)
-        )
-        batch_op.add_column(sa.Column("left_at", engine.store.tables.Moment(), nullable=True))
-
-    with op.batch_alter_table("deliveries", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("answers_id", sa.Integer(), nullable=True))
-        batch_op.add_column(sa.Column("manner", sa.JSON(), server_default="{}", nullable=False))
-        batch_op.add_column(sa.Column("unsure", sa.Boolean(), server_default=sa.false(), nullable=False))
-        batch_op.create_foreign_key(
-            batch_op.f("fk_deliveries_answers_id_turns"), "turns", ["answers_id"], ["id"], ondelete="SET NULL"
-        )
-
-    with op.batch_alter_table("turns", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("answer_to", sa.Text(), server_default="", nullable=False))
-        batch_op.add_column(sa.Column("attachments", sa.JSON(), server_default="[]", nullable=False))
-        batch_op.add_column(sa.Column("wanted", sa.JSON(), server_default="[]", nullable=False))
-        batch_op.add_column(sa.Column("asked_by", sa.Integer(), nullable=True))
-        batch_op.create_foreign_key(
-            batch_op.f("fk_turns_asked_by_people"), "people", ["asked_by"], ["id"], ondelete="SET NULL"
-        )
+    # Columns are added in place. Copying a table, as SQLite's batch mode does, would drop it meanwhile, and with it
+    # all that points to it.
+    op.add_column("chats", sa.Column("guests", sa.JSON(), server_default="[]", nullable=False))
+    op.add_column("chats", sa.Column("shared", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("chats", sa.Column("allows_mature", sa.Boolean(), server_default=sa.true(), nullable=False))
+    op.add_column("chats", sa.Column("left_at", engine.store.tables.Moment(), nullable=True))
+    op.add_column("deliveries", sa.Column("manner", sa.JSON(), server_default="{}", nullable=False))
+    op.add_column("deliveries", sa.Column("unsure", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("turns", sa.Column("answer_to", sa.Text(), server_default="", nullable=False))
+    op.add_column("turns", sa.Column("attachments", sa.JSON(), server_default="[]", nullable=False))
+    op.add_column("turns", sa.Column("wanted", sa.JSON(), server_default="[]", nullable=False))
+    op.add_column(
+        "people", sa.Column("language_chosen", sa.Boolean(), server_default=sa.false(), nullable=False)
+    )
+    op.add_column("deliveries", sa.Column("answers_id", sa.Integer(), nullable=True))
+    op.add_column("turns", sa.Column("asked_by", sa.Integer(), nullable=True))

@@ -1,0 +1,236 @@
+"""/persona: who there is, who is here, somebody new, and somebody changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.commands.calling import Asked, Asking, Call, Command, Part
+from bot.front import Button, Buttons, Choice, Option, OptionKind
+from engine import styles
+from engine.errors import BadRequest, NotFound
+from engine.locales import say
+from engine.store import chats, personas
+from engine.store.records import PersonaRecord, Question
+from personas import macros
+from personas.persona import Persona
+
+#: As many faces and buttons as every platform can show with one message.
+MOST_FACES = 10
+PER_ROW = 2
+#: A longer list is no help to anybody.
+MOST_LISTED = 60
+
+#: What can be edited from a chat, and where it stands in a persona.
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "name": ("name",),
+    "kind": ("kind",),
+    "description": ("description",),
+    "manner": ("voice", "manner"),
+    "greeting": ("greetings",),
+    "style": ("picture", "style"),
+    "face": ("appearance", "face"),
+    "hair": ("appearance", "hair"),
+    "eyes": ("appearance", "eyes"),
+    "skin": ("appearance", "skin"),
+    "build": ("appearance", "build"),
+    "marks": ("appearance", "marks"),
+}
+# The shortest name that leaves a field after it: a name may have several words, a field has one.
+_EDIT = re.compile(rf"(.+?)\s+({'|'.join(FIELDS)})(?:\s+(.*))?\Z", re.DOTALL | re.IGNORECASE)
+
+
+async def _list(call: Call) -> None:
+    async with call.answering() as answer:
+        cast = await personas.listing(answer.tx)
+        host = await call.engine.presence.who(answer.tx, call.place)
+        place = await chats.place(answer.tx, call.place.ref)
+        guests = place.guests if place else ()
+        lines = [
+            f"{_mark(entry.id, host.id, guests)} {entry.name} ({entry.slug})"
+            + (f", {entry.kind}" if entry.kind else "")
+            for entry in cast[:MOST_LISTED]
+        ]
+        if len(cast) > MOST_LISTED:
+            lines.append(call.say("cast.more", n=len(cast) - MOST_LISTED))
+        answer.text = "\n".join([*lines, "", call.say("cast.how")])
+        others = [entry for entry in cast if entry.id != host.id]
+        answer.faces = tuple(entry.id for entry in cast[:MOST_FACES])
+        answer.buttons = _rows(
+            [Button(entry.name, f"persona use {entry.slug}") for entry in others[:MOST_FACES]]
+        )
+
+
+def _mark(persona_id: int, host: int, guests: tuple[int, ...]) -> str:
+    return "→" if persona_id == host else "+" if persona_id in guests else "·"
+
+
+def _rows(buttons: list[Button]) -> Buttons:
+    return tuple(tuple(buttons[start : start + PER_ROW]) for start in range(0, len(buttons), PER_ROW))
+
+
+async def _show(call: Call) -> None:
+    async with call.answering() as answer:
+        record = await _meant(call, answer.tx)
+        persona = record.persona
+        answer.text = _described(call, persona)
+        answer.faces = (record.id,)
+        brings = Button(call.say("cast.talk_to", name=persona.called), f"persona use {persona.slug}")
+        answer.buttons = ((brings,),)
+
+
+def _described(call: Call, persona: Persona) -> str:
+    facts = [persona.pronouns, persona.occupation, persona.home]
+    if persona.age is not None:
+        facts.insert(0, call.say("cast.age", age=str(persona.age)))
+    told = [f"{persona.name} ({persona.slug})", ", ".join(fact for fact in facts if fact)]
+    # Who they are is told in their own language, whatever it is.
+    words = macros.expand(
+        persona.description or persona.personality.summary,
+        persona_name=persona.called,
+        person_name=call.person.name or macros.SOMEBODY,
+    )
+    likes = [interest.name for interest in persona.interests]
+    told += ["", words] if words else []
+    told += ["", call.say("cast.interests", interests=likes)] if likes else []
+    return "\n".join(line for place, line in enumerate(told) if line or place > 1)
+
+
+async def _use(call: Call) -> None:
+    async with call.answering() as answer:
+        record = await _meant(call, answer.tx)
+        if not await call.engine.presence.bring(answer.tx, call.place, record, call.person):
+            answer.text = call.say("cast.back", name=record.persona.name)
+
+
+async def _invite(call: Call) -> None:
+    async with call.answering() as answer:
+        record = await _meant(call, answer.tx)
+        if not await call.engine.presence.invite(answer.tx, call.place, record, call.person):
+            answer.text = call.say("cast.here_already", name=record.persona.called)
+
+
+async def _leave(call: Call) -> None:
+    async with call.answering() as answer:
+        record = await _meant(call, answer.tx)
+        if await call.engine.presence.send_away(answer.tx, call.place, record):
+            answer.text = call.say("cast.left", name=record.persona.called)
+        else:
+            answer.text = call.say("cast.not_here", name=record.persona.called)
+
+
+async def _new(call: Call) -> None:
+    await call.demand_charge()
+    persona = await call.engine.casting.invent(kind=call.words, name=call.flags.get("name", ""))
+    async with call.answering() as answer:
+        now = call.engine.clock.now()
+        record = await personas.take_in(answer.tx, persona, origin="made", now=now)
+        slug, name = record.persona.slug, record.persona.called
+        answer.text = call.say("cast.made", name=record.persona.name, slug=slug)
+        answer.faces = (record.id,)
+        answer.buttons = (
+            (
+                Button(call.say("cast.talk_to", name=name), f"persona use {slug}", "good"),
+                Button(call.say("cast.look_at", name=name), f"persona show {slug}"),
+            ),
+        )
+
+
+async def _asks_for_field(asking: Asking) -> Asked | None:
+    name, field, words = _edit(asking.words)
+    if words:
+        return None
+    async with asking.engine.database.read() as tx:
+        record = await personas.find(tx, name)
+    told = say(f"commands.choices.{field}")
+    asks = asking.say("cast.asks_field", field=told, name=record.persona.called)
+    order = f"persona edit {record.persona.slug} {field}"
+    return asks, Question(order, prefill=_value(record.persona, field))
+
+
+async def _change(call: Call) -> None:
+    name, field, words = _edit(call.words)
+    async with call.answering() as answer:
+        record = await personas.find(answer.tx, name)
+        changed = _changed(call, record, field, words)
+        # Who it was is a number that /forget finds, never a name.
+        note = f"{field}, by person {call.person.id}"
+        now = call.engine.clock.now()
+        again = await personas.revise(answer.tx, record, changed, note=note, now=now)
+        told = say(f"commands.choices.{field}")
+        answer.text = call.say(
+            "cast.edited", field=told, name=again.persona.called, revision=str(again.revision)
+        )
+
+
+def _edit(words: str) -> tuple[str, str, str]:
+    matched = _EDIT.match(words)
+    if matched is None:
+        raise BadRequest(say("cast.how_to_edit", fields=", ".join(FIELDS)))
+    return matched[1], matched[2].lower(), (matched[3] or "").strip()
+
+
+def _value(persona: Persona, field: str) -> str:
+    found: Any = persona.model_dump(mode="json")
+    for step in FIELDS[field]:
+        found = found[step]
+    return str(found[0] if found else "") if isinstance(found, list) else str(found)
+
+
+def _changed(call: Call, record: PersonaRecord, field: str, words: str) -> Persona:
+    if field == "style":
+        style = styles.named(call.engine.imagining.styles, words)
+        if style is None:
+            there = sorted(call.engine.imagining.styles)
+            raise NotFound(say("pictures.no_style", style=words[:40], styles=there))
+        words = style.slug
+    told = record.persona.model_dump(mode="json")
+    *path, last = FIELDS[field]
+    inner = told
+    for step in path:
+        inner = inner[step]
+    inner[last] = [words, *inner[last][1:]] if isinstance(inner[last], list) else words
+    try:
+        return Persona.model_validate(told)
+    except ValidationError:
+        raise BadRequest(say("cast.does_not_fit", field=say(f"commands.choices.{field}"))) from None
+
+
+async def _meant(call: Call, tx: AsyncConnection) -> PersonaRecord:
+    if not call.words:
+        raise BadRequest(say("cast.which"))
+    return await personas.find(tx, call.words)
+
+
+_NAME = (Option("name", "", OptionKind.PERSONA, required=True),)
+_FIELD = Option(
+    "field", "", OptionKind.CHOICE, required=True, choices=tuple(Choice(field, "") for field in FIELDS)
+)
+
+COMMANDS = (
+    Command(
+        "persona",
+        _list,
+        topic="cast",
+        otherwise="use",
+        parts=(
+            Part("list", _list),
+            Part("show", _show, _NAME),
+            Part("use", _use, _NAME, quiet=True),
+            Part("invite", _invite, _NAME, quiet=True),
+            Part("leave", _leave, _NAME, quiet=True),
+            Part("new", _new, (Option("kind", ""), Option("name", "", flag="name"))),
+            Part(
+                "edit",
+                _change,
+                (*_NAME, _FIELD, Option("words", "")),
+                operators_only=True,
+                asks=_asks_for_field,
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,192 @@
+"""Commands that ask for pictures: /imagine and /selfie, and how a wish is read from words and flags."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bot import orders
+from bot.commands.calling import Answer, Asked, Asking, Call, Command
+from bot.front import Choice, Option, OptionKind
+from engine.errors import BadRequest
+from engine.imagining import COUNTS, SEEDS, SIDES, Wish
+from engine.locales import say
+from engine.store import chats, personas
+from engine.store.records import Job, PersonaRecord, PictureRequest, Question
+from personas.appearance import Ledger
+
+_SIZE = re.compile(r"(\d{2,5})(?:[x×*](\d{2,5}))?")
+
+#: Width to height.
+ASPECTS = ("1:1", "4:5", "5:4", "3:2", "2:3", "16:9", "9:16")
+#: As many pixels as a picture has unless somebody says otherwise.
+PIXELS = 1024 * 1024
+
+#: What a selfie shows. It is for whoever writes the prompt, and prompts are in English.
+SELFIE = "a selfie at arm's length, looking into the phone's camera"
+
+_RATIOS = tuple(Choice(aspect, aspect) for aspect in ASPECTS)
+#: How it is to look, whatever it shows.
+_HOW = (
+    Option("style", "", OptionKind.STYLE, flag="style"),
+    Option("aspect", "", OptionKind.CHOICE, flag="aspect", choices=_RATIOS),
+    Option("count", "", OptionKind.NUMBER, flag="count", least=COUNTS[0], most=COUNTS[-1]),
+    Option("seed", "", OptionKind.NUMBER, flag="seed", least=SEEDS[0], most=SEEDS[-1]),
+    Option("negative", "", flag="negative"),
+    Option("size", "", flag="size"),
+    Option("persona", "", OptionKind.PERSONA, flag="persona"),
+)
+_OPTIONS = (Option("scene", ""), *_HOW)
+#: Shorter, and what other programs say.
+_ALSO = ("no",)
+
+
+def wish_of(words: str) -> Wish:
+    """`a red coat --style noir --seed 7 --count 2 --size 832x1216 --negative "hats"` as a wish."""
+    scene, flags = orders.flagged(words)
+    COMMANDS[0].check(flags)
+    return wish_from(scene, flags)
+
+
+def wish_from(scene: str, flags: Mapping[str, str], *, pixels: int = PIXELS) -> Wish:
+    count = _whole(flags, "count")
+    width, height = _sides(flags, pixels)
+    return Wish(
+        scene=scene,
+        style=flags.get("style"),
+        seed=_whole(flags, "seed"),
+        count=1 if count is None else count,
+        width=width,
+        height=height,
+        negative=flags.get("negative", flags.get("no", "")),
+    )
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """`1024` is a square, `832x1216` is not."""
+    sides = _SIZE.fullmatch(text.strip().lower())
+    if sides is None:
+        raise BadRequest(say("imagine.no_size", told=text[:20]))
+    return int(sides[1]), int(sides[2] or sides[1])
+
+
+def sides_of(aspect: str, pixels: int) -> tuple[int, int]:
+    """`16:9` with about so many pixels, in the multiples of 8 that picture models want."""
+    if aspect.strip() not in ASPECTS:
+        raise BadRequest(say("imagine.no_aspect", told=aspect[:20], aspects=ASPECTS))
+    across, down = map(int, aspect.split(":"))
+    width, height = math.sqrt(pixels * across / down), math.sqrt(pixels * down / across)
+    return _side(width), _side(height)
+
+
+def _side(length: float) -> int:
+    return min(SIDES[-1], max(SIDES[0], round(length / 8) * 8))
+
+
+def _sides(flags: Mapping[str, str], pixels: int) -> tuple[int, int] | tuple[None, None]:
+    if "size" in flags and "aspect" in flags:
+        raise BadRequest(say("imagine.size_and_aspect"))
+    if "size" in flags:
+        return size_of(flags["size"])
+    if "aspect" in flags:
+        return sides_of(flags["aspect"], pixels)
+    return None, None
+
+
+def _whole(told: Mapping[str, str], flag: str) -> int | None:
+    if flag not in told:
+        return None
+    try:
+        return int(told[flag])
+    except ValueError:
+        raise BadRequest(say("imagine.no_number", flag=flag, told=told[flag][:20])) from None
+
+
+async def _asks(asking: Asking) -> Asked | None:
+    if asking.words:
+        return None
+    _wish(asking)  # a mistake in the flags is told before, not after, the scene
+    told = [f'--{flag} "{value}"' for flag, value in asking.flags.items()]
+    return asking.say("imagine.asks"), Question(" ".join(["imagine", *told]))
+
+
+def _wish(asking: Asking) -> Wish:
+    pictures = asking.engine.settings.pictures
+    return wish_from(asking.words, asking.flags, pixels=pictures.width * pictures.height)
+
+
+async def _imagine(call: Call) -> None:
+    wish = _wish(call)
+    await _put_in_line(call, await _whom(call), wish, Ledger(**call.place.ledger))
+
+
+async def _selfie(call: Call) -> None:
+    record = await _whom(call)
+    scene = f"{SELFIE}, {call.words}" if call.words else SELFIE
+    ledger = Ledger(**call.place.ledger)
+    places = record.persona.appearance.places
+    if not call.words and not ledger.place and places:
+        # They are somewhere while they talk; after a crash still in the same place.
+        ledger = replace(ledger, place=places[call.said.turn.id % len(places)])
+    pictures = call.engine.settings.pictures
+    wish = wish_from(scene, call.flags, pixels=pictures.width * pictures.height)
+    await _put_in_line(call, record, wish, ledger)
+
+
+async def _whom(call: Call) -> PersonaRecord:
+    """Who is to be seen: the host of the chat, or a guest that was named."""
+    async with call.engine.database.write() as tx:
+        host = await call.engine.presence.who(tx, call.place)
+        if not (name := call.flags.get("persona", "")):
+            return host
+        record = await personas.find(tx, name)
+        place = await chats.place(tx, call.place.ref)
+    if record.id not in (host.id, *(place.guests if place else ())):
+        raise BadRequest(say("imagine.not_here", name=record.persona.called, slug=record.persona.slug))
+    return record
+
+
+async def _put_in_line(call: Call, record: PersonaRecord, wish: Wish, ledger: Ledger) -> None:
+    request = await call.engine.imagining.compose(record, wish, rating=call.allowed_rating, ledger=ledger)
+    async with call.answering() as answer:
+        await take_on(call, answer, request, record)
+    call.engine.imagining.nudge()
+
+
+async def take_on(
+    call: Call,
+    answer: Answer,
+    request: PictureRequest,
+    record: PersonaRecord,
+    *,
+    parent_picture_id: int | None = None,
+) -> Job:
+    """A job of whoever calls; the answer is the message that shows it from now on. Nudge the line afterwards."""
+    accepted = await call.engine.imagining.put_in_line(
+        answer.tx,
+        request,
+        persona_id=record.id,
+        person=call.person,
+        chat_id=call.place.id,
+        turn_id=call.said.turn.id,
+        parent_picture_id=parent_picture_id,
+        dedup_key=f"turn:{call.said.turn.id}",
+    )
+    show_job(call, answer, accepted.job, record.persona.called)
+    return accepted.job
+
+
+def show_job(call: Call, answer: Answer, job: Job, name: str) -> None:
+    answer.text = call.say(
+        "imagine.in_line", n=job.request.count, job=str(job.id), name=name, style=job.request.style
+    )
+    answer.job_id = job.id
+    answer.source = job.request.source
+
+
+COMMANDS = (
+    Command("imagine", _imagine, _OPTIONS, topic="pictures", asks=_asks, also=_ALSO),
+    Command("selfie", _selfie, (Option("words", ""), *_HOW), topic="pictures", also=_ALSO),
+)

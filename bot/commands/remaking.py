@@ -1,0 +1,238 @@
+"""Commands about a job that is there already: seen, stopped, tried again, made anew, taken away. Most are given by
+the buttons under a picture, which hold a job's number and nothing else.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, replace
+
+from bot.commands.calling import Asked, Asking, Call, Command
+from bot.commands.imagining import show_job, take_on
+from bot.front import Option, OptionKind
+from engine import limits
+from engine.errors import BadRequest, NotFound, Refused, Unsuitable
+from engine.imagining import SEEDS, Wish
+from engine.language import PROMPT_WORDS, Source, count_words
+from engine.locales import Said, say
+from engine.pictures import fairness
+from engine.store import forgetting, jobs, messages, personas, pictures
+from engine.store.records import Job, JobState, PersonaRecord, PictureRequest, Question
+from personas.appearance import Ledger
+
+_NUMBERED = re.compile(r"#?(\d{1,9})(?:\s+(.*))?", re.DOTALL)
+#: How much of a scene stands in a list.
+LONGEST_SCENE = 50
+#: As many of somebody's jobs are listed.
+MOST = 10
+
+
+@dataclass(frozen=True)
+class Named:
+    """The job that somebody names, and what else they say."""
+
+    job: Job
+    words: str
+
+
+async def _named(asking: Asking, command: str) -> Named:
+    """Whoever asks sees the jobs of this chat and their own. All others are, to them, not there."""
+    matched = _NUMBERED.fullmatch(asking.words)
+    if matched is None:
+        raise BadRequest(say("imagine.which_job", command=command))
+    async with asking.engine.database.read() as tx:
+        job = await jobs.get(tx, int(matched[1]))
+    here, own = job.chat_id == asking.place.id, job.person_id == asking.person.id
+    if not here and not (own and command == "cancel"):
+        raise NotFound(say("pictures.job.unknown", id=str(job.id)))
+    return Named(job, matched[2] or "")
+
+
+async def _named_to_change(asking: Asking, command: str) -> Named:
+    named = await _named(asking, command)
+    if named.job.person_id == asking.person.id:
+        return named
+    # Nobody asked for it: a post, a schedule. That is for those in charge. So are others' jobs, but only
+    # where others are: a private chat is nobody else's.
+    if not await asking.in_charge():
+        raise Refused(say("rights.asker_only"))
+    return named
+
+
+async def _shown(call: Call, job: Job) -> PersonaRecord:
+    if job.persona_id is None:
+        raise NotFound(say("pictures.persona_gone"))
+    async with call.engine.database.read() as tx:
+        return await personas.get(tx, job.persona_id)
+
+
+async def _reroll(call: Call) -> None:
+    job = (await _named(call, "reroll")).job
+    record = await _shown(call, job)
+    if job.request.rating.level > call.allowed_rating.level:
+        raise Unsuitable(say("imagine.too_grown_up"))
+    request = replace(job.request, seed=random.SystemRandom().randrange(SEEDS.stop))
+    await _made_anew(call, job, record, request)
+
+
+async def _asks_for_prompt(asking: Asking) -> Asked | None:
+    named = await _named_to_change(asking, "reprompt")
+    if named.words:
+        return None
+    asks = asking.say(
+        "imagine.asks_prompt", job=str(named.job.id), least=PROMPT_WORDS[0], most=PROMPT_WORDS[-1]
+    )
+    return asks, Question(f"reprompt {named.job.id}", prefill=named.job.request.prompt)
+
+
+async def _reprompt(call: Call) -> None:
+    """A prompt by hand: too short it is the scene of a whole one, else it is kept as it is, however long."""
+    named = await _named_to_change(call, "reprompt")
+    job, words = named.job, named.words
+    record = await _shown(call, job)
+    asked = job.request
+    rating = min(asked.rating, call.allowed_rating, key=lambda one: one.level)
+    count = count_words(words)
+    if count < PROMPT_WORDS[0]:
+        wish = Wish(words, asked.style, asked.seed, asked.count, asked.width, asked.height)
+        request = await call.engine.imagining.compose(
+            record, wish, rating=rating, ledger=Ledger(**asked.ledger)
+        )
+        request = replace(request, negative=asked.negative)
+    else:
+        # The seed stays: so one sees what the words changed.
+        request = replace(asked, prompt=words, word_count=count, source=Source.PERSON, rating=rating)
+    await _made_anew(call, job, record, request)
+
+
+async def _made_anew(call: Call, job: Job, record: PersonaRecord, request: PictureRequest) -> None:
+    async with call.answering() as answer:
+        made = (await pictures.of_jobs(answer.tx, [job.id])).get(job.id, [])
+        parent = made[0].id if made else None
+        await take_on(call, answer, request, record, parent_picture_id=parent)
+    call.engine.imagining.nudge()
+
+
+async def _show_prompt(call: Call) -> None:
+    job = (await _named(call, "showprompt")).job
+    request = job.request
+    async with call.answering() as answer:
+        told = [
+            request.prompt,
+            "",
+            call.say("imagine.prompt.negative", negative=request.negative or "–"),
+            call.say("imagine.prompt.style", style=request.style),
+            call.say("imagine.prompt.seed", seed=str(request.seed)),
+            call.say(f"imagine.prompt.by.{request.source.value}"),
+            call.say("imagine.prompt.words", n=request.word_count),
+        ]
+        if request.source is Source.PERSON and request.word_count not in PROMPT_WORDS:
+            told.append(call.say("imagine.prompt.raw"))
+        answer.text = "\n".join(told)
+
+
+async def _delete(call: Call) -> None:
+    job = (await _named_to_change(call, "delete")).job
+    now = call.engine.clock.now()
+    async with call.answering() as answer:
+        stopped = await jobs.end(answer.tx, job.id, JobState.CANCELLED, now)
+        files = await forgetting.delete_pictures(answer.tx, job.id, now)
+        if job.chat_id is not None:
+            answer.removes = await messages.of_job(answer.tx, job.id, chat_id=job.chat_id)
+        answer.text = call.say("imagine.deleted", job=str(job.id))
+        # Before the end of the transaction: after a crash in between they are deleted again, not left lying.
+        for file in files:
+            await call.engine.files.delete(file)
+    if stopped:
+        await _tell_cancelled(call, job)
+
+
+async def _cancel(call: Call) -> None:
+    job = (await _named_to_change(call, "cancel")).job
+    async with call.answering() as answer:
+        if not await jobs.end(answer.tx, job.id, JobState.CANCELLED, call.engine.clock.now()):
+            ended = await jobs.get(answer.tx, job.id)
+            outcome = say(f"pictures.outcome.{ended.state.value}")
+            raise BadRequest(say("pictures.job.has_ended", id=str(job.id), outcome=outcome))
+        answer.text = call.say("imagine.cancelled", job=str(job.id))
+        if job.chat_id == call.place.id:
+            answer.job_id = job.id
+    await _tell_cancelled(call, job)
+
+
+async def _tell_cancelled(call: Call, job: Job) -> None:
+    """The row says so already; whoever works on it stops, and whoever watches hears of it."""
+    await call.engine.queue.cancel(job.id)
+    cancelled = JobState.CANCELLED.value
+    call.engine.events.publish("job.ended", job=job.id, chat_id=job.chat_id, state=cancelled)
+
+
+async def _retry(call: Call) -> None:
+    job = (await _named_to_change(call, "retry")).job
+    record = await _shown(call, job)
+    now = call.engine.clock.now()
+    async with call.answering() as answer:
+        if job.person_id is not None:
+            # One that failed today is counted among today's already, one that was cancelled is not.
+            counted = job.state is JobState.FAILED and job.created_at >= now - limits.DAY
+            used = await jobs.used(answer.tx, job.person_id, since=now - limits.DAY, now=now)
+            limits.check_pictures(
+                call.engine.settings.limits,
+                asked=job.request.count,
+                today=used.pictures - (job.request.count if counted else 0),
+                waiting=used.waiting,
+                oldest=used.oldest,
+                now=now,
+            )
+        again = await jobs.requeue(answer.tx, job.id)
+        if again is None:
+            raise BadRequest(say("pictures.job.not_failed", id=str(job.id)))
+        await call.engine.queue.submit(answer.tx, again.id, fairness.rank_of(again))
+        show_job(call, answer, again, record.persona.called)
+    call.engine.imagining.nudge()
+
+
+async def _queue(call: Call) -> None:
+    """Where others read along, only what was asked for there."""
+    waiting = (JobState.QUEUED, JobState.RUNNING)
+    async with call.engine.database.read() as tx:
+        found = await jobs.listing(tx, states=waiting, person_id=call.person.id, limit=100)
+    here = [job for job in found if not call.place.shared or job.chat_id == call.place.id]
+    lines = [await _told(call, job) for job in reversed(here[:MOST])]
+    async with call.answering() as answer:
+        answer.text = "\n".join(lines) or call.say("imagine.queue.empty")
+
+
+async def _told(call: Call, job: Job) -> str:
+    ahead = await call.engine.imagining.ahead_of(job.id)
+    scene = job.request.scene
+    scene = scene if len(scene) <= LONGEST_SCENE else scene[: LONGEST_SCENE - 1] + "…"
+    where: Said
+    if ahead is None:
+        where = say("imagine.queue.being_made")
+    elif ahead == 0:
+        where = say("imagine.queue.next")
+    else:
+        where = say("imagine.queue.waits", n=ahead)
+    return call.say("imagine.queue.line", job=str(job.id), scene=scene, where=where)
+
+
+_JOB = (Option("job", "", OptionKind.JOB, required=True),)
+
+COMMANDS = (
+    Command("queue", _queue, topic="pictures", quiet=True),
+    Command("cancel", _cancel, _JOB, topic="pictures"),
+    Command("reroll", _reroll, _JOB, topic="pictures", listed=False),
+    Command(
+        "reprompt",
+        _reprompt,
+        (*_JOB, Option("words", "")),
+        topic="pictures",
+        listed=False,
+        asks=_asks_for_prompt,
+    ),
+    Command("showprompt", _show_prompt, _JOB, topic="pictures", listed=False, quiet=True),
+    Command("delete", _delete, _JOB, topic="pictures", listed=False, quiet=True),
+    Command("retry", _retry, _JOB, topic="pictures", listed=False),
+)

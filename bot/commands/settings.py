@@ -1,0 +1,169 @@
+"""/settings: a person's language and age, and what a place is like: who is answered, how grown-up it may be."""
+
+from __future__ import annotations
+
+from bot.commands.calling import Answer, Call, Command, Part
+from bot.commands.menu import LANGUAGE, name_of
+from bot.front import Button, Buttons, Choice, Option, OptionKind
+from engine.errors import BadRequest, Refused
+from engine.locales import Said, languages, locale_of, say
+from engine.store import chats, people
+from personas.persona import Rating
+
+#: A setting of a place, and what it can be: whoever calls a persona is answered, or everybody.
+ANSWERS = "answers"
+CALLED, ALL = "called", "all"
+
+
+async def _show(call: Call) -> None:
+    charge, operator = await call.in_charge(), await call.is_operator()
+    place, person = call.place, call.person
+    lines = [call.say("settings.language_now", name=name_of(call.locale.code))]
+    if place.shared:
+        answers = place.settings.get(ANSWERS, CALLED)
+        lines.append(call.say(f"settings.answers_now.{answers}"))
+    most = say(f"safety.rating.{place.rating.value}")
+    lines.append(call.say("settings.rating_now", rating=most, **_conditions(call)))
+    adult = person.adult_confirmed_at is not None
+    lines.append(call.say("settings.adult_now" if adult else "settings.not_adult_now"))
+    async with call.answering() as answer:
+        answer.text = "\n".join(lines)
+        answer.buttons = _buttons(call, charge=charge, operator=operator, adult=adult)
+
+
+def _conditions(call: Call) -> dict[str, Said]:
+    """The three of them, each with whether it is met."""
+    met = {
+        "operator": call.place.rating is not Rating.ALL_AGES,
+        "platform": call.place.allows_mature,
+        "person": call.person.adult_confirmed_at is not None,
+    }
+    return {name: say("settings.met" if holds else "settings.not_met") for name, holds in met.items()}
+
+
+def _buttons(call: Call, *, charge: bool, operator: bool, adult: bool) -> Buttons:
+    others = [code for code in languages() if code != call.locale.code]
+    rows = [tuple(Button(name_of(code), f"settings language {code}") for code in others[:5])]
+    if call.place.shared and charge:
+        other = CALLED if call.place.settings.get(ANSWERS) == ALL else ALL
+        rows.append((Button(call.say(f"settings.answer.{other}"), f"settings answers {other}"),))
+    if operator:
+        ratings = [rating for rating in _possible(call) if rating is not call.place.rating]
+        rows.append(
+            tuple(
+                Button(call.say(f"safety.rating.{rating.value}"), f"settings rating {rating.value}")
+                for rating in ratings
+            )
+        )
+    if adult:
+        rows.append((Button(call.say("settings.take_back"), "settings adult no"),))
+    elif _has_grown_up_things(call):
+        rows.append((Button(call.say("settings.say_age"), "settings adult yes"),))
+    return tuple(row for row in rows if row)
+
+
+def _possible(call: Call) -> list[Rating]:
+    return [rating for rating in Rating if rating.level <= call.engine.settings.safety.rating.level]
+
+
+def _has_grown_up_things(call: Call) -> bool:
+    return call.engine.settings.safety.rating is not Rating.ALL_AGES
+
+
+async def _language(call: Call) -> None:
+    wanted = call.words.casefold()
+    code = next((code for code in languages() if wanted in (code, name_of(code).casefold())), None)
+    if code is None:
+        there = [f"{name_of(code)} ({code})" for code in languages()]
+        raise BadRequest(say("settings.no_language", told=call.words[:20], languages=there))
+    async with call.answering() as answer:
+        await people.speak(answer.tx, call.person.id, code, chosen=True)
+        answer.text = locale_of(code).say("settings.language_set")
+
+
+async def _answers(call: Call) -> None:
+    if not call.place.shared:
+        raise BadRequest(say("settings.answers_in_private"))
+    if call.words not in (CALLED, ALL):
+        raise BadRequest(say("settings.how_answers"))
+    await call.demand_charge()
+    async with call.answering() as answer:
+        await chats.set_setting(answer.tx, call.place.id, ANSWERS, call.words)
+        answer.text = call.say(f"settings.answers_now.{call.words}")
+
+
+async def _rating(call: Call) -> None:
+    try:
+        wanted = Rating(call.words.lower())
+    except ValueError:
+        raise BadRequest(say("settings.how_rating")) from None
+    most = call.engine.settings.safety.rating
+    if wanted.level > most.level:
+        raise Refused(
+            say(
+                "settings.rating_too_high",
+                rating=say(f"safety.rating.{wanted.value}"),
+                most=say(f"safety.rating.{most.value}"),
+            )
+        )
+    async with call.answering() as answer:
+        await chats.set_rating(answer.tx, call.place.id, wanted)
+        told = say(f"safety.rating.{wanted.value}")
+        if wanted is Rating.ALL_AGES:
+            answer.text = call.say("settings.rating_lowered", rating=told)
+        else:
+            conditions = _conditions(call) | {"operator": say("settings.met")}
+            answer.text = call.say("settings.rating_now", rating=told, **conditions)
+
+
+async def _adult(call: Call) -> None:
+    """`yes` shows what somebody would agree to; only `confirm`, the button under it, is their word."""
+    said = call.words.lower()
+    if said == "no":
+        async with call.answering() as answer:
+            await people.confirm_adult(answer.tx, call.person.id, None)
+            answer.text = call.say("settings.adult_taken_back")
+        return
+    if said not in ("yes", "confirm"):
+        raise BadRequest(say("settings.how_adult"))
+    if not _has_grown_up_things(call):
+        # What nobody needs is not asked for, and not kept.
+        raise BadRequest(say("settings.adult_not_needed"))
+    async with call.answering() as answer:
+        if said == "yes":
+            _ask_age(call, answer)
+        else:
+            await people.confirm_adult(answer.tx, call.person.id, call.engine.clock.now())
+            answer.text = call.say("settings.adult_recorded")
+
+
+def _ask_age(call: Call, answer: Answer) -> None:
+    answer.text = call.say("settings.adult_sentence")
+    answer.buttons = (
+        (
+            Button(call.say("settings.adult_agree"), "settings adult confirm", "good"),
+            Button(call.say("settings.adult_disagree"), "settings adult no"),
+        ),
+    )
+
+
+def _choice(name: str, *values: str) -> tuple[Option, ...]:
+    choices = tuple(Choice(value, "") for value in values)
+    return (Option(name, "", OptionKind.CHOICE, required=True, choices=choices),)
+
+
+COMMANDS = (
+    Command(
+        "settings",
+        _show,
+        topic="house",
+        quiet=True,
+        parts=(
+            Part("show", _show, quiet=True),
+            Part("language", _language, _choice(LANGUAGE), quiet=True),
+            Part("answers", _answers, _choice("who", CALLED, ALL)),
+            Part("rating", _rating, _choice("rating", *Rating), operators_only=True),
+            Part("adult", _adult, _choice("answer", "yes", "no"), quiet=True),
+        ),
+    ),
+)

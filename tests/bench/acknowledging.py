@@ -1,0 +1,249 @@
+"""How long a platform waits for its first sign, in an idle house and in a saturated one, in turn.
+
+Saturated: many chats are streaming replies, and the picture thread draws full-size pictures without a pause. The
+platforms, and whoever asks, are in this process; the house is in another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.bot.fronts_house import END
+from tests.bot.town import Town, nursery
+from tests.servers import discord, telegram
+
+IDLE, BUSY = "idle", "saturated"
+PROBERS = 20
+EVERY = 0.1
+#: A reply of the load is so long, and a word of it takes so many seconds.
+WORDS, WORD = 150, 0.02
+
+Samples = dict[str, list[float]]
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(len(ranked) * part))]
+
+
+@dataclass
+class Taken:
+    """Seconds until the acknowledgement, by what was asked, of each state of the house."""
+
+    idle: Samples = field(default_factory=dict)
+    busy: Samples = field(default_factory=dict)
+    round_trips: list[float] = field(default_factory=list)
+    streamed: int = 0
+    pictures: int = 0
+    unanswered: int = 0
+    broken: dict[str, int] = field(default_factory=dict)
+
+    def of(self, state: str) -> Samples:
+        return self.idle if state == IDLE else self.busy
+
+    def pooled(self, state: str) -> list[float]:
+        return [one for values in self.of(state).values() for one in values]
+
+    def p99(self, state: str) -> float:
+        return percentile(self.pooled(state), 0.99)
+
+    def worst(self) -> float:
+        """The ratio of the kind that suffers most."""
+        return max(percentile(self.busy[kind], 0.99) / percentile(self.idle[kind], 0.99) for kind in self.idle)
+
+    def told(self) -> str:
+        lines = ["milliseconds to the acknowledgement, p50 and p99:"]
+        for kind in self.idle:
+            parts = [
+                f"{state} {percentile(self.of(state)[kind], 0.5) * 1e3:6.1f} {percentile(self.of(state)[kind], 0.99) * 1e3:7.1f}"
+                f" ({len(self.of(state)[kind])} taken)"
+                for state in (IDLE, BUSY)
+            ]
+            lines.append(f"  {kind:24} {'   '.join(parts)}")
+        trip = statistics.median(self.round_trips) * 1e3
+        lines.append(f"one loopback round trip: {trip:.1f} ms, while idle")
+        lines.append(f"the load: {self.streamed} replies streamed, {self.pictures} full-size pictures drawn")
+        lines.append(f"never acknowledged: {self.unanswered}; broken rules: {self.broken or 'none'}")
+        return "\n".join(lines)
+
+
+@dataclass
+class Stage:
+    """People who ask now and then, and are timed; and people who keep the house busy."""
+
+    town: Town
+    taken: Taken
+    chats: list[tuple[telegram.Chat, telegram.Person, telegram.Message | None]] = field(default_factory=list)
+    channels: list[tuple[discord.Channel, discord.Person, discord.Message | None]] = field(default_factory=list)
+    crowd: list[tuple[telegram.Chat, telegram.Person]] = field(default_factory=list)
+    crowd_there: list[tuple[discord.Channel, discord.Person]] = field(default_factory=list)
+
+    async def settle(self, load: int) -> None:
+        """Everybody is known to the house, and those who are timed have a picture with buttons."""
+        town, bot = self.town, self.town.telegram_bot
+        for number in range(load):
+            person = town.telegram.person(f"Load {number}")
+            self.crowd.append((town.telegram.private(bot, person, started=True), person))
+            other = town.discord.person(f"Load {number}")
+            self.crowd_there.append((town.discord.dm(town.discord_bot, other), other))
+        for number in range(PROBERS):
+            person, other = town.telegram.person(f"Probe {number}"), town.discord.person(f"Probe {number}")
+            chat, dm = town.telegram.private(bot, person, started=True), town.discord.dm(town.discord_bot, other)
+            await chat.says(person, "/imagine a lamp --size 64x64")
+            asked = await dm.command(other, "imagine", scene="a lamp", size="64x64")
+            await town.until(lambda: [one for one in chat.said_by(bot) if one.button("Show prompt")], 120)  # noqa: B023
+            await town.until(lambda: asked.response and asked.response.attachments, 120)  # noqa: B023
+            picture = next(one for one in chat.said_by(bot) if one.button("Show prompt"))
+            self.chats.append((chat, person, picture))
+            self.channels.append((dm, other, asked.response))
+
+    # Whoever is timed.
+
+    async def probe(self, state: str, seconds: float) -> None:
+        """Ask again and again, everybody in turn."""
+        until, asked = time.monotonic() + seconds, 0
+        probes: list[asyncio.Task[None]] = []
+        kinds: list[Callable[[int], Coroutine[Any, Any, tuple[str, float]]]] = [
+            self.says,
+            self.presses,
+            self.orders,
+            self.presses_there,
+        ]
+        while time.monotonic() < until:
+            kind = kinds[asked % len(kinds)]
+            probes.append(asyncio.create_task(self._timed(kind, asked // len(kinds) % PROBERS, state)))
+            asked += 1
+            await asyncio.sleep(EVERY)
+        await asyncio.gather(*probes)
+
+    async def _timed(
+        self, kind: Callable[[int], Coroutine[Any, Any, tuple[str, float]]], number: int, state: str
+    ) -> None:
+        try:
+            name, seconds = await kind(number)
+        except TimeoutError:
+            self.taken.unanswered += 1
+            return
+        self.taken.of(state).setdefault(name, []).append(seconds)
+
+    async def says(self, number: int) -> tuple[str, float]:
+        """A message, until Telegram is told that it may forget it."""
+        chat, person, _ = self.chats[number]
+        box, began = self.town.telegram_bot.mailbox, time.monotonic()
+        await chat.says(person, "/queue")
+        update = box.log[-1]["update_id"]
+        await self.town.telegram.until(lambda _: all(one.id != update for one in box.pending))
+        return "Telegram: a message", time.monotonic() - began
+
+    async def presses(self, number: int) -> tuple[str, float]:
+        chat, person, picture = self.chats[number]
+        assert picture
+        press = await chat.presses(person, picture, "Show prompt")
+        return "Telegram: a button", (await press.answered()).at - press.at
+
+    async def orders(self, number: int) -> tuple[str, float]:
+        channel, person, _ = self.channels[number]
+        one = await (await channel.command(person, "queue")).until_acknowledged()
+        return "Discord: a command", one.seconds_to_acknowledge or 0.0
+
+    async def presses_there(self, number: int) -> tuple[str, float]:
+        channel, person, picture = self.channels[number]
+        assert picture
+        one = await (await channel.presses(person, picture, "Show prompt")).until_acknowledged()
+        return "Discord: a button", one.seconds_to_acknowledge or 0.0
+
+    # Whoever keeps it busy.
+
+    @asynccontextmanager
+    async def load(self) -> AsyncIterator[None]:
+        """Until the block ends; then until everything that was begun is done."""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for chat, person in self.crowd[1:]:
+                group.create_task(self._talks(chat, person, stop))
+            for channel, other in self.crowd_there:
+                group.create_task(self._talks_there(channel, other, stop))
+            group.create_task(self._paints(*self.crowd[0], stop))
+            await asyncio.sleep(1.0)
+            try:
+                yield
+            finally:
+                stop.set()
+
+    async def _talks(self, chat: telegram.Chat, person: telegram.Person, stop: asyncio.Event) -> None:
+        bot = self.town.telegram_bot
+
+        def whole() -> int:
+            return len([one for one in chat.said_by(bot) if one.words.rstrip().endswith(END)])
+
+        while not stop.is_set():
+            before = whole()
+            await chat.says(person, f"Tell me in {WORDS} words")
+            await chat.until(lambda _, before=before: whole() > before, within=120)
+            self.taken.streamed += 1
+
+    async def _talks_there(self, channel: discord.Channel, person: discord.Person, stop: asyncio.Event) -> None:
+        def whole() -> int:
+            return len([one for one in channel.messages if one.content.rstrip().endswith(END)])
+
+        while not stop.is_set():
+            before = whole()
+            await channel.says(person, f"Tell me in {WORDS} words")
+            await channel.until(lambda _, before=before: whole() > before, within=120)
+            self.taken.streamed += 1
+
+    async def _paints(self, chat: telegram.Chat, person: telegram.Person, stop: asyncio.Event) -> None:
+        bot = self.town.telegram_bot
+
+        def done() -> int:
+            return len([one for one in chat.said_by(bot) if one.button("Show prompt")])
+
+        while not stop.is_set():
+            before = done()
+            # Two in line, so that the thread never waits for the next.
+            await chat.says(person, "/imagine a lamp by the window")
+            await chat.says(person, "/imagine a lamp in the rain")
+            await chat.until(lambda _, before=before: done() >= before + 2, within=300)
+            self.taken.pictures += 2
+
+
+async def take(rounds: int, seconds: float, load: int) -> Taken:
+    """So many rounds of an idle phase and a saturated one."""
+    import tempfile
+
+    taken = Taken()
+    with nursery() as houses, tempfile.TemporaryDirectory() as folder:
+        async with Town(Path(folder) / "home", houses, scale=1.0) as town:
+            await town.open(word=WORD, painted=True, side=1024, steps=20)
+            stage = Stage(town, taken)
+            await stage.settle(load)
+            for _round in range(rounds):
+                taken.round_trips += await round_trips(town)
+                await stage.probe(IDLE, seconds)
+                async with stage.load():
+                    await stage.probe(BUSY, seconds)
+                await asyncio.sleep(2.0)
+            await town.close()
+            taken.broken = town.broken
+    return taken
+
+
+async def round_trips(town: Town, count: int = 20) -> list[float]:
+    """What asking and being answered costs here, with nothing behind it."""
+    taken = []
+    async with aiohttp.ClientSession() as session:
+        for _ in range(count):
+            began = time.monotonic()
+            async with session.get(f"{town.telegram.url}/bot{town.telegram_bot.token}/getMe") as answer:
+                await answer.read()
+            taken.append(time.monotonic() - began)
+    return taken

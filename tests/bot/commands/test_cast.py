@@ -1,0 +1,172 @@
+"""/persona: who there is, who comes and goes, somebody new, and somebody changed."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from bot import commands
+from engine.engine import Engine
+from engine.errors import BadRequest, NotFound, Refused
+from engine.settings import PeopleSettings, Settings
+from engine.store import chats, personas
+from engine.store.records import DeliveryKind, Question
+from engine.store.tables import persona_revisions
+from engine.testing import FakeLanguage
+from tests.bot.commands.guest import HALL, ROOM, Guest, notices, orders_in
+
+
+async def slugs_here(engine: Engine, guest: Guest) -> list[str]:
+    """The host, then the guests."""
+    async with engine.database.read() as tx:
+        place = await chats.place(tx, guest.chat)
+        assert place is not None
+        assert place.persona_id is not None
+        return [(await personas.get(tx, one)).persona.slug for one in (place.persona_id, *place.guests)]
+
+
+async def test_the_list_shows_who_there_is_with_faces_and_ways_to_them(ana: Guest) -> None:
+    await ana.gets("/persona invite glenys")
+    [listed] = await ana.gets("/persona")
+    lines = listed.text.splitlines()
+    assert sum(line.startswith("→") for line in lines) == 1
+    assert "+ Glenys Prosser (glenys-prosser), food" in listed.text or "+ Glenys Prosser" in listed.text
+    assert len(listed.manner.faces) == 10
+    assert "persona use glenys-prosser" in orders_in(listed)
+    assert (await ana.gets("/persona list"))[-1].text == listed.text
+
+
+async def test_somebody_is_shown_in_words_and_with_their_face(engine: Engine, ana: Guest) -> None:
+    [shown] = await ana.gets("/persona show babajide")
+    assert shown.text.startswith("Babajide Ogunleye (babajide-ogunleye)\n27 years old, he/him")
+    assert "Computer Village" in shown.text
+    assert orders_in(shown) == ["persona use babajide-ogunleye"]
+    async with engine.database.read() as tx:
+        assert shown.manner.faces == ((await personas.find(tx, "babajide")).id,)
+
+
+async def test_another_persona_comes_in_with_a_greeting_and_goes_on_where_it_was(
+    ana: Guest, language: FakeLanguage
+) -> None:
+    [greeting] = await ana.gets("/persona glenys")
+    assert (greeting.kind, greeting.persona_slug) == (DeliveryKind.REPLY, "glenys-prosser")
+    await ana.says("Hello, Glenys")
+    await ana.gets("/persona use ghada-boulos")
+    assert await ana.does("/persona Glenys Prosser") == "Glenys Prosser is back, where you left off."
+    await ana.says("Where were we?")
+    lines = getattr(language.asked[-1], "lines", ())
+    assert [line.text for line in lines] == [
+        greeting.text,
+        "Hello, Glenys",
+        "Quite so.",
+        "Where were we?",
+    ]
+
+
+async def test_guests_come_and_go(engine: Engine, ana: Guest) -> None:
+    await ana.says("Hello")
+    [host] = await slugs_here(engine, ana)
+    assert (await ana.gets("/persona invite glenys"))[0].kind is DeliveryKind.REPLY
+    assert await ana.does("/persona invite glenys") == "Glenys Prosser is here already."
+    assert await slugs_here(engine, ana) == [host, "glenys-prosser"]
+    assert await ana.does("/persona leave glenys") == "Glenys Prosser has gone."
+    assert await ana.does("/persona leave glenys") == "Glenys Prosser is not here."
+    assert await slugs_here(engine, ana) == [host]
+
+
+@pytest.mark.parametrize("order", ["show", "use", "invite", "leave"])
+async def test_somebody_has_to_be_named(ana: Guest, order: str) -> None:
+    with pytest.raises(BadRequest, match="Who"):
+        await ana.does(f"/persona {order}")
+    with pytest.raises(NotFound, match="Nobody here"):
+        await ana.does(f"/persona {order} nobody-of-this-name")
+
+
+async def test_somebody_new_joins_the_cast_once(engine: Engine, ana: Guest) -> None:
+    said = await ana.orders("/persona new beekeeper --name Zoë")
+    for _ in range(2):
+        await ana.run(said)
+    [made] = await ana.owed()
+    assert "Zoë (zoe) has joined the cast" in made.text
+    assert orders_in(made) == ["persona use zoe", "persona show zoe"]
+    async with engine.database.read() as tx:
+        record = await personas.find(tx, "zoe")
+        assert (record.persona.kind, record.origin) == ("beekeeper", "made")
+        assert len(await personas.listing(tx)) == 11
+
+
+async def test_among_others_only_those_in_charge_have_somebody_written(ben_in_hall: Guest) -> None:
+    with pytest.raises(Refused, match="has charge of this chat"):
+        await ben_in_hall.does("/persona new")
+
+    async def ben_alone(platform_id: str) -> bool:
+        return platform_id == "ben"
+
+    ben_in_hall.in_charge = ben_alone
+    assert "has joined" in await ben_in_hall.does("/persona new")
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Ana runs this house."""
+    return settings.model_copy(update={"people": PeopleSettings(operators=("stage:ana",))})
+
+
+async def test_an_operator_changes_somebody_and_a_revision_says_who(engine: Engine, ana: Guest) -> None:
+    told = await ana.does("/persona edit Glenys Prosser greeting Shut the gate\nand sit down.")
+    assert told == "The greeting of Glenys Prosser is changed; this is revision 2."
+    await ana.gets("/persona edit glenys-prosser hair green")
+    async with engine.database.read() as tx:
+        record = await personas.find(tx, "glenys-prosser")
+        notes = (
+            await tx.execute(select(persona_revisions.c.note).order_by(persona_revisions.c.id))
+        ).scalars()
+        assert [note for note in notes if note] == ["greeting, by person 1", "hair, by person 1"]
+    assert record.persona.greetings[0] == "Shut the gate\nand sit down."
+    assert record.persona.appearance.hair == "green"
+    assert record.revision == 3
+
+
+async def test_without_words_it_asks_and_shows_what_is_there(engine: Engine, ana: Guest) -> None:
+    async with engine.database.read() as tx:
+        manner = (await personas.find(tx, "glenys")).persona.voice.manner
+    [asks] = await ana.gets("/persona edit glenys manner")
+    assert asks.manner.question == Question("persona edit glenys-prosser manner", prefill=manner)
+    assert "is changed" in notices(await ana.gets("Whispers."))[0]
+    async with engine.database.read() as tx:
+        assert (await personas.find(tx, "glenys")).persona.voice.manner == "Whispers."
+
+
+@pytest.mark.parametrize(
+    ("order", "told"),
+    [
+        ("glenys", "/persona edit NAME FIELD WORDS"),
+        ("glenys age 7", "/persona edit NAME FIELD WORDS"),
+        ("glenys style nope", "no style"),
+        ("glenys hair " + "x" * 2_001, "does not fit"),
+        ("glenys name " + "x" * 81, "does not fit"),
+    ],
+)
+async def test_what_cannot_be_changed_so_says_why(ana: Guest, order: str, told: str) -> None:
+    with pytest.raises((BadRequest, NotFound), match=told):
+        await ana.does(f"/persona edit {order}")
+
+
+async def test_a_style_is_found_however_it_is_written(engine: Engine, ana: Guest) -> None:
+    await ana.gets("/persona edit glenys style Noir")
+    async with engine.database.read() as tx:
+        assert (await personas.find(tx, "glenys")).persona.picture.style == "noir"
+
+
+async def test_nobody_else_changes_anybody(engine: Engine, ben: Guest) -> None:
+    with pytest.raises(Refused, match="runs this house"):
+        await ben.does("/persona edit glenys hair green")
+    assert await commands.question_for(engine, ben.incoming("/persona edit glenys hair")) is None
+
+
+async def test_two_chats_have_their_own_personas(engine: Engine, ana: Guest, ben_in_hall: Guest) -> None:
+    await ana.gets("/persona glenys")
+    await ben_in_hall.gets("/persona wiebe")
+    assert await slugs_here(engine, ana) == ["glenys-prosser"]
+    assert await slugs_here(engine, ben_in_hall) == ["wiebe-terpstra"]
+    assert {ana.chat, ben_in_hall.chat} == {ROOM, HALL}

@@ -1,0 +1,174 @@
+"""Markdown for Discord: what is kept, what becomes something else, and that every part fits."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.discord.markdown import ROOM, clipped, parts, plain, shown, units
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Title\n## Two\n### Three",
+        "**bold** *it* __under__ ~~gone~~ ||secret|| `code`",
+        "- one\n  - two\n1. three",
+        "> said",
+        "```python\nprint('| a |')\n```",
+        "[a link](https://example.org/a_b)",
+        "{{char}} %s <b>& *_`",
+        "@everyone /help",
+        "a < b and c > d",
+    ],
+)
+def test_what_discord_knows_stays_as_it_is(text: str) -> None:
+    assert shown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        ("#### Deep", "**Deep**"),
+        ("###### Deeper **yet** ##", "**Deeper yet**"),
+        ("before\n\n---\nafter", "before\n\n────────────\nafter"),
+        ("* * *", "────────────"),
+        ("- [ ] buy milk\n- [x] sleep", "- ☐ buy milk\n- ☑ sleep"),
+        ("![a fox](https://example.org/fox.png)", "[a fox](https://example.org/fox.png)"),
+        ("![](https://example.org/fox.png)", "[https://example.org/fox.png](https://example.org/fox.png)"),
+        ("~~~\ncode\n~~~", "```\ncode\n```"),
+        ("```one line```", "```\none line\n```"),
+        ("```py title=x\ncode\n```", "```py\ntitle=x\ncode\n```"),
+        ("see <@123> and <#5> in <t:1:R>", "see \\<@123> and \\<#5> in \\<t:1:R>"),
+        ("`<@123>`", "`<@123>`"),
+    ],
+)
+def test_what_discord_does_not_know_is_shown_otherwise(text: str, becomes: str) -> None:
+    assert shown(text) == becomes
+
+
+def test_a_table_stands_in_columns() -> None:
+    table = "| Name | Age |\n|:-----|----:|\n| Ada Quill | 36 |\n| 東京 | 7 |\nafter"
+    assert shown(table) == ("```\nName       Age\n─────────  ───\nAda Quill  36\n東京       7\n```\nafter")
+
+
+def test_a_line_with_a_bar_is_no_table() -> None:
+    assert shown("this | that\nand more") == "this | that\nand more"
+
+
+def test_backticks_inside_of_code_do_not_end_it() -> None:
+    page = shown("~~~\na ``` b\n~~~")
+    assert page.count("```") == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["**x**", "_a_b_", "# x", "> x", "- x", "1. x", "||x||", "`x`", "[a](b)", "<@1>"]
+)
+def test_plain_words_are_shown_as_they_were_typed(name: str) -> None:
+    escaped = plain(name)
+    assert escaped != name
+    assert re.sub(r"\\(.)", r"\1", escaped) == name
+
+
+def test_an_address_in_plain_words_stays_whole() -> None:
+    assert plain("see https://example.org/a_b_c *now*") == "see https://example.org/a_b_c \\*now\\*"
+
+
+def test_a_short_text_is_one_part() -> None:
+    assert parts("Good evening.") == ["Good evening."]
+    assert parts("Good evening.", before="**Ada**") == ["**Ada**\nGood evening."]
+
+
+def test_of_nothing_nothing_is_left() -> None:
+    assert parts("") == []
+    assert parts(" \n\n ") == []
+
+
+def test_a_long_line_is_cut_between_words() -> None:
+    text = " ".join(["word"] * 1_000)
+    made = parts(text)
+    assert all(re.fullmatch(r"(word ?)+", part) for part in made)
+    assert "".join(made) == text
+
+
+def test_code_that_is_cut_is_closed_and_opened_again_with_its_language() -> None:
+    code = "\n".join(f"line {number} of a program" for number in range(200))
+    made = parts(shown(f"Look:\n```python\n{code}\n```\nThat was it."))
+    assert len(made) > 1
+    for part in made:
+        assert part.count("```") % 2 == 0
+    assert all(part.startswith("```python\n") for part in made[1:])
+    inside = [line for part in made for line in part.split("\n") if line.startswith("line ")]
+    assert "\n".join(inside) == code
+
+
+@pytest.mark.parametrize("cluster", ["👩‍👩‍👧", "🇩🇪", "e\u0301", "👍🏽", "\\*"])
+def test_what_belongs_together_is_not_cut(cluster: str) -> None:
+    made = parts("x" + cluster * 2_000)
+    assert len(made) > 1
+    whole = [part.removeprefix("x") for part in made]
+    assert all(part == cluster * (len(part) // len(cluster)) for part in whole)
+
+
+def test_a_growing_text_shows_its_end() -> None:
+    text = "\n".join(f"line {number}" for number in range(1_000))
+    page = clipped(text, before="**Ada**")
+    assert page.startswith("**Ada**\n…\n")
+    assert page.endswith("line 999")
+    assert units(page) <= ROOM
+
+
+MARKDOWN = st.lists(
+    st.sampled_from(
+        [
+            "```",
+            "```python",
+            "~~~",
+            "| a | b |",
+            "|---|---|",
+            "# ",
+            "#### x",
+            "---",
+            "- [ ] ",
+            "\\",
+            "`",
+            "**",
+            "||",
+        ]
+    )
+    | st.text(max_size=60)
+    | st.text(alphabet="ab \t👩‍👧🇩é", min_size=500, max_size=3_000),
+    max_size=12,
+).flatmap(lambda lines: st.sampled_from(["\n", "", " "]).map(lambda glue: glue.join(lines)))
+
+
+@given(MARKDOWN, st.sampled_from(["", "**Ada Quill**"]))
+def test_every_part_fits_and_leaves_no_code_open(text: str, before: str) -> None:
+    for part in parts(shown(text), before=before):
+        assert units(part) <= ROOM
+        assert part.strip()
+        opened = [line for line in part.split("\n") if re.match(r"```[^`]*$", line)]
+        assert len(opened) % 2 == 0
+        part.encode("utf-8", "surrogatepass")
+
+
+@given(MARKDOWN)
+def test_no_word_is_lost(text: str) -> None:
+    def letters(words: str) -> str:
+        return "".join(re.findall(r"[ab👩👧🇩é]", words))
+
+    kept = letters("".join(parts(shown(text))))
+    assert letters(shown(text)) == kept
+
+
+@given(MARKDOWN)
+def test_plain_words_come_back_when_the_escapes_are_taken_away(text: str) -> None:
+    assert re.sub(r"\\([\\*_~`|\[\]<#>+.)\-])", r"\1", plain(text)) == text or "http" in text
+
+
+@given(MARKDOWN)
+def test_a_draft_is_always_one_message(text: str) -> None:
+    assert units(clipped(shown(text), before="**Ada Quill**")) <= ROOM
