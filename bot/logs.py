@@ -49,7 +49,17 @@ def start_logging(file: Path, settings: LogSettings, *, console: bool, least: st
     root.handlers[:] = handlers
     root.setLevel(settings.level.upper())
     # Libraries speak when something is wrong, not of every request.
-    for name in ("httpx", "httpcore", "uvicorn", "alembic", "procrastinate", "asyncio"):
+    for name in (
+        "httpx",
+        "httpcore",
+        "uvicorn",
+        "alembic",
+        "procrastinate",
+        "asyncio",
+        "aiogram",
+        "aiohttp",
+        "discord",
+    ):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -143,7 +143,8 @@ class Conversation:
             person = found.person or await people.add_person(tx, account, now=now)
             if account.name and found.person and account.name != found.account_name:
                 await people.rename_account(tx, account)
-            if account.language not in ("", person.language) and not found.language_chosen:
+            known = bool(person.language) and (found.language_chosen or account.guessed)
+            if account.language not in ("", person.language) and not known:
                 await people.speak(tx, person.id, account.language)
                 person = replace(person, language=account.language)
             turn = await chats.add_turn(

@@ -45,7 +45,7 @@ class Ears:
             return None
         return Incoming(
             chat=self._where(message.channel),
-            account=_account(message.author, _tongue(message.guild)),
+            account=replace(_account(message.author, _tongue(message.guild)), guessed=True),
             text=text,
             key=f"m{message.id}",
             message=str(message.id),
@@ -211,7 +211,8 @@ def _is_mine(role: discord.Role, user: int) -> bool:
 
 
 def _account(user: discord.abc.User, language: str) -> Account:
-    return Account("discord", str(user.id), user.display_name, language)
+    # What Discord would not send is kept from the rows: it would be met there again and again.
+    return Account("discord", str(user.id), str(user.display_name), language if isinstance(language, str) else "")
 
 
 def _tongue(guild: discord.Guild | None) -> str:

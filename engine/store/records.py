@@ -37,6 +37,8 @@ class Account:
     platform_id: str
     name: str = ""
     language: str = ""
+    #: The language is what is spoken around them, and not what they themselves told their platform.
+    guessed: bool = False
 
 
 @dataclass(frozen=True)

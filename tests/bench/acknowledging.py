@@ -7,7 +7,9 @@ platforms, and whoever asks, are in this process; the house is in another.
 from __future__ import annotations
 
 import asyncio
+import random
 import statistics
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 
 from tests.bot.fronts_house import END
 from tests.bot.town import Town, nursery
@@ -23,9 +26,13 @@ from tests.servers import discord, telegram
 
 IDLE, BUSY = "idle", "saturated"
 PROBERS = 20
+#: The load begins over so many seconds.
+SPREAD = 3.0
 EVERY = 0.1
-#: A reply of the load is so long, and a word of it takes so many seconds.
-WORDS, WORD = 150, 0.02
+#: Of the load, so many have pictures made instead of talking.
+PAINTERS = 2
+#: A reply of the load is so long (each another length, or all would speak at once), and a word takes so many seconds.
+WORDS, WORD = (75, 225), 0.02
 
 Samples = dict[str, list[float]]
 
@@ -45,6 +52,8 @@ class Taken:
     streamed: int = 0
     pictures: int = 0
     unanswered: int = 0
+    #: Of a core, how much the house's loop took, and all of its threads.
+    cores: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {IDLE: [], BUSY: []})
     broken: dict[str, int] = field(default_factory=dict)
 
     def of(self, state: str) -> Samples:
@@ -58,22 +67,30 @@ class Taken:
 
     def worst(self) -> float:
         """The ratio of the kind that suffers most."""
-        return max(percentile(self.busy[kind], 0.99) / percentile(self.idle[kind], 0.99) for kind in self.idle)
+        return max(
+            percentile(self.busy[kind], 0.99) / percentile(self.idle[kind], 0.99) for kind in self.idle
+        )
 
     def told(self) -> str:
         lines = ["milliseconds to the acknowledgement, p50 and p99:"]
         for kind in self.idle:
-            parts = [
-                f"{state} {percentile(self.of(state)[kind], 0.5) * 1e3:6.1f} {percentile(self.of(state)[kind], 0.99) * 1e3:7.1f}"
-                f" ({len(self.of(state)[kind])} taken)"
-                for state in (IDLE, BUSY)
-            ]
+            parts = [f"{state} {_line(self.of(state)[kind])}" for state in (IDLE, BUSY)]
             lines.append(f"  {kind:24} {'   '.join(parts)}")
         trip = statistics.median(self.round_trips) * 1e3
         lines.append(f"one loopback round trip: {trip:.1f} ms, while idle")
         lines.append(f"the load: {self.streamed} replies streamed, {self.pictures} full-size pictures drawn")
+        for state, shares in self.cores.items():
+            loop, whole = (statistics.median(part) for part in zip(*shares, strict=True))
+            lines.append(
+                f"the house while {state}: its loop took {loop:.0%} of a core, all its threads {whole:.0%}"
+            )
         lines.append(f"never acknowledged: {self.unanswered}; broken rules: {self.broken or 'none'}")
         return "\n".join(lines)
+
+
+def _line(values: Sequence[float]) -> str:
+    middle, late = (percentile(values, part) * 1e3 for part in (0.5, 0.99))
+    return f"{middle:6.1f} {late:7.1f} ({len(values)} taken)"
 
 
 @dataclass
@@ -83,7 +100,9 @@ class Stage:
     town: Town
     taken: Taken
     chats: list[tuple[telegram.Chat, telegram.Person, telegram.Message | None]] = field(default_factory=list)
-    channels: list[tuple[discord.Channel, discord.Person, discord.Message | None]] = field(default_factory=list)
+    channels: list[tuple[discord.Channel, discord.Person, discord.Message | None]] = field(
+        default_factory=list
+    )
     crowd: list[tuple[telegram.Chat, telegram.Person]] = field(default_factory=list)
     crowd_there: list[tuple[discord.Channel, discord.Person]] = field(default_factory=list)
 
@@ -95,21 +114,40 @@ class Stage:
             self.crowd.append((town.telegram.private(bot, person, started=True), person))
             other = town.discord.person(f"Load {number}")
             self.crowd_there.append((town.discord.dm(town.discord_bot, other), other))
-        for number in range(PROBERS):
-            person, other = town.telegram.person(f"Probe {number}"), town.discord.person(f"Probe {number}")
-            chat, dm = town.telegram.private(bot, person, started=True), town.discord.dm(town.discord_bot, other)
-            await chat.says(person, "/imagine a lamp --size 64x64")
-            asked = await dm.command(other, "imagine", scene="a lamp", size="64x64")
-            await town.until(lambda: [one for one in chat.said_by(bot) if one.button("Show prompt")], 120)  # noqa: B023
-            await town.until(lambda: asked.response and asked.response.attachments, 120)  # noqa: B023
-            picture = next(one for one in chat.said_by(bot) if one.button("Show prompt"))
-            self.chats.append((chat, person, picture))
-            self.channels.append((dm, other, asked.response))
+        await asyncio.gather(*[self._prober(number) for number in range(PROBERS)])
+
+    async def _prober(self, number: int) -> None:
+        town, bot = self.town, self.town.telegram_bot
+        person, other = town.telegram.person(f"Probe {number}"), town.discord.person(f"Probe {number}")
+        chat, dm = town.telegram.private(bot, person, started=True), town.discord.dm(town.discord_bot, other)
+        await asyncio.sleep(number * 0.2)
+        await chat.says(person, "/imagine a lamp --size 64x64")
+        asked = await dm.command(other, "imagine", scene="a lamp", size="64x64")
+        await town.until(lambda: [one for one in chat.said_by(bot) if one.button("Show prompt")], 120)
+        await town.until(lambda: asked.response and asked.response.attachments, 120)
+        picture = next(one for one in chat.said_by(bot) if one.button("Show prompt"))
+        self.chats.append((chat, person, picture))
+        self.channels.append((dm, other, asked.response))
 
     # Whoever is timed.
 
     async def probe(self, state: str, seconds: float) -> None:
         """Ask again and again, everybody in turn."""
+        before, began = self._spent(), time.monotonic()
+        await self._probe(state, seconds)
+        loop, whole = (now - then for now, then in zip(self._spent(), before, strict=True))
+        took = time.monotonic() - began
+        self.taken.cores[state].append((loop / took, whole / took))
+
+    def _spent(self) -> tuple[float, float]:
+        """Seconds of CPU that the house took so far: its loop, and all of it."""
+        assert self.town.nursery
+        assert self.town.nursery.house
+        house = psutil.Process(self.town.nursery.house)
+        threads = {one.id: one.user_time + one.system_time for one in house.threads()}
+        return threads[house.pid], sum(threads.values())
+
+    async def _probe(self, state: str, seconds: float) -> None:
         until, asked = time.monotonic() + seconds, 0
         probes: list[asyncio.Task[None]] = []
         kinds: list[Callable[[int], Coroutine[Any, Any, tuple[str, float]]]] = [
@@ -168,12 +206,13 @@ class Stage:
         """Until the block ends; then until everything that was begun is done."""
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            for chat, person in self.crowd[1:]:
+            for chat, person in self.crowd[PAINTERS:]:
                 group.create_task(self._talks(chat, person, stop))
             for channel, other in self.crowd_there:
                 group.create_task(self._talks_there(channel, other, stop))
-            group.create_task(self._paints(*self.crowd[0], stop))
-            await asyncio.sleep(1.0)
+            for chat, person in self.crowd[:PAINTERS]:
+                group.create_task(self._paints(chat, person, stop))
+            await asyncio.sleep(SPREAD)
             try:
                 yield
             finally:
@@ -185,20 +224,24 @@ class Stage:
         def whole() -> int:
             return len([one for one in chat.said_by(bot) if one.words.rstrip().endswith(END)])
 
+        await asyncio.sleep(random.uniform(0, SPREAD))
         while not stop.is_set():
-            before = whole()
-            await chat.says(person, f"Tell me in {WORDS} words")
-            await chat.until(lambda _, before=before: whole() > before, within=120)
+            more = grown(whole)
+            await chat.says(person, f"Tell me in {random.randint(*WORDS)} words")
+            await chat.until(more, within=120)
             self.taken.streamed += 1
 
-    async def _talks_there(self, channel: discord.Channel, person: discord.Person, stop: asyncio.Event) -> None:
+    async def _talks_there(
+        self, channel: discord.Channel, person: discord.Person, stop: asyncio.Event
+    ) -> None:
         def whole() -> int:
             return len([one for one in channel.messages if one.content.rstrip().endswith(END)])
 
+        await asyncio.sleep(random.uniform(0, SPREAD))
         while not stop.is_set():
-            before = whole()
-            await channel.says(person, f"Tell me in {WORDS} words")
-            await channel.until(lambda _, before=before: whole() > before, within=120)
+            more = grown(whole)
+            await channel.says(person, f"Tell me in {random.randint(*WORDS)} words")
+            await channel.until(more, within=120)
             self.taken.streamed += 1
 
     async def _paints(self, chat: telegram.Chat, person: telegram.Person, stop: asyncio.Event) -> None:
@@ -208,18 +251,22 @@ class Stage:
             return len([one for one in chat.said_by(bot) if one.button("Show prompt")])
 
         while not stop.is_set():
-            before = done()
-            # Two in line, so that the thread never waits for the next.
-            await chat.says(person, "/imagine a lamp by the window")
-            await chat.says(person, "/imagine a lamp in the rain")
-            await chat.until(lambda _, before=before: done() >= before + 2, within=300)
-            self.taken.pictures += 2
+            more = grown(done, by=8)
+            # More in line than one, so that the thread never waits for the next.
+            await chat.says(person, "/imagine a lamp by the window --count 4")
+            await chat.says(person, "/imagine a lamp in the rain --count 4")
+            await chat.until(more, within=300)
+            self.taken.pictures += 8
+
+
+def grown(count: Callable[[], int], by: int = 1) -> Callable[[object], bool]:
+    """Whether there are so many more of something than there are now."""
+    enough = count() + by
+    return lambda _place: count() >= enough
 
 
 async def take(rounds: int, seconds: float, load: int) -> Taken:
     """So many rounds of an idle phase and a saturated one."""
-    import tempfile
-
     taken = Taken()
     with nursery() as houses, tempfile.TemporaryDirectory() as folder:
         async with Town(Path(folder) / "home", houses, scale=1.0) as town:

@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import os
 import random
-import signal
 import subprocess
 import tempfile
 from collections import Counter
@@ -42,6 +41,8 @@ class Fuzzed:
     grown: float = 0.0
     tasks: tuple[int, int] = (0, 0)
     left: str = ""
+    #: The end of the first crash's line in the log.
+    first: str = ""
     broken: dict[str, int] | None = None
 
 
@@ -68,9 +69,11 @@ async def fuzz(count: int, seed: int) -> Fuzzed:
                 told.left = ", ".join((Counter(after) - Counter(tasks)).keys())
             except (TimeoutError, AssertionError, TypeError):
                 told.crashes += 1  # it answers nobody any more, or is gone
-            log = (Path(folder) / "home" / "log" / "greenroom.log").read_text()
-            told.crashes += sum(log.count(f'"event": "{name}"') for name in CRASHES)
-            told.passed_over = log.count('"discord_event_not_understood"') + log.count('_failed"')
+            log = [line for file in (town.home / "log").iterdir() for line in file.read_text().splitlines()]
+            crashes = [line for line in log if any(f'"{name}"' in line for name in CRASHES)]
+            told.crashes += len(crashes)
+            told.first = crashes[0][-1_500:] if crashes else ""
+            told.passed_over = len([line for line in log if "_not_understood" in line or "_failed" in line])
             told.unfit = tuple(strangers.unfit())
             told.broken = town.broken
     return told
@@ -99,8 +102,9 @@ async def memory_at_rest() -> float:
     """Megabytes of `greenroom up` with a bot on each platform, some seconds after it opened."""
     with tempfile.TemporaryDirectory() as folder:
         async with Town(Path(folder) / "home", scale=1.0) as town:
-            process = subprocess.Popen(
-                [str(GREENROOM), "up"],
+            process = await asyncio.create_subprocess_exec(
+                str(GREENROOM),
+                "up",
                 cwd=ROOT,
                 env=os.environ
                 | {
@@ -122,8 +126,8 @@ async def memory_at_rest() -> float:
                 await asyncio.sleep(5)
                 return resident(process.pid)
             finally:
-                process.send_signal(signal.SIGTERM)
-                await asyncio.to_thread(process.wait, 20)
+                process.terminate()
+                await process.wait()
 
 
 def ack_figures(taken: acknowledging.Taken) -> list[Figure]:
@@ -134,7 +138,13 @@ def ack_figures(taken: acknowledging.Taken) -> list[Figure]:
         Figure("the same, of the kind that suffers most", taken.worst(), "told", "lower", "1"),
         Figure("acknowledgement p99 while saturated, seconds", busy, "< 0.3", "lower", trip),
         Figure("acknowledgement p99 while idle, seconds", idle, "told", "lower", trip),
-        Figure("never acknowledged, and rules broken", taken.unanswered + sum(taken.broken.values()), "0", "lower", "0"),
+        Figure(
+            "never acknowledged, and rules broken",
+            taken.unanswered + sum(taken.broken.values()),
+            "0",
+            "lower",
+            "0",
+        ),
     ]
 
 
@@ -214,10 +224,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             [
                 f"tasks before and after: {told.tasks[0]} and {told.tasks[1]}; new among them: {told.left or 'none'}",
                 f"passed over with a line in the log: {told.passed_over}",
+                *([f"the first crash: …{told.first}"] if told.first else []),
                 *[words[:200] for words in told.unfit[:5]],
             ]
         )
-        report("fronts: strangers", fuzz_figures(told), notes, how=f"once, limits and waits × 0.02, seed {chosen.seed}")
+        report(
+            "fronts: strangers",
+            fuzz_figures(told),
+            notes,
+            how=f"once, limits and waits × 0.02, seed {chosen.seed}",
+        )
     if "memory" in parts:
         figure = Figure(
             "memory at rest with both fronts, MB",
@@ -227,7 +243,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "Python, aiogram and discord.py imported: see notes",
         )
         imported = _imported()
-        report("fronts: memory", [figure], f"Python with aiogram and discord.py imported: {imported:.0f} MB", how="once")
+        report(
+            "fronts: memory",
+            [figure],
+            f"Python with aiogram and discord.py imported: {imported:.0f} MB",
+            how="once",
+        )
 
 
 def _imported() -> float:

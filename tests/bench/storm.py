@@ -19,19 +19,20 @@ from pathlib import Path
 from tests.bot.town import Town, nursery
 from tests.servers import discord, telegram
 
-#: How often each kind of trouble comes: of a hundred calls, so many.
-RATES = {"rate_429": 0.01, "rate_5xx": 0.01, "rate_drop_before": 0.005, "rate_drop_after": 0.005}
-DISCONNECTS = 0.0005
+#: How often each kind of trouble comes; the last is of events sent by Discord's gateway.
+LIMITED, BROKEN, DROPPED, UNHEARD, DISCONNECTED = 0.01, 0.01, 0.005, 0.005, 0.0005
 _TOKEN = re.compile(r"\bw\d+\b")
 
 
 class CountingFaults(telegram.Faults):
-    """Also counts what it did."""
+    """Also counts the sends that were done and whose answers were lost."""
+
+    lost: int = 0
 
     def draw(self, method: str) -> telegram.Fault | None:
         fault = super().draw(method)
         if fault is telegram.Fault.DROP_AFTER and method.startswith("send") and method != "sendChatAction":
-            self.lost = getattr(self, "lost", 0) + 1
+            self.lost += 1
         return fault
 
 
@@ -63,7 +64,8 @@ class Outcome:
         return (
             f"{self.kills} kills in {self.seconds:.0f} s, {self.limited} times asked to wait,"
             f" {self.answers_lost} answers to sends on Telegram lost on the way\n{platforms}\n"
-            f"  pictures: asked {self.pictures_asked}, shown {self.pictures_shown}, shown again {self.pictures_again}\n"
+            f"  pictures: asked {self.pictures_asked}, shown {self.pictures_shown},"
+            f" shown again {self.pictures_again}\n"
             f"  lost: {lost}\n  broken rules: {self.broken or 'none'}\n"
             "  (Discord tells a bot that is not there nothing: what was said while the house was down was told, and"
             " never accepted)"
@@ -140,7 +142,9 @@ class Storm:
 
         return says
 
-    def _orders(self, place: discord.Channel, who: discord.Person, scene: str) -> Callable[[], Awaitable[object]]:
+    def _orders(
+        self, place: discord.Channel, who: discord.Person, scene: str
+    ) -> Callable[[], Awaitable[object]]:
         return lambda: place.command(who, "imagine", scene=scene)
 
     # What became of it.
@@ -194,9 +198,9 @@ async def blow(
             storm.settle(chats)
             town.life = town.life_with(word=0.005, step=0.01, patient=False)
             await town.open()
-            faults = CountingFaults(**RATES, seed=seed)
+            faults = CountingFaults(LIMITED, BROKEN, DROPPED, UNHEARD, seed=seed)
             town.telegram.faults = faults
-            town.discord.faults = discord.Faults(**RATES, rate_disconnect=DISCONNECTS, seed=seed)
+            town.discord.faults = discord.Faults(LIMITED, BROKEN, DROPPED, UNHEARD, DISCONNECTED, seed=seed)
             began = time.monotonic()
             raging = asyncio.create_task(storm.rage(seconds, messages))
             for _kill in range(kills):
@@ -209,7 +213,7 @@ async def blow(
             outcome.seconds = time.monotonic() - began
             await town.close()
             _count(storm, outcome)
-            outcome.answers_lost = getattr(faults, "lost", 0)
+            outcome.answers_lost = faults.lost
             outcome.limited = town.telegram.limited.total() + town.discord.limited.total()
             outcome.broken = town.broken
     return outcome

@@ -185,7 +185,11 @@ def _message(dice: random.Random, scene: Scene) -> Json:
         del message["text"]
         message |= dice.choice(_ATTACHED)
     elif chance < 0.5:
-        message["from"] = {**person, "first_name": words(dice)[:200], "language_code": dice.choice(HOSTILE)[:20]}
+        message["from"] = {
+            **person,
+            "first_name": words(dice)[:200],
+            "language_code": dice.choice(HOSTILE)[:20],
+        }
     elif chance < 0.53:
         message["media_group_id"] = dice.choice(HOSTILE)[:60]
     elif chance < 0.56:
@@ -199,7 +203,16 @@ _ATTACHED: tuple[Json, ...] = (
     {"photo": []},
     {"photo": [{**_FILE, "width": 10**9, "height": -1}], "caption": "<b>" * 400},
     {"voice": {**_FILE, "duration": -1}},
-    {"sticker": {**_FILE, "type": "regular", "width": 1, "height": 1, "is_animated": False, "is_video": False}},
+    {
+        "sticker": {
+            **_FILE,
+            "type": "regular",
+            "width": 1,
+            "height": 1,
+            "is_animated": False,
+            "is_video": False,
+        }
+    },
     {"document": {**_FILE, "file_name": "../../x.py", "file_size": 10**15}},
     {"location": {"latitude": 1e308, "longitude": -1e308}},
     {"contact": {"phone_number": "0", "first_name": "\u202e\x00"}},
@@ -225,7 +238,10 @@ def _press(dice: random.Random, scene: Scene) -> Json:
 
 
 def _reaction(dice: random.Random, scene: Scene) -> Json:
-    emoji = [{"type": "emoji", "emoji": dice.choice(HOSTILE)[:10]}, {"type": "custom_emoji", "custom_emoji_id": "1"}]
+    emoji = [
+        {"type": "emoji", "emoji": dice.choice(HOSTILE)[:10]},
+        {"type": "custom_emoji", "custom_emoji_id": "1"},
+    ]
     return {
         "chat": dice.choice(scene.chats),
         "message_id": dice.choice(scene.messages),
@@ -264,9 +280,7 @@ _TELEGRAM: tuple[tuple[str, Callable[[random.Random, Scene], Any]], ...] = (
 # Discord
 
 
-def discord_event(
-    dice: random.Random, scene: Scene, number: int, *, broken: bool
-) -> tuple[str, Json]:
+def discord_event(dice: random.Random, scene: Scene, number: int, *, broken: bool) -> tuple[str, Json]:
     """An event's name and what it tells; `number` is the id of what happened."""
     name, made = dice.choice(_DISCORD)
     told = made(dice, scene, number)
@@ -294,7 +308,13 @@ def _said(dice: random.Random, scene: Scene, number: int) -> Json:
     }
     if "guild_id" in chat:
         said["guild_id"] = chat["guild_id"]
-        said["member"] = {"roles": [], "joined_at": said["timestamp"], "deaf": False, "mute": False, "flags": 0}
+        said["member"] = {
+            "roles": [],
+            "joined_at": said["timestamp"],
+            "deaf": False,
+            "mute": False,
+            "flags": 0,
+        }
     chance = dice.random()
     if chance < 0.1:
         said["message_reference"] = {"message_id": str(dice.choice(scene.messages)), "channel_id": chat["id"]}
@@ -345,7 +365,9 @@ def _data(dice: random.Random, kind: int) -> Json:
         return {"component_type": dice.choice((2, 2, 3)), "custom_id": _custom_id(dice), "values": ["x"]}
     if kind == 5:
         field = {"type": 4, "custom_id": "words", "value": words(dice)[:4_000]}
-        row = dice.choice(({"type": 18, "component": field}, {"type": 1, "components": [field]}, {"type": 10}))
+        row = dice.choice(
+            ({"type": 18, "component": field}, {"type": 1, "components": [field]}, {"type": 10})
+        )
         return {"custom_id": _custom_id(dice), "components": [row]}
     name, _, part = dice.choice(COMMANDS).partition(" ")
     options: list[Json] = [

@@ -91,7 +91,12 @@ class Strangers:
             if one.message is None:
                 one.kind = 9
         one.data = data if isinstance(data, dict) else {}
-        one.metadata = {"id": str(one.id), "type": kind, "user": person.payload, "authorizing_integration_owners": {}}
+        one.metadata = {
+            "id": str(one.id),
+            "type": kind,
+            "user": person.payload,
+            "authorizing_integration_owners": {},
+        }
         # It may be such that nobody could answer it.
         one.excused = True
         server.interactions.by_token[one.token] = one
@@ -136,7 +141,9 @@ class Strangers:
         general = self.channels[0]
         await general.says(self.folk[0], f"{self.town.discord_bot.mention} good evening, {token}")
         await self.town.until(
-            lambda: [one for one in chat.said_by(bot) if f"heard {token}," in one.words]
-            and [one for one in general.messages if f"heard {token}," in one.content],
+            lambda: (
+                [one for one in chat.said_by(bot) if f"heard {token}," in one.words]
+                and [one for one in general.messages if f"heard {token}," in one.content]
+            ),
             within=120,
         )

@@ -1,4 +1,4 @@
-"""Strange updates, events and interactions on both platforms: the house stays, and nobody reads what only we understand."""
+"""Strange updates, events and interactions: the house stays, and nobody reads what only we understand."""
 
 from __future__ import annotations
 

@@ -41,7 +41,9 @@ async def test_somebody_talks_and_has_pictures_made_on_both(town: Town) -> None:
         await chat.starts()
         await town.until(lambda: len(chat.said_by(bot)) >= 3)
         await asyncio.gather(chat.says(ana, "Hello w1"), dm.says(mia, "Hello w1"))
-        await town.until(lambda: whole(telegram_answers(chat, bot, "w1")) and whole(discord_answers(dm, "w1")))
+        await town.until(
+            lambda: whole(telegram_answers(chat, bot, "w1")) and whole(discord_answers(dm, "w1"))
+        )
         assert "AI" in chat.said_by(bot)[0].words
         assert any("AI" in one.content for one in dm.messages), "on first contact"
 
@@ -87,14 +89,18 @@ async def test_several_personas_share_a_group_on_each_platform(town: Town) -> No
         invited = await general.command(mia, "persona invite", name="wiebe-terpstra")
         await invited.until_acknowledged()
         await town.until(
-            lambda: len(group.said_by(bot)) > before[0]
-            and len([one for one in general.messages if not one.loading]) > before[1]
+            lambda: (
+                len(group.said_by(bot)) > before[0]
+                and len([one for one in general.messages if not one.loading]) > before[1]
+            )
         )
         await group.says(ana, f"@{bot.username} {HOST}, Wiebe: what of w2?")
         await general.says(mia, f"{HOST}, Wiebe: what of w2?")
         await town.until(
-            lambda: len(whole(telegram_answers(group, bot, "w2"))) == 2
-            and len(whole(discord_answers(general, "w2"))) == 2
+            lambda: (
+                len(whole(telegram_answers(group, bot, "w2"))) == 2
+                and len(whole(discord_answers(general, "w2"))) == 2
+            )
         )
         assert [one.split("\n")[0] for one in telegram_answers(group, bot, "w2")] == [HOST, GUEST]
         faces = [one.face.name for one in general.messages if "heard w2," in one.content]
@@ -121,12 +127,14 @@ async def test_a_token_that_is_refused_ends_its_front_with_a_sentence_and_the_ot
     bot = town.telegram_bot
     ana, mia = town.telegram.person("Ana"), town.discord.person("Mia")
     chat, dm = town.telegram.private(bot, ana), town.discord.dm(town.discord_bot, mia)
-    wrong = {
-        "telegram": ("7000000009:AAGnobody-knows-it",),
-        "discord": (town.discord_bot.token.replace("loopback", "revoked!"),),
-    }[bad]
+    wrong = "7000000009:AAGnobody-knows-it"
+    if bad == "telegram":
+        town.life = town.life_with(telegram_tokens=(wrong,))
+    else:
+        wrong = town.discord_bot.token.replace("loopback", "revoked!")
+        town.life = town.life_with(discord_tokens=(wrong,))
     with capture_logs() as logs:
-        async with town.inside(**{f"{bad}_tokens": wrong}):
+        async with town.inside():
             if bad == "telegram":
                 await dm.says(mia, "Hello w1")
                 await town.until(lambda: whole(discord_answers(dm, "w1")))
@@ -138,4 +146,4 @@ async def test_a_token_that_is_refused_ends_its_front_with_a_sentence_and_the_ot
     assert told["part"] == bad
     assert "token" in told["cause"].lower()
     assert "Traceback" not in str(told)
-    assert wrong[0] not in str(logs), "a token is never in the log"
+    assert wrong not in str(logs), "a token is never in the log"

@@ -28,7 +28,10 @@ from engine.language import LanguageModel
 from engine.pictures import Renderer
 from engine.testing import FakeRenderer
 from tests.bot.fronts_house import END, Echo, Life
-from tests.servers import discord, telegram
+from tests.servers.discord import Bot as DiscordBot
+from tests.servers.discord import Channel, DiscordServer, pointed_at
+from tests.servers.telegram import Bot as TelegramBot
+from tests.servers.telegram import Chat, TelegramServer
 
 ROOT = Path(__file__).parents[2]
 #: Until something is there that has to come, on a machine that has other things to do as well.
@@ -136,7 +139,7 @@ class FastClock:
         await asyncio.sleep(max(0.0, seconds) * self._scale)
 
 
-def with_its_number(server: discord.DiscordServer, bot: discord.Bot) -> discord.Bot:
+def with_its_number(server: DiscordServer, bot: DiscordBot) -> DiscordBot:
     """Give a bot a token like Discord's, whose first part is the bot's number."""
     first = base64.urlsafe_b64encode(str(bot.id).encode()).decode().rstrip("=")
     del server.world.bots[bot.token]
@@ -153,16 +156,16 @@ class Town:
     #: Where houses are born; a town without one can only have a house `inside`.
     nursery: Nursery | None = None
     scale: float = 0.2
-    telegram: telegram.TelegramServer = field(init=False)
-    discord: discord.DiscordServer = field(init=False)
-    telegram_bot: telegram.Bot = field(init=False)
-    discord_bot: discord.Bot = field(init=False)
+    telegram: TelegramServer = field(init=False)
+    discord: DiscordServer = field(init=False)
+    telegram_bot: TelegramBot = field(init=False)
+    discord_bot: DiscordBot = field(init=False)
     life: Life = field(init=False)
     _identified_at: float = float("-inf")
 
     async def __aenter__(self) -> Self:
-        self.telegram = await telegram.TelegramServer(scale=self.scale).__aenter__()
-        self.discord = await discord.DiscordServer(scale=self.scale).__aenter__()
+        self.telegram = await TelegramServer(scale=self.scale).__aenter__()
+        self.discord = await DiscordServer(scale=self.scale).__aenter__()
         self.telegram_bot = self.telegram.bot()
         self.discord_bot = with_its_number(self.discord, self.discord.bot())
         self.life = Life(
@@ -217,7 +220,7 @@ class Town:
         """A house in this process, whose clock runs as fast as the platforms' limits."""
         life, hears = replace(self.life, **changes), self._opening()
         settings, clock = life.settings(), FastClock(self.scale)
-        with discord.pointed_at(self.discord):
+        with pointed_at(self.discord):
             fronts = configured_fronts(settings, hurry=self.scale)
             async with open_house(
                 settings, fronts, models=models or [Echo()], renderer=renderer or FakeRenderer(), clock=clock
@@ -271,12 +274,12 @@ class Town:
 # What is to be seen.
 
 
-def telegram_answers(chat: telegram.Chat, bot: telegram.Bot, token: str) -> list[str]:
+def telegram_answers(chat: Chat, bot: TelegramBot, token: str) -> list[str]:
     """What the bot answered to the words with this token."""
     return [one.words for one in chat.said_by(bot) if f"heard {token}," in one.words]
 
 
-def discord_answers(channel: discord.Channel, token: str) -> list[str]:
+def discord_answers(channel: Channel, token: str) -> list[str]:
     return [one.content for one in channel.messages if f"heard {token}," in one.content]
 
 

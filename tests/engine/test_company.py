@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -480,3 +481,21 @@ async def test_reactions_are_kept_with_the_reply_they_are_about(group: Group) ->
         await desk.react(reaction)
     async with group.engine.database.read() as tx:
         assert await messages.reactions_to(tx, answered.reply.id) == ["👍"]
+
+
+async def test_a_language_is_theirs_when_they_said_so_and_a_guess_until_then(group: Group) -> None:
+    async def heard(account: Account) -> str:
+        said = await group.hear("Ada?", account)
+        assert said is not None
+        return said.person.language
+
+    eva = Account("telegram", "eva", "Eva")
+    assert await heard(replace(eva, language="en-US", guessed=True)) == "en-US"
+    assert await heard(replace(eva, language="de")) == "de", "what she told her platform"
+    assert await heard(replace(eva, language="fr", guessed=True)) == "de"
+    assert await heard(replace(eva, language="pt")) == "pt"
+    async with group.engine.database.write() as tx:
+        person = await people.known(tx, eva)
+        assert person is not None
+        await people.speak(tx, person.id, "de", chosen=True)
+    assert await heard(replace(eva, language="pt")) == "de", "what she told us"
