@@ -117,6 +117,12 @@ class Conversation:
         text = self._text_of(incoming)
         account = replace(incoming.account, name=safety.name_of(incoming.account.name))
         now = self._clock.now()
+        if kind is TurnKind.WORDS and incoming.shared and not incoming.mentioned:
+            # Most of what is said among many is said to nobody here: that must not make those wait who write.
+            async with self._database.read() as tx:
+                found = await people.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
+                if await self._meant(tx, incoming, text, found) is None:
+                    return None
         async with self._database.write() as tx:
             found = await people.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
             if found.heard_before is not None:

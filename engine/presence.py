@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import safety
@@ -51,7 +53,7 @@ class Presence:
 
     async def here(self, tx: AsyncConnection, place: Place | None) -> list[Present]:
         """Everybody who is in a place, its host first; in a place that was never seen, whoever would be."""
-        host = await self.who(tx, place) if place else await self._usual(tx)
+        host = await self._host(tx, place) if place else await self._usual(tx)
         found = [company.present(host.id, host.persona)]
         for guest_id in place.guests if place else ():
             try:
@@ -60,6 +62,14 @@ class Presence:
                 continue  # it has left the cast since
             found.append(company.present(guest_id, guest.persona))
         return found
+
+    async def _host(self, tx: AsyncConnection, place: Place) -> PersonaRecord:
+        """Like `who`, without changing anything: a host that has left is replaced when somebody is to speak."""
+        here = await chats.persona_here(tx, place.id)
+        if here is not None:
+            with suppress(NotFound):
+                return await self.current(tx, here)
+        return await self._usual(tx)
 
     async def current(self, tx: AsyncConnection, persona_id: int) -> PersonaRecord:
         """A persona as it is now."""

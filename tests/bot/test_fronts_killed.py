@@ -120,7 +120,7 @@ async def test_a_reply_is_there_after_the_kill(street: Street, moment: str) -> N
     assert len(telegram_answers(street.chat, bot, "w3")) == 1, "what comes after is said once"
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", MOMENTS[:2])
 async def test_a_picture_takes_the_place_of_its_card_though_the_house_was_killed(
     street: Street, moment: str
 ) -> None:
@@ -137,16 +137,14 @@ async def test_a_picture_takes_the_place_of_its_card_though_the_house_was_killed
         return "reroll" in str(params.get("reply_markup"))
 
     hold = town.telegram.hold("editMessageMedia", "before" if moment == "before" else "after", match=is_final)
-    if moment == "after":
-        hold.release()
     await street.chat.says(street.ana, "/imagine a lighthouse --seed 7")
-    await street.general.command(street.mia, "imagine", scene="a lighthouse", seed=7)
-    if moment == "after":
-        await town.until(lambda: pictures() and paintings())
-    else:
-        await hold.reached()
+    asked = await street.general.command(street.mia, "imagine", scene="a lighthouse", seed=7)
+    held = await last_edit(town, asked) if moment == "within" else None
+    await hold.reached()
     await town.kill()
     hold.release(drop=True)
+    if held:
+        held.drop()
     await town.open()
     await town.until(lambda: pictures() and paintings())
     await street.chat.says(street.ana, "And w3")
@@ -156,6 +154,16 @@ async def test_a_picture_takes_the_place_of_its_card_though_the_house_was_killed
     assert len(paintings()) == 1
     assert [one for one in street.chat.said_by(bot) if one.button("Stop")] == [], "no card is left"
     assert [one.content for one in street.general.messages if one.loading] == []
+
+
+async def last_edit(town: Town, asked: discord.Interaction) -> discord.Hold:
+    """Let the changes of an answer pass until the one that puts the picture there; that one is held."""
+    while True:
+        held = town.discord.hold(ANSWER, after=True)
+        await held.reached()
+        if asked.response and asked.response.attachments and len(asked.response.buttons) > 1:
+            return held
+        held.release()
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -204,17 +212,16 @@ async def test_a_reply_being_written_at_a_sigterm_is_not_lost(street: Street) ->
     await town.close()
     await town.open(word=0.02)
     await street.chat.says(street.ana, "Tell me w2 in 60 words")
-    await street.group.says(street.ana, f"@{bot.username} tell me w3 in 900 words")
+    await street.group.says(street.ana, f"@{bot.username} tell me w3 in 600 words")
     await street.general.says(street.mia, f"{town.discord_bot.mention} tell me w4 in 60 words")
     await town.until(lambda: street.told_in_group("w3") and discord_answers(street.general, "w4"))
     assert await town.close() == 0
     # What could be finished was; what could not is resumed.
     assert len(whole(street.told("w2"))) == 1
+    assert len(whole(discord_answers(street.general, "w4"))) == 1
     assert whole(street.told_in_group("w3")) == []
     await town.open()
-    await town.until(
-        lambda: whole(street.told_in_group("w3")) and whole(discord_answers(street.general, "w4"))
-    )
+    await town.until(lambda: whole(street.told_in_group("w3")))
     assert len(street.told("w2")) == 1
     assert len(street.told_in_group("w3")) == 1
     assert len(discord_answers(street.general, "w4")) == 1
