@@ -136,8 +136,9 @@ class Asked:
             return False
         if asked is None:
             return False
+        title = self._desk.says("discord.form", incoming.account.language)
         try:
-            await self._answer(interaction, FORM, form(*asked, title=text.split()[0]))
+            await self._answer(interaction, FORM, form(*asked, title=title))
         except discord.HTTPException as error:
             return error.code == ALREADY_ANSWERED
         except BROKEN_WAY:
@@ -196,9 +197,10 @@ def form(sentence: str, question: Question, *, title: str) -> dict[str, Any]:
         "max_length": FORM_LENGTH,
         **({"value": question.prefill[:FORM_LENGTH]} if question.prefill else {}),
     }
-    label = {"type": 18, "label": _cut(sentence, LABEL_LENGTH), "component": field}
-    if len(sentence) > LABEL_LENGTH:
-        label["description"] = _cut(sentence, HINT_LENGTH)
+    asked, mark, hint = sentence.partition("? ")
+    label = {"type": 18, "label": _cut(asked + mark.strip(), LABEL_LENGTH), "component": field}
+    if hint or len(asked) > LABEL_LENGTH:
+        label["description"] = _cut(hint or sentence, HINT_LENGTH)
     return {
         "custom_id": custom_id(question.order),
         "title": _cut(title, LABEL_LENGTH),

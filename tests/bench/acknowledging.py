@@ -251,7 +251,7 @@ class Stage:
             return len([one for one in chat.said_by(bot) if one.button("Show prompt")])
 
         while not stop.is_set():
-            more = grown(done, by=8)
+            more = grown(done, by=2)
             # More in line than one, so that the thread never waits for the next.
             await chat.says(person, "/imagine a lamp by the window --count 4")
             await chat.says(person, "/imagine a lamp in the rain --count 4")

@@ -136,15 +136,20 @@ async def test_a_picture_takes_the_place_of_its_card_though_the_house_was_killed
     def is_final(params: Params) -> bool:
         return "reroll" in str(params.get("reply_markup"))
 
-    hold = town.telegram.hold("editMessageMedia", "before" if moment == "before" else "after", match=is_final)
+    if moment == "before":
+        await town.close()
+        await town.open(point="discord picture")
+    hold = town.telegram.hold("editMessageMedia", "after", match=is_final)
     await street.chat.says(street.ana, "/imagine a lighthouse --seed 7")
     asked = await street.general.command(street.mia, "imagine", scene="a lighthouse", seed=7)
-    held = await last_edit(town, asked) if moment == "within" else None
-    await hold.reached()
-    await town.kill()
-    hold.release(drop=True)
-    if held:
+    if moment == "before":
+        await town.dies()
+    else:
+        held = await last_edit(town, asked)
+        await hold.reached()
+        await town.kill()
         held.drop()
+    hold.release(drop=True)
     await town.open()
     await town.until(lambda: pictures() and paintings())
     await street.chat.says(street.ana, "And w3")

@@ -234,7 +234,8 @@ class Town:
         known = {one.id for one in self.discord.gateway.sessions(self.discord_bot)}
 
         def hears(life: Life) -> bool:
-            polled = self.telegram.calls["getUpdates"] > polls and self.telegram.is_polled(self.telegram_bot)
+            # Whoever has much to hear asks again at once: there may be no moment in which a poll waits.
+            polled = self.telegram.calls["getUpdates"] > polls
             sessions = self.discord.gateway.sessions(self.discord_bot)
             there = [one for one in sessions if one.connection and one.id not in known]
             hears_telegram = polled or self.telegram_bot.token not in life.telegram_tokens

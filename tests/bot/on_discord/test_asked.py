@@ -146,7 +146,7 @@ async def test_a_command_that_lacks_its_words_is_met_with_a_form(at_home: House)
     at_home.desk.asks["/imagine"] = ("What should the picture show?", Question("imagine", "a fox"))
     asked = await at_home.general.command(at_home.mia, "imagine")
     form = await asked.until_asked()
-    assert form["title"] == "/imagine"
+    assert form["title"] == "Greenroom fragt"
     assert form["components"][0]["component"]["value"] == "a fox"
     assert at_home.desk.heard == []
     sent = await asked.submits({"What should the picture show?": "a red fox"})
