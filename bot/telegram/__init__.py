@@ -12,6 +12,9 @@ def telegram_fronts(settings: Settings, *, hurry: float = 1.0) -> list[Front]:
     tokens = [token.get_secret_value().strip() for token in (told.token, *told.more_tokens)]
     if not any(tokens):
         return []
+    from bot.telegram.lightly import import_aiogram
+
+    import_aiogram()
     from bot.telegram.front import TelegramFront
     from bot.telegram.unusable import Unusable, account_of, is_token
     from bot.telegram.webhook import Door
