@@ -5,6 +5,7 @@ messages in whose place it comes. It reads, and changes nothing.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 from bot import cards
@@ -61,6 +62,9 @@ class Completing:
         async with self._engine.database.read() as tx:
             if row.job_id is not None and row.kind is not DeliveryKind.REPLY:
                 return await messages.of_job(tx, row.job_id, chat_id=row.chat_id)
+            if row.kind is DeliveryKind.NOTICE and row.answers_id is not None:
+                # What was begun as an answer, and came to nothing, does not stay there half said.
+                return await messages.drafts_of(tx, row.answers_id)
             if row.kind is not DeliveryKind.REPLY:
                 return ()
             under = row.manner.drafted_under or row.answers_id
@@ -77,6 +81,8 @@ class Completing:
             made = (await pictures.of_jobs(tx, [job_id])).get(job_id, [])
         locale = locale_of(row.language)
         try:
+            if not made:
+                raise NotFound("its pictures were deleted meanwhile")
             shown = tuple([(picture, await self._engine.files.get(picture.file)) for picture in made])
         except NotFound:
             return Outgoing(replace(row, text=locale.say("house.file_gone", job=str(job_id))))
@@ -89,8 +95,11 @@ class Completing:
 
     async def _gallery(self, persona_ids: tuple[int, ...]) -> bytes:
         async with self._engine.database.read() as tx:
-            records = [await personas.get(tx, one) for one in persona_ids]
+            records = []
+            for one in persona_ids:
+                with suppress(NotFound):  # they have left since
+                    records.append(await personas.get(tx, one))
         faces = [
             (record.persona.called, await self._faces.picture(record, GALLERY_SIDE)) for record in records
         ]
-        return await asyncio.to_thread(as_gallery, faces)
+        return await asyncio.to_thread(as_gallery, faces) if faces else b""

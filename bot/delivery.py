@@ -23,7 +23,7 @@ from engine.errors import DeliveryFailed, GreenroomError, NotReachable, TryAgain
 from engine.events import Watch
 from engine.store import messages as shown_messages
 from engine.store import outbox
-from engine.store.records import ChatRef, Delivery, Place
+from engine.store.records import ChatRef, Delivery, DeliveryKind, Manner, Place
 
 log = structlog.get_logger(__name__)
 
@@ -191,8 +191,13 @@ class Deliveries:
 
 async def _sent(tx: AsyncConnection, row: Delivery, messages: Sequence[str], now: datetime) -> None:
     """It arrived, and is to be seen in these messages from now on."""
-    if not await outbox.sent(tx, row.id, messages, now=now):
+    arrived = await outbox.sent(tx, row.id, messages, now=now)
+    if arrived is None:
         return
+    if row.turn_id is not None and arrived.turn_id is None:
+        # Taken back while it was on its way.
+        gone = Manner(removes=tuple(messages))
+        await outbox.owe(tx, row.chat_id, DeliveryKind.REMOVAL, manner=gone, now=now)
     await shown_messages.shown(tx, row.chat_id, row.id, messages)
     if row.manner.removes:
         await shown_messages.forgotten(tx, row.chat_id, row.manner.removes)

@@ -58,8 +58,8 @@ class Desk:
     async def hear(self, incoming: Incoming) -> None:
         """Store what was heard, and see that it is answered. What is refused is told at once, and not kept."""
         order = orders.order_in(incoming.text)
-        if order and order.name == commands.STOP:
-            await self._stop_for(incoming)  # at once: in line it would stand behind what it is to stop
+        if order and order.name not in commands.COMMANDS and incoming.shared and not incoming.mentioned:
+            return  # meant for some other bot
         kind = TurnKind.COMMAND if order else TurnKind.WORDS
         try:
             said = await self._engine.conversation.hear(incoming, kind=kind)
@@ -67,11 +67,16 @@ class Desk:
             raise
         except GreenroomError as error:
             log.info("refused", front=incoming.chat.front, chat=incoming.chat.chat, cause=str(error))
-            words = locale_of(incoming.account.language).says(error)
-            await self._front(incoming.chat).tell(incoming, words)
+            async with self._engine.database.read() as tx:
+                person = await people.known(tx, incoming.account)
+            language = (person.language if person else "") or incoming.account.language
+            await self._front(incoming.chat).tell(incoming, locale_of(language).says(error))
             return
-        if said is not None:
-            self._answer(said)
+        if said is None:
+            return
+        if order and order.name == commands.STOP:
+            await self._stop_for(incoming)  # at once: in line it would stand behind what it is to stop
+        self._answer(said)
 
     async def react(self, reaction: Reaction) -> None:
         """Keep a reaction with what it is about. One to somebody else's message is none of our business."""
@@ -271,6 +276,9 @@ class Desk:
         try:
             pen.show("")
             yield line.draft
+        except asyncio.CancelledError:
+            pen.drop()  # the house closes: there is no time for a front that is slow
+            raise
         finally:
             line.draft = None
             await pen.rest()

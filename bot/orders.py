@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 from bot.front import Option
 
+#: Stops the reply that is being written: what the button under a draft orders.
+STOP = "stop"
+
 _ORDER = re.compile(r"/([a-zA-Z]{1,32})(?:@\w{1,64})?(?:\s+(.*))?\Z", re.DOTALL)
 _FLAG = re.compile(r"(?:^|(?<=\s))(?:--|—)([a-z]+)(?:=|\s+|$)(\"[^\"]*\"|[^\s]*)", re.IGNORECASE)
 

@@ -11,6 +11,7 @@ import structlog
 
 from bot.faces import Faces
 from bot.front import Draft, Face, Front
+from bot.orders import STOP
 from engine.engine import Engine
 from engine.locales import locale_of
 from engine.store import messages
@@ -19,8 +20,6 @@ from engine.store.records import Button
 
 log = structlog.get_logger(__name__)
 
-#: What the button under a draft orders.
-STOP = "stop"
 #: So long a front may take for the last draft when the reply is there already.
 REST_WITHIN = 10.0
 
@@ -53,6 +52,11 @@ class Pen:
         self._text = text
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write(self._front))
+
+    def drop(self) -> None:
+        """Draft no more, not even what is under way."""
+        if self._task:
+            self._task.cancel()
 
     async def rest(self) -> None:
         """The reply is stored: what is still unshown of its draft no longer matters.

@@ -5,6 +5,7 @@ things for good, and those who draw on the same messages before.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from bot.desk import Desk
 from bot.progress import Easels
@@ -15,10 +16,10 @@ from engine.store.records import Delivery, DeliveryKind
 
 class Stagehands:
     def __init__(self, engine: Engine, desk: Desk, easels: Easels) -> None:
-        self._engine = engine
         self._desk = desk
         self._easels = easels
         self._to_sweep = asyncio.Event()
+        self._sweep = forgetting.Sweep(engine.database, engine.files, engine.clock)
 
     async def before(self, row: Delivery) -> None:
         """What a delivery takes the place of is no longer written or drawn on."""
@@ -40,5 +41,7 @@ class Stagehands:
         """Remove what is left of those who were forgotten: at the start, and whenever one of them was told so."""
         while True:
             self._to_sweep.clear()
-            await forgetting.finish(self._engine.database, self._engine.files)
-            await self._to_sweep.wait()
+            more_in = await self._sweep.make()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(more_in):
+                    await self._to_sweep.wait()

@@ -28,11 +28,11 @@ from engine.locales import locale_of
 from engine.memory import Context, Memory, note_of
 from engine.presence import Presence
 from engine.settings import Settings
-from engine.store import chats, outbox, people
+from engine.store import chats, messages, outbox, people
 from engine.store.chats import Said
 from engine.store.database import Database
 from engine.store.people import Arrival
-from engine.store.records import DeliveryKind, Incoming, Place, Turn, TurnKind, TurnState
+from engine.store.records import DeliveryKind, Incoming, Manner, Place, Turn, TurnKind, TurnState
 from engine.unbroken import unbroken
 from personas import company
 from personas.prompting import Line
@@ -59,7 +59,9 @@ class Draft:
         self.on_text(text)
 
     def stop(self) -> None:
-        """What stands is kept as the reply; the model is told to write no more."""
+        """What stands is kept as the reply; the model is told to write no more. A second time changes nothing."""
+        if self.stopped:
+            return
         self.stopped = True
         if self._writing:
             self._writing.cancel()
@@ -114,14 +116,13 @@ class Conversation:
 
         What is refused is refused here.
         """
-        text = self._text_of(incoming)
         account = replace(incoming.account, name=safety.name_of(incoming.account.name))
         now = self._clock.now()
         if kind is TurnKind.WORDS and incoming.shared and not incoming.mentioned:
             # Most of what is said among many is said to nobody here: that must not make those wait who write.
             async with self._database.read() as tx:
                 found = await people.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
-                if await self._meant(tx, incoming, text, found) is None:
+                if await self._meant(tx, incoming, found) is None:
                     return None
         async with self._database.write() as tx:
             found = await people.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
@@ -129,26 +130,31 @@ class Conversation:
                 return None
             wanted: tuple[int, ...] = ()
             if kind is TurnKind.WORDS:
-                meant = await self._meant(tx, incoming, text, found)
+                meant = await self._meant(tx, incoming, found)
                 if meant is None:
                     return None
                 wanted = meant
             # Only now: where nobody was spoken to, nobody is refused either.
             rights.check_heard(self._settings.people, incoming)
+            text = self._text_of(incoming)
             self._blocked.check(text)
             limits.check_message(
                 self._settings.limits, by_person=found.by_person, in_place=found.in_place, now=now
             )
             if kind is TurnKind.WORDS and not incoming.text.strip():
                 kind = TurnKind.ATTACHMENT
-            if found.question and found.asked_at is not None and found.place and found.person:
+            asked = found.question and found.asked_at is not None and kind is not TurnKind.ATTACHMENT
+            if asked and found.asked_at and found.place and found.person:
                 await people.asked(tx, found.place.id, found.person.id)
                 if kind is TurnKind.WORDS and now - found.asked_at <= QUESTION_STANDS:
                     kind, text = TurnKind.COMMAND, f"/{found.question} {text}"
             place = await self._place(tx, incoming, found)
             person = found.person or await people.add_person(tx, account, now=now)
             if account.name and found.person and account.name != found.account_name:
-                await people.rename_account(tx, account)
+                await people.rename(tx, found.person.id, account, before=found.account_name)
+                person = replace(
+                    person, name=account.name if person.name == found.account_name else person.name
+                )
             known = bool(person.language) and (found.language_chosen or account.guessed)
             if account.language not in ("", person.language) and not known:
                 await people.speak(tx, person.id, account.language)
@@ -180,9 +186,7 @@ class Conversation:
             return safety.cleaned(incoming.text, most=most)
         return f"({', '.join(one.kind for one in incoming.attachments)})"
 
-    async def _meant(
-        self, tx: AsyncConnection, incoming: Incoming, text: str, found: Arrival
-    ) -> tuple[int, ...] | None:
+    async def _meant(self, tx: AsyncConnection, incoming: Incoming, found: Arrival) -> tuple[int, ...] | None:
         """Which personas are to answer; empty where there is only one, None where nobody was spoken to."""
         guests = found.place.guests if found.place else ()
         if not incoming.shared and not guests:
@@ -191,8 +195,9 @@ class Conversation:
         if found.place and found.place.settings.get("answers") == "all":
             called = True
         here = await self._presence.here(tx, found.place)
+        words = incoming.text[: self._settings.limits.message_length]
         return company.spoken_to(
-            text, here, shared=incoming.shared, called=called, replied=found.replied_persona
+            words, here, shared=incoming.shared, called=called, replied=found.replied_persona
         )
 
     async def _place(self, tx: AsyncConnection, incoming: Incoming, found: Arrival) -> Place:
@@ -231,6 +236,9 @@ class Conversation:
                 return None
             if not written.text:  # stopped before the first word: the talk goes on from what was said
                 await chats.move_head(tx, said.place.id, said.turn.id, of_persona=context.host_id)
+                if drafts := await messages.drafts_of(tx, said.turn.id):
+                    gone = Manner(removes=drafts)
+                    await outbox.owe(tx, said.place.id, DeliveryKind.REMOVAL, manner=gone, now=now)
                 return None
             following = company.goes_on(
                 written.text,

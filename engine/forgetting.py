@@ -1,51 +1,75 @@
 """Somebody is forgotten: their jobs are stopped, their rows deleted, their files removed, the database scrubbed.
 
-Deleting the rows is part of the caller's transaction. Whatever comes before it may be done twice, and `finish` does
-what comes after it, as often as it is called: at each start, and when the last notice has arrived.
+Deleting the rows is part of the caller's transaction. Whatever comes before it may be done twice, and a sweep does
+what comes after it, as often as it is made: at each start, and when the last notice has arrived.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import Clock
 from engine.errors import StoreError
 from engine.pictures import Queue
-from engine.store import forgetting, jobs
+from engine.store import forgetting, jobs, messages, outbox
 from engine.store.database import Database
 from engine.store.files import Files
-from engine.store.records import JobState
+from engine.store.forgetting import Forgotten
+from engine.store.records import DeliveryKind, Job, JobState, Manner, Place
 
 log = structlog.get_logger(__name__)
 
 #: How often it is looked whether a worker has let go of a job, and how long between two looks, in seconds.
 LOOKS = 50
 BETWEEN_LOOKS = 0.2
+#: To scrub is to write the whole database anew, and nobody else writes meanwhile: not more often, in seconds.
+BETWEEN_SCRUBS = 600.0
 
 _FILE = re.compile(r"pictures/[^/]+/(\d+)-")
 
 
-async def stop_jobs(database: Database, queue: Queue, clock: Clock, person_id: int) -> None:
-    """Nothing of theirs is in work any more: a worker that is at it now stops at its next step."""
+async def stop_jobs(
+    database: Database, queue: Queue, clock: Clock, person_id: int, *, here: Place
+) -> list[Job]:
+    """Nothing of theirs is in work any more: a worker that is at it now stops at its next step.
+
+    The messages that say how these jobs stand go, wherever they are; `here` is where somebody wants to be forgotten.
+    """
     async with database.write() as tx:
-        running = await forgetting.open_jobs(tx, person_id)
-        for job_id in running:
-            await jobs.end(tx, job_id, JobState.CANCELLED, clock.now())
-    for job_id in running:
+        stopped = [await jobs.get(tx, job_id) for job_id in await forgetting.open_jobs(tx, person_id)]
+        for job in stopped:
+            await jobs.end(tx, job.id, JobState.CANCELLED, clock.now())
+            await _take_down(tx, job.id, here, clock)
+    for job in stopped:
         for _look in range(LOOKS):
-            if not await queue.cancel(job_id) or not await queue.cancel(job_id):
+            if not await queue.cancel(job.id) or not await queue.cancel(job.id):
                 break
             await clock.sleep(BETWEEN_LOOKS)
+    return stopped
 
 
-async def finish(database: Database, files: Files) -> None:
-    """Remove what is left of those who were forgotten. Cheap where nobody was."""
+async def _take_down(tx: AsyncConnection, job_id: int, here: Place, clock: Clock) -> None:
+    asked = await jobs.asked(tx, job_id)
+    if asked is None or (chat_id := asked.job.chat_id) is None:
+        return
+    shown = await messages.of_job(tx, job_id, chat_id=chat_id)
+    if not shown:
+        return
+    # Another topic of this private chat is forgotten together with what it is owed; this one stays until the end.
+    same = replace(asked.ref, thread="") == replace(here.ref, thread="")
+    there = here.id if same and not here.shared else chat_id
+    gone = Manner(removes=shown)
+    await outbox.owe(tx, there, DeliveryKind.REMOVAL, manner=gone, now=clock.now())
+
+
+async def remove_files(database: Database, files: Files) -> list[Forgotten]:
+    """No file is left of those who were forgotten; answers for whom there is still something to do."""
     async with database.read() as tx:
         left = await forgetting.forgotten(tx)
-    if not left:
-        return
     job_ids = frozenset().union(*(one.job_ids for one in left))
     if job_ids:
         # By what is there, not by what the rows said: a worker may have put a file just before it stopped.
@@ -53,15 +77,44 @@ async def finish(database: Database, files: Files) -> None:
             named = _FILE.match(key)
             if named and int(named[1]) in job_ids:
                 await files.delete(key)
-    told = [one.turn_id for one in left if one.told]
-    if told:
-        async with database.write() as tx:
-            await forgetting.finish(tx, told)
-    try:
-        async with database.write() as tx:
-            await forgetting.scrub(tx)
-    except StoreError as error:
-        # Somebody else writes just now. The rows are gone; their traces in the file go with the next one.
-        log.warning("database_not_scrubbed", cause=str(error))
-    if told:
-        log.info("forgotten", orders=told)
+    return left
+
+
+class Sweep:
+    """Removes what is left of those who were forgotten."""
+
+    def __init__(self, database: Database, files: Files, clock: Clock) -> None:
+        self._database = database
+        self._files = files
+        self._clock = clock
+        self._scrubbed: float | None = None
+
+    async def make(self) -> float | None:
+        """All that can be done now. Cheap where nobody was forgotten.
+
+        Answers in how many seconds there is more to do; None where somebody else has to be forgotten before.
+        """
+        left = await remove_files(self._database, self._files)
+        told = [one.turn_id for one in left if one.told]
+        if told:
+            async with self._database.write() as tx:
+                await forgetting.finish(tx, told)
+            log.info("forgotten", orders=told)
+        return await self._scrub()
+
+    async def _scrub(self) -> float | None:
+        async with self._database.read() as tx:
+            if not await forgetting.to_scrub(tx):
+                return None
+        now = self._clock.monotonic()
+        if self._scrubbed is not None and now < self._scrubbed + BETWEEN_SCRUBS:
+            return self._scrubbed + BETWEEN_SCRUBS - now
+        self._scrubbed = now
+        try:
+            async with self._database.write() as tx:
+                await forgetting.scrub(tx)
+        except StoreError as error:
+            # Somebody else writes just now. The rows are gone; their traces in the file go later.
+            log.warning("database_not_scrubbed", cause=str(error))
+            return BETWEEN_SCRUBS
+        return None

@@ -34,6 +34,14 @@ def check_pictures(
         raise OverLimit(told, free_at=free_at)
 
 
+def check_personas(limits: LimitSettings, *, made: int, oldest: datetime | None, now: datetime) -> None:
+    """Refuse to write one persona too many; `made` counts the last 24 hours, the first of them at `oldest`."""
+    if made >= limits.personas_per_day:
+        free_at = (oldest or now) + DAY
+        told = say("cast.per_day", n=limits.personas_per_day, free=_from_now(free_at, now))
+        raise OverLimit(told, free_at=free_at)
+
+
 def _from_now(moment: datetime, now: datetime) -> FromNow:
     """How long it takes until then; whoever is told `in a few seconds` only asks twice."""
     return max(FromNow(minutes=1), FromNow(seconds=(moment - now).total_seconds()))

@@ -10,6 +10,7 @@ from itertools import takewhile
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine import safety
 from engine.errors import NotFound
 from engine.language import ReplyWanted
 from engine.presence import Presence
@@ -54,10 +55,16 @@ class Memory:
         self._shared: dict[tuple[int, int], str] = {}
 
     async def read(self, said: Said, *, speaker: int | None = None) -> Context:
-        """Persona and talk, in one read where one persona is alone; one that has left is replaced by the usual one.
+        """Who speaks, and the talk as they hear it; refused where a speaker's rating is more than is allowed by now.
 
         `speaker` names the persona that is to speak; else it is the first that is wanted.
         """
+        context = await self._read(said, speaker)
+        safety.check_persona(context.persona, self._presence.allowed_rating(said.place, said.person))
+        return context
+
+    async def _read(self, said: Said, speaker: int | None) -> Context:
+        """In one read where one persona is alone; one that has left is replaced by the usual one."""
         place = said.place
         wanted = speaker or (said.turn.wanted[0] if said.turn.wanted else None)
         of_many = place.shared or bool(place.guests)

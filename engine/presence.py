@@ -107,8 +107,7 @@ class Presence:
     async def bring(self, tx: AsyncConnection, place: Place, record: PersonaRecord, person: Person) -> bool:
         """One persona instead of all others, going on where it stood here; True when it is new here, and greeted."""
         safety.check_persona(record.persona, self.allowed_rating(place, person))
-        if place.guests:
-            await chats.set_guests(tx, place.id, ())
+        await chats.set_guests(tx, place.id, ())
         if await chats.set_persona(tx, place.id, record.id) is not None:
             return False
         await self.greet(tx, place, record.persona, record.id, person=person, tell=True)
@@ -117,13 +116,14 @@ class Presence:
     async def invite(self, tx: AsyncConnection, place: Place, record: PersonaRecord, person: Person) -> bool:
         """A persona joins those who are here, and greets them; False when it is here already."""
         host = await self.who(tx, place)
-        now_here = await chats.place(tx, place.ref) or place  # `place` may be from before the last command
-        if record.id in (host.id, *now_here.guests):
+        now_here = await chats.place_of(tx, place.id) or place  # `place` may be from before the last command
+        guests = [one.id for one in await self.here(tx, now_here)][1:]
+        if record.id in (host.id, *guests):
             return False
-        if len(now_here.guests) >= MOST_GUESTS:
+        if len(guests) >= MOST_GUESTS:
             raise BadRequest(say("presence.full", n=MOST_GUESTS + 1))
         safety.check_persona(record.persona, self.allowed_rating(now_here, person))
-        await chats.set_guests(tx, place.id, (*now_here.guests, record.id))
+        await chats.set_guests(tx, place.id, (*guests, record.id))
         talk = await chats.talk(tx, place.id)
         await self.greet(
             tx, place, record.persona, record.id, person=person, tell=True, after=talk.head, host_id=host.id
@@ -133,7 +133,7 @@ class Presence:
     async def send_away(self, tx: AsyncConnection, place: Place, record: PersonaRecord) -> bool:
         """A persona goes. Where the host goes, the first guest is the host from then on; somebody always is."""
         host = await self.who(tx, place)
-        now_here = await chats.place(tx, place.ref) or place
+        now_here = await chats.place_of(tx, place.id) or place
         guests = now_here.guests
         if record.id == host.id:
             if not guests:

@@ -43,13 +43,16 @@ class SecondThoughts:
         """Another answer to the last words, in place of the one that stands; `said` is the command that asks."""
         async with self._database.read() as tx:
             last, before = await self._last_words(tx, said.place)
-            if last is None or before is None:
+            if last is None:  # stopped before the first word of an answer
+                before = await self._head(tx, said.place)
+            if before is None:
                 raise NotFound(say("talk.nothing_to_regenerate"))
-            given = await chats.alternatives(tx, before.id, last.persona_id or 0)
-        context = await self._memory.read(said, speaker=last.persona_id)
+            speaker = last.persona_id if last else None
+            given = await chats.alternatives(tx, before.id, speaker) if speaker is not None else []
+        context = await self._memory.read(said, speaker=speaker)
         wanted = self._memory.wanted(
             context,
-            context.lines[:-1],
+            context.lines[:-1] if last else context.lines,
             said.person.name,
             seed=said.turn.id,
             rejected=tuple(turn.text for turn in given),
@@ -136,7 +139,7 @@ class SecondThoughts:
         if before is None:
             raise NotFound(say("talk.nothing_to_undo"))
         ids = await chats.branch_from(tx, before.id)
-        shown = await messages.of_turns(tx, ids)
+        shown = (*await messages.of_turns(tx, ids), *await messages.drafts_under(tx, ids))
         await chats.set_head(tx, place.id, before.parent_id)
         await outbox.drop(tx, ids)
         await chats.cut(tx, ids)
@@ -150,16 +153,21 @@ class SecondThoughts:
 
     async def _asked(self, tx: AsyncConnection, place: Place) -> Turn | None:
         """The last words of a person that were answered, also where personas went on among themselves."""
-        _last, before = await self._last_words(tx, place)
+        last, before = await self._last_words(tx, place)
+        if last is None:  # stopped before the first word of an answer
+            before = await self._head(tx, place)
         while before is not None and before.person_id is None:
             before = await chats.turn(tx, before.parent_id) if before.parent_id is not None else None
         return before
 
+    async def _head(self, tx: AsyncConnection, place: Place) -> Turn | None:
+        now_here = await chats.place_of(tx, place.id)
+        head = now_here.head_turn_id if now_here else None
+        return await chats.turn(tx, head) if head is not None else None
+
     async def _last_words(self, tx: AsyncConnection, place: Place) -> tuple[Turn | None, Turn | None]:
         """The persona's last words in a chat, and what they answer. A greeting answers nothing."""
-        now_here = await chats.place(tx, place.ref)
-        head = now_here.head_turn_id if now_here else None
-        last = await chats.turn(tx, head) if head is not None else None
+        last = await self._head(tx, place)
         if last is None or last.persona_id is None:
             return None, None
         return last, await chats.turn(tx, last.parent_id) if last.parent_id is not None else None

@@ -60,6 +60,8 @@ class LimitSettings(Section):
     messages_per_minute: Count = 20
     pictures_per_day: Count = 200
     pictures_waiting: Count = 20
+    #: Somebody may have so many written; the cast is everybody's.
+    personas_per_day: Count = 5
     #: Fewer people at once keep their turn when too many speak in one place.
     place_messages_per_minute: Count = 120
 

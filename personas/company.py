@@ -30,8 +30,8 @@ class Present:
 def present(persona_id: int, persona: Persona) -> Present:
     """A persona answers to its name, its nickname and its first name."""
     first = persona.name.split()[0] if persona.name.split() else ""
-    names = (persona.name, persona.nickname, first)
-    return Present(persona_id, tuple(dict.fromkeys(name for name in names if len(name) >= SHORTEST)))
+    names = (persona.name, persona.nickname, first if len(first) >= SHORTEST else "")
+    return Present(persona_id, tuple(dict.fromkeys(name for name in names if name)))
 
 
 def named_in(text: str, here: Sequence[Present]) -> tuple[int, ...]:

@@ -180,7 +180,7 @@ class Worker:
         now = self._clock.now()
 
         async def done(tx: AsyncConnection) -> bool:
-            if not await jobs.end(tx, job.id, JobState.DONE, now):
+            if not await jobs.end(tx, job.id, JobState.DONE, now, begun_at=job.started_at):
                 return False  # cancelled at the last moment, or done by another worker
             await pictures.add(tx, [row | {"created_at": now} for row in rows])
             if job.chat_id is not None:
@@ -197,7 +197,7 @@ class Worker:
         now, error = self._clock.now(), str(why)
 
         async def ended(tx: AsyncConnection) -> bool:
-            if not await jobs.end(tx, job.id, state, now, error):
+            if not await jobs.end(tx, job.id, state, now, error, begun_at=job.started_at):
                 return False
             if state is JobState.FAILED and job.chat_id is not None:
                 locale = locale_of(await jobs.language_of(tx, job.id))

@@ -22,7 +22,7 @@ from engine.store.records import (
     TurnKind,
     TurnState,
 )
-from engine.store.tables import chats, people, personas, turns
+from engine.store.tables import chats, people, personas, shown_messages, turns
 from personas.persona import Rating
 from personas.prompting import Line
 
@@ -97,6 +97,12 @@ async def place(tx: AsyncConnection, ref: ChatRef) -> Place | None:
         .mappings()
         .one_or_none()
     )
+    return _place(row) if row else None
+
+
+async def place_of(tx: AsyncConnection, chat_id: int) -> Place | None:
+    """A chat as it is now, whatever its platform calls it by now."""
+    row = (await tx.execute(select(chats).where(chats.c.id == chat_id))).mappings().one_or_none()
     return _place(row) if row else None
 
 
@@ -321,8 +327,13 @@ async def moved(tx: AsyncConnection, old: ChatRef, new: ChatRef) -> int:
             chats.c.thread.not_in(taken),
         )
         .values(chat=new.chat)
+        .returning(chats.c.id)
     )
-    return int(changed.rowcount)
+    ids = list(changed.scalars())
+    # Messages are numbered anew there: an old number would be somebody else's message.
+    await tx.execute(delete(shown_messages).where(shown_messages.c.chat_id.in_(ids)))
+    await tx.execute(update(turns).where(turns.c.chat_id.in_(ids), turns.c.message != "").values(message=""))
+    return len(ids)
 
 
 async def turn(tx: AsyncConnection, turn_id: int) -> Turn | None:

@@ -94,6 +94,7 @@ async def forget(tx: AsyncConnection, person_id: int, *, order_id: int) -> None:
     noted = persona_revisions.c.note.like(f"%by person {person_id}")
     await tx.execute(update(persona_revisions).where(noted).values(note=BY_NOBODY))
     await tx.execute(delete(people).where(people.c.id == person_id))
+    await _leave_to_scrub(tx)
     here = select(turns.c.chat_id).where(turns.c.id == order_id).scalar_subquery()
     for some in _parts(private):
         gone = and_(chats.c.id.in_(some), chats.c.id != here)
@@ -277,6 +278,20 @@ async def finish(tx: AsyncConnection, turn_ids: Sequence[int]) -> None:
         again = exists().where(turns.c.chat_id == chats.c.id, turns.c.person_id.is_not(None))
         await tx.execute(delete(chats).where(chats.c.id.in_(chat_ids), ~again))
         await tx.execute(update(chats).where(chats.c.id.in_(chat_ids)).values(settings={}))
+    await _leave_to_scrub(tx)
+
+
+async def _leave_to_scrub(tx: AsyncConnection) -> None:
+    """A number in the head of the file that is ours to use says it, also after a crash."""
+    if tx.dialect.name == "sqlite":
+        await tx.exec_driver_sql("PRAGMA user_version = 1")
+
+
+async def to_scrub(tx: AsyncConnection) -> bool:
+    """Whether something was deleted that may still be read in the file."""
+    if tx.dialect.name != "sqlite":
+        return False
+    return bool((await tx.exec_driver_sql("PRAGMA user_version")).scalar_one())
 
 
 async def scrub(tx: AsyncConnection) -> None:
@@ -287,7 +302,7 @@ async def scrub(tx: AsyncConnection) -> None:
     if tx.dialect.name != "sqlite":
         return
     # The file cannot be rewritten inside a transaction.
-    for order in ("COMMIT", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+    for order in ("COMMIT", "VACUUM", "PRAGMA user_version = 0", "PRAGMA wal_checkpoint(TRUNCATE)"):
         await tx.exec_driver_sql(order)
 
 

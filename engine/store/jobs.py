@@ -23,6 +23,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     union_all,
     update,
 )
@@ -168,13 +169,28 @@ async def progress(tx: AsyncConnection, job_id: int, step: int, steps: int) -> N
     )
 
 
-async def end(tx: AsyncConnection, job_id: int, state: JobState, now: datetime, error: str = "") -> bool:
-    """Record the outcome, once. False when the job had ended already: the first outcome stands."""
+async def end(
+    tx: AsyncConnection,
+    job_id: int,
+    state: JobState,
+    now: datetime,
+    error: str = "",
+    *,
+    begun_at: datetime | None = None,
+) -> bool:
+    """Record the outcome, once. False when the job had ended already: the first outcome stands.
+
+    A worker says when it had begun: a job that was stopped and asked for anew meanwhile is no longer that one.
+    """
     if not state.ended:
         raise ValueError(f"{state} is not an end")
     ended = await tx.execute(
         update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state.in_(OPEN))
+        .where(
+            jobs.c.id == job_id,
+            jobs.c.state.in_(OPEN),
+            true() if begun_at is None else jobs.c.started_at == begun_at,
+        )
         .values(state=state.value, error=error, ended_at=now)
         .returning(jobs.c.id)
     )

@@ -94,6 +94,12 @@ async def place_of(tx: AsyncConnection, chat: ChatRef, message: str) -> int | No
     return (await tx.execute(found.limit(1))).scalar_one_or_none()
 
 
+async def drafts_under(tx: AsyncConnection, turn_ids: Sequence[int]) -> tuple[str, ...]:
+    """The messages in which answers to these turns are being written, or were when that was broken off."""
+    found = select(shown_messages.c.message).where(shown_messages.c.drafts_id.in_(turn_ids))
+    return tuple((await tx.execute(found.order_by(shown_messages.c.id))).scalars())
+
+
 async def about(tx: AsyncConnection, chat_id: int, message: str) -> About | None:
     """What a message shows; None when it is none of ours."""
     found = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     true,
     tuple_,
     update,
@@ -74,27 +75,34 @@ async def take(
     tx: AsyncConnection, fronts: Collection[tuple[str, str]], *, now: datetime, most: int = 50
 ) -> list[Delivery]:
     """Mark what may go out now as `sending`: in order within a chat, and nothing past one that waits."""
-    earlier = deliveries.alias("earlier")
+    # However much was ever sent, only the few rows that are owed are read: their index is found by these very words.
+    owed = (
+        select(deliveries.c.id, deliveries.c.chat_id, deliveries.c.state, deliveries.c.available_at)
+        .where(text("deliveries.state IN ('pending', 'sending')"))
+        .cte("owed")
+        .prefix_with("MATERIALIZED")
+    )
+    earlier = owed.alias("earlier")
     blocked = (
         select(earlier.c.id)
         .where(
-            earlier.c.chat_id == deliveries.c.chat_id,
-            earlier.c.id < deliveries.c.id,
+            earlier.c.chat_id == owed.c.chat_id,
+            earlier.c.id < owed.c.id,
             (earlier.c.state == DeliveryState.SENDING.value)
             | ((earlier.c.state == DeliveryState.PENDING.value) & ~_due(earlier, now)),
         )
         .exists()
     )
     ready = (
-        select(deliveries.c.id)
-        .join(chats, chats.c.id == deliveries.c.chat_id)
+        select(owed.c.id)
+        .join(chats, chats.c.id == owed.c.chat_id)
         .where(
-            deliveries.c.state == DeliveryState.PENDING.value,
-            _due(deliveries, now),
+            owed.c.state == DeliveryState.PENDING.value,
+            _due(owed, now),
             ~blocked,
             _on(fronts),
         )
-        .order_by(deliveries.c.id)
+        .order_by(owed.c.id)
         .limit(most)
     )
     ids = list((await tx.execute(ready)).scalars())
@@ -211,13 +219,24 @@ _SENT = (
         sent_at=bindparam("sent"),
         error="",
     )
+    .returning(deliveries.c.turn_id)
 )
 
 
-async def sent(tx: AsyncConnection, delivery_id: int, messages: Sequence[str], *, now: datetime) -> bool:
-    """It arrived. False where nobody is owed it any more: whoever asked for it was forgotten meanwhile."""
+@dataclass(frozen=True)
+class Sent:
+    """What has arrived. The words of a turn that was taken back meanwhile belong to none any more."""
+
+    turn_id: int | None
+
+
+async def sent(
+    tx: AsyncConnection, delivery_id: int, messages: Sequence[str], *, now: datetime
+) -> Sent | None:
+    """It arrived. None where nobody is owed it any more: whoever asked for it was forgotten meanwhile."""
     told = {"delivery": delivery_id, "sent_messages": list(messages), "sent": now}
-    return (await tx.execute(_SENT, told)).rowcount == 1
+    row = (await tx.execute(_SENT, told)).one_or_none()
+    return Sent(row.turn_id) if row else None
 
 
 async def wait(
@@ -265,7 +284,9 @@ async def recover(
     """After a crash: what was being sent is unknown. Answers how many are sent again, and how many held."""
     of_front = select(chats.c.id).where(_on(fronts))
     unknown = update(deliveries).where(
-        deliveries.c.state == DeliveryState.SENDING.value, deliveries.c.chat_id.in_(of_front)
+        text("deliveries.state IN ('pending', 'sending')"),
+        deliveries.c.state == DeliveryState.SENDING.value,
+        deliveries.c.chat_id.in_(of_front),
     )
     held = 0
     if not recognises_repeats:
@@ -286,8 +307,8 @@ async def recover(
 
 async def owed(tx: AsyncConnection, *, chat_id: int | None = None) -> int:
     """How many deliveries are still owed, to everybody or to one chat."""
-    states = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
-    counted = select(func.count()).select_from(deliveries).where(deliveries.c.state.in_(states))
+    counted = select(func.count()).select_from(deliveries)
+    counted = counted.where(text("deliveries.state IN ('pending', 'sending')"))
     if chat_id is not None:
         counted = counted.where(deliveries.c.chat_id == chat_id)
     return int((await tx.execute(counted)).scalar_one())
@@ -308,5 +329,14 @@ async def drop(tx: AsyncConnection, turn_ids: Sequence[int]) -> None:
     await tx.execute(
         delete(deliveries).where(
             deliveries.c.turn_id.in_(turn_ids), deliveries.c.state == DeliveryState.PENDING.value
+        )
+    )
+
+
+async def drop_job(tx: AsyncConnection, job_id: int) -> None:
+    """Nothing is owed of a job any more: its pictures were deleted."""
+    await tx.execute(
+        delete(deliveries).where(
+            deliveries.c.job_id == job_id, deliveries.c.state == DeliveryState.PENDING.value
         )
     )

@@ -189,8 +189,11 @@ async def add_person(tx: AsyncConnection, account: Account, *, now: datetime) ->
     return Person(person_id, account.name, language=account.language)
 
 
-async def rename_account(tx: AsyncConnection, account: Account) -> None:
-    """The platform says that somebody has a new name."""
+async def rename(tx: AsyncConnection, person_id: int, account: Account, *, before: str) -> None:
+    """The platform says that somebody has a new name: theirs everywhere, where the old one was."""
+    await tx.execute(
+        update(people).where(people.c.id == person_id, people.c.name == before).values(name=account.name)
+    )
     await tx.execute(
         update(accounts)
         .where(accounts.c.front == account.front, accounts.c.platform_id == account.platform_id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, func, insert, literal, select, update
+from sqlalchemy import RowMapping, Select, and_, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -125,10 +125,36 @@ async def add(tx: AsyncConnection, persona: Persona, *, origin: str, now: dateti
     return await _add(tx, persona, origin=origin, now=now, seeded_hash="")
 
 
-async def take_in(tx: AsyncConnection, persona: Persona, *, origin: str, now: datetime) -> PersonaRecord:
-    """Somebody new, under a slug that nobody has: the persona's own, or one like it."""
+async def take_in(
+    tx: AsyncConnection, persona: Persona, *, origin: str, now: datetime, by: int | None = None
+) -> PersonaRecord:
+    """Somebody new, under a slug that nobody has: the persona's own, or one like it. `by`: who had them written."""
     slug = await free_slug(tx, persona.slug or slug_of(persona.name))
-    return await add(tx, persona.model_copy(update={"slug": slug}), origin=origin, now=now)
+    named = persona.model_copy(update={"slug": slug})
+    note = _made(by) if by is not None else ""
+    return await _add(tx, named, origin=origin, now=now, seeded_hash="", note=note)
+
+
+def _made(person_id: int) -> str:
+    # Who it was is a number that /forget finds, never a name.
+    return f"made, by person {person_id}"
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many personas somebody had written lately, and when the first of them."""
+
+    count: int
+    oldest: datetime | None
+
+
+async def made_by(tx: AsyncConnection, person_id: int, *, since: datetime, now: datetime) -> Written:
+    """Also those who have left since: to take somebody away again makes no room."""
+    counted = select(func.count().label("count"), func.min(persona_revisions.c.created_at).label("oldest"))
+    theirs = and_(persona_revisions.c.number == 1, persona_revisions.c.note == _made(person_id))
+    lately = persona_revisions.c.created_at.between(since, now)
+    row = (await tx.execute(counted.where(theirs, lately))).one()
+    return Written(row.count, row.oldest)
 
 
 async def free_slug(tx: AsyncConnection, name: str) -> str:
@@ -203,7 +229,7 @@ async def seed(tx: AsyncConnection, cast: Iterable[Persona], *, now: datetime) -
 
 
 async def _add(
-    tx: AsyncConnection, persona: Persona, *, origin: str, now: datetime, seeded_hash: str
+    tx: AsyncConnection, persona: Persona, *, origin: str, now: datetime, seeded_hash: str, note: str = ""
 ) -> PersonaRecord:
     added = insert(personas).values(
         slug=persona.slug,
@@ -219,7 +245,7 @@ async def _add(
         persona_id = (await tx.execute(added.returning(personas.c.id))).scalar_one()
     except IntegrityError:
         raise BadRequest(say("personas.slug_taken", slug=persona.slug)) from None
-    await _add_revision(tx, persona_id, 1, persona, note="", now=now)
+    await _add_revision(tx, persona_id, 1, persona, note=note, now=now)
     return PersonaRecord(persona_id, persona, 1, origin)
 
 

@@ -233,6 +233,8 @@ jobs = Table(
     Index(None, "lane", "fair_owner", "fair_tag"),
     Index(None, "state", "id"),
     Index(None, "person_id", "created_at"),
+    Index(None, "turn_id"),
+    Index(None, "chat_id"),
     #: The highest tag that was ever started is the present virtual time.
     Index(
         "ix_jobs_started",
@@ -368,6 +370,8 @@ deliveries = Table(
     ),
     Index(None, "chat_id", "id"),
     Index(None, "job_id"),
+    Index(None, "turn_id"),
+    Index(None, "answers_id"),
     sqlite_autoincrement=True,
 )
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from bot.front import Account, Attachment, ChatRef, Incoming
 from bot.house import House, open_house
 from bot.testing import FakeFront
 from engine.settings import Settings
-from engine.store import chats, messages
-from engine.store.records import DeliveryKind
-from engine.store.tables import reactions, shown_messages, turns
+from engine.store import chats, messages, outbox
+from engine.store.records import DeliveryKind, Manner
+from engine.store.tables import pictures, reactions, shown_messages, turns
 from engine.testing import FakeLanguage, FakeRenderer
 
 ANA = Account("stage", "ana", "Ana", "en")
@@ -66,12 +67,17 @@ async def test_a_draft_is_a_message_and_becomes_the_reply(stage: Stage, language
     await stage.settled("one two three four")
     [(message, shown)] = stage.front.messages.items()
     assert not shown.draft, "it is for good now"
-    async with stage.house.engine.database.read() as tx:
-        place = await chats.place(tx, stage.chat)
-        assert place is not None
-        about = await messages.about(tx, place.id, message)
-    assert about is not None
-    assert about.turn_id == place.head_turn_id
+
+    async def about() -> bool:
+        async with stage.house.engine.database.read() as tx:
+            place = await chats.place(tx, stage.chat)
+            assert place is not None
+            shows = await messages.about(tx, place.id, message)
+            return shows is not None and shows.turn_id == place.head_turn_id
+
+    async with asyncio.timeout(5):
+        while not await about():  # noqa: ASYNC110 - it is written down a moment after it was shown
+            await asyncio.sleep(0.005)
 
 
 async def test_a_slow_draft_is_waited_for_and_not_left_beside_its_reply(
@@ -254,3 +260,128 @@ async def test_trouble_with_the_store_names_no_folder_to_anybody(
     await stage.until(lambda: any(not shown.draft for shown in stage.front.messages.values()))
     assert not any("secret" in text for text in stage.front.texts)
     assert any("in the log" in text for text in stage.front.texts)
+
+
+# What went wrong once
+
+
+async def test_two_stops_are_one_and_the_answer_is_kept(stage: Stage, language: FakeLanguage) -> None:
+    language.reply, language.pause = "word " * 200, 0.02
+    await stage.hear("Hello")
+    await stage.until(lambda: any(shown.draft for shown in stage.front.messages.values()))
+    assert stage.house.desk.stop(stage.chat)
+    stage.house.desk.stop(stage.chat)
+    await stage.until(lambda: [one.draft for one in stage.front.messages.values()] == [False])
+    language.reply, language.pause = "Quite so.", 0
+    await stage.hear("And now?")
+    await stage.until(lambda: stage.seen()[-1] == "Quite so.")
+
+
+async def test_a_stop_that_is_told_again_stops_nothing_else(stage: Stage, language: FakeLanguage) -> None:
+    await stage.hear("/stop")
+    again = f"k{stage.keys}"
+    await stage.until(lambda: len(stage.front.delivered) == 1)
+    language.reply, language.pause = "one two three four five", 0.02
+    await stage.hear("Count!")
+    await stage.until(lambda: any(shown.draft for shown in stage.front.messages.values()))
+    await stage.hear("/stop", key=again)
+    await stage.until(lambda: stage.seen()[-1] == "one two three four five")
+
+
+async def test_what_is_stopped_and_asked_for_again_at_once_is_made(
+    stage: Stage, renderer: FakeRenderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing, go_on = threading.Event(), threading.Event()
+    render = renderer.render
+
+    def slowly(wanted: Any, progress: Any) -> Any:
+        drawing.set()
+        go_on.wait(5)
+        return render(wanted, progress)
+
+    monkeypatch.setattr(renderer, "render", slowly)
+    await stage.hear("/imagine on the roof")
+    await asyncio.to_thread(drawing.wait, 5)
+    await stage.hear("/cancel 1", pressed=True)
+    await stage.until(lambda: not stage.house.desk.answering(stage.chat))
+    await stage.hear("/retry 1", pressed=True)
+    await stage.until(lambda: not stage.house.desk.answering(stage.chat))
+    go_on.set()
+    await stage.until(lambda: any(one.image for one in stage.front.delivered))
+
+
+async def test_words_that_are_taken_back_while_they_are_sent_do_not_stay(stage: Stage) -> None:
+    stage.front.slow = 0.2
+    await stage.hear("Hello")
+    await stage.until(lambda: stage.front.tries)
+    await stage.hear("/undo")
+    await stage.until(lambda: any("Taken back" in text for text in stage.seen()))
+    await stage.until(lambda: "Quite so." not in stage.seen())
+    assert stage.front.texts.count("Quite so.") <= 1
+
+
+async def test_pictures_that_are_deleted_before_they_are_shown_hold_nothing_up(stage: Stage) -> None:
+    engine = stage.house.engine
+    await stage.hear("/imagine on the roof")
+    await stage.until(lambda: any(one.image for one in stage.front.delivered))
+    async with engine.database.write() as tx:
+        place = await chats.place(tx, stage.chat)
+        assert place is not None
+        await tx.execute(update(pictures).values(deleted_at=engine.clock.now()))
+        await outbox.owe(tx, place.id, DeliveryKind.PICTURE, job_id=1, now=engine.clock.now())
+        await outbox.owe(tx, place.id, DeliveryKind.NOTICE, text="still there", now=engine.clock.now())
+        gone = Manner(faces=(4711,))
+        await outbox.owe(
+            tx, place.id, DeliveryKind.NOTICE, text="nobody", manner=gone, now=engine.clock.now()
+        )
+    engine.events.publish("notice.stored", chat=stage.chat)
+    await stage.until(lambda: "still there" in stage.seen() and "nobody" in stage.seen())
+
+
+async def test_orders_to_other_bots_are_none_of_our_business(stage: Stage) -> None:
+    await stage.hear("/ban everybody", shared=True)
+    await stage.hear("x" * 100_000, shared=True)
+    await stage.hear("/ban everybody", shared=True, mentioned=True)
+    await stage.until(lambda: stage.seen())
+    assert stage.front.told == []
+    assert len(stage.seen()) == 1
+
+
+async def test_a_refusal_is_in_the_language_that_somebody_chose(stage: Stage) -> None:
+    await stage.hear("/settings language de")
+    await stage.until(lambda: stage.front.delivered)
+    await stage.hear("x" * 100_000)
+    assert "Zeichen" in stage.front.told[0]
+
+
+async def test_a_front_that_hangs_does_not_keep_the_house_open(
+    settings: Settings, language: FakeLanguage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front = FakeFront(keeps_messages=True)
+    language.reply, language.pause = "word " * 500, 0.02
+    hanging = asyncio.Event()
+
+    async def hang(_draft: object) -> tuple[str, ...]:
+        hanging.set()
+        await asyncio.Event().wait()
+        return ()
+
+    monkeypatch.setattr(front, "draft", hang)
+    async with asyncio.timeout(20):
+        async with open_house(settings, [front], models=[language]) as house:
+            stage = Stage(front, house)
+            await stage.hear("Hello")
+            await hanging.wait()
+
+
+async def test_what_was_begun_and_cannot_be_finished_does_not_stay_half_said(stage: Stage) -> None:
+    engine = stage.house.engine
+    said = await engine.conversation.hear(Incoming(stage.chat, ANA, "Count!", "k77", stranger=False))
+    assert said is not None
+    before = await stage.front.draft(_draft(stage, said.turn.id, "half of"))
+    async with engine.database.write() as tx:
+        await messages.drafted(tx, said.place.id, said.turn.id, before)
+        await tx.execute(update(turns).where(turns.c.id == said.turn.id).values(attempts=7))
+    await stage.house.desk.resume()
+    await stage.until(lambda: any("several times" in text for text in stage.seen()))
+    assert len(stage.seen()) == 1

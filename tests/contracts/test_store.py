@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -106,9 +107,9 @@ async def test_one_account_on_two_fronts_is_two_people_until_they_are_linked(dat
         stranger = heard(chat=ChatRef("elsewhere", "home", "kitchen"), who=Account("elsewhere", "ana"))
         found = await people.arrival(tx, stranger, since=NOON, now=NOON)
         assert found.person is None
-        await people.rename_account(tx, Account("terminal", "ana", "Ana Maria"))
+        await people.rename(tx, person.id, Account("terminal", "ana", "Ana Maria"), before=person.name)
         renamed = await people.arrival(tx, heard(), since=NOON, now=NOON)
-    assert (renamed.person, renamed.account_name) == (person, "Ana Maria")
+    assert (renamed.person, renamed.account_name) == (replace(person, name="Ana Maria"), "Ana Maria")
 
 
 async def test_threads_and_accounts_are_places_of_their_own(database: Database) -> None:

@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import event
 
 from bot.desk import Desk
 from engine import rights
 from engine.conversation import QUESTION_STANDS, Answered, Draft
 from engine.engine import Engine
-from engine.errors import BadRequest, NotFound, Refused
+from engine.errors import BadRequest, NotFound, Refused, Unsuitable
 from engine.language import ReplyWanted
 from engine.settings import ChatSettings, PeopleSettings, Settings, StoreSettings
 from engine.store import chats, messages, outbox, people, personas
 from engine.store.chats import Said
+from engine.store.database import Database
 from engine.store.records import (
     Account,
     Attachment,
@@ -29,9 +31,9 @@ from engine.store.records import (
     TurnKind,
     TurnState,
 )
-from engine.testing import FakeLanguage, ManualClock
+from engine.testing import DAWN, FakeLanguage, ManualClock
 from personas.company import MOST_ANSWERS
-from personas.persona import Persona
+from personas.persona import Persona, Rating
 
 GROUP = ChatRef("telegram", "1", "-100")
 ANA = Account("telegram", "ana", "Ana", "de-AT")
@@ -499,3 +501,74 @@ async def test_a_language_is_theirs_when_they_said_so_and_a_guess_until_then(gro
         assert person is not None
         await people.speak(tx, person.id, "de", chosen=True)
     assert await heard(replace(eva, language="pt")) == "de", "what she told us"
+
+
+async def test_who_is_more_than_a_person_may_see_does_not_speak_to_them(group: Group) -> None:
+    grown_up = Persona(slug="vera", name="Vera", age=40, rating=Rating.MATURE)
+    engine = group.engine
+    async with engine.database.write() as tx:
+        vera = await personas.add(tx, grown_up, origin="made", now=engine.clock.now())
+    said = await group.hear("Ada?")
+    assert said is not None
+    async with engine.database.write() as tx:
+        await chats.set_guests(tx, said.place.id, [vera.id])  # whoever brought her was allowed to
+    said = await group.hear("Vera?")
+    assert said is not None
+    with pytest.raises(Unsuitable):
+        await engine.conversation.reply(said, Draft())
+
+
+async def test_in_a_group_with_a_new_number_no_old_message_is_taken_for_ours(group: Group) -> None:
+    said = await group.hear("Ada?", message="12")
+    assert said is not None
+    new = ChatRef("telegram", "1", "-1009")
+    async with group.engine.database.write() as tx:
+        await messages.drafted(tx, said.place.id, said.turn.id, ["13"])
+        await chats.moved(tx, GROUP, new)
+        assert await messages.about(tx, said.place.id, "13") is None
+        turn = await chats.turn(tx, said.turn.id)
+    assert turn is not None
+    assert turn.message == ""
+
+
+async def test_whoever_is_invited_and_then_takes_over_is_there_once(group: Group) -> None:
+    said = await group.hear("Ada?")
+    assert said is not None
+    await group.invite("ben")
+    async with group.engine.database.write() as tx:
+        await group.engine.presence.bring(tx, said.place, await personas.find(tx, "ben"), said.person)
+        place = await chats.place(tx, GROUP)
+    assert place is not None
+    assert place.guests == ()
+    assert await group.say("Ben?") == [("ben", "Quite so.")]
+
+
+async def test_a_new_name_is_used_from_then_on(group: Group) -> None:
+    await group.hear("Ada?")
+    said = await group.hear("Ada?", replace(ANA, name="Anna"))
+    assert said is not None
+    assert said.person.name == "Anna"
+    async with group.engine.database.read() as tx:
+        person = await people.known(tx, ANA)
+    assert person is not None
+    assert person.name == "Anna"
+
+
+async def test_what_is_looked_for_in_the_outbox_is_found_without_reading_all_that_was_ever_sent(
+    database: Database,
+) -> None:
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL plans by what is in the tables; there is nothing in them here")
+    seen: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        seen.append((statement, parameters))
+
+    async with database.write() as tx:
+        event.listen(tx.sync_connection, "before_cursor_execute", note)
+        await outbox.take(tx, [("a", "b")], now=DAWN)
+        [(statement, parameters)] = seen
+        plan = (await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)).all()
+    told = " ".join(row.detail for row in plan)
+    assert "ix_deliveries_owed" in told
+    assert "SCAN deliveries USING INDEX ix_deliveries_owed" in told or "SEARCH deliveries" in told

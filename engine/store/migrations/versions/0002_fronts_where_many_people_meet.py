@@ -110,3 +110,8 @@ def upgrade() -> None:
     )
     op.add_column("deliveries", sa.Column("answers_id", sa.Integer(), nullable=True))
     op.add_column("turns", sa.Column("asked_by", sa.Integer(), nullable=True))
+    # Whatever points to a turn is looked for when one is taken back.
+    for column in ("turn_id", "answers_id"):
+        op.create_index(f"ix_deliveries_{column}", "deliveries", [column])
+    for column in ("turn_id", "chat_id"):
+        op.create_index(f"ix_jobs_{column}", "jobs", [column])
