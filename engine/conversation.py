@@ -116,7 +116,11 @@ class Conversation:
 
         What is refused is refused here.
         """
-        account = replace(incoming.account, name=safety.name_of(incoming.account.name))
+        account = replace(
+            incoming.account,
+            name=safety.name_of(incoming.account.name),
+            language=safety.language_of(incoming.account.language),
+        )
         now = self._clock.now()
         if kind is TurnKind.WORDS and incoming.shared and not incoming.mentioned:
             # Most of what is said among many is said to nobody here: that must not make those wait who write.
@@ -124,7 +128,7 @@ class Conversation:
                 found = await people.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
                 if await self._meant(tx, incoming, found) is None:
                     return None
-        async with self._database.write() as tx:
+        async with self._database.write(hurried=True) as tx:  # only then may it be acknowledged
             found = await people.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
             if found.heard_before is not None:
                 return None
@@ -169,7 +173,10 @@ class Conversation:
                 dedup_key=incoming.dedup_key,
                 message=incoming.message,
                 answer_to=incoming.answer_to,
-                attachments=incoming.attachments,
+                attachments=[
+                    replace(one, name=safety.name_of(one.name), mime=safety.name_of(one.mime))
+                    for one in incoming.attachments
+                ],
                 wanted=wanted,
             )
             if found.person is None and incoming.stranger:

@@ -19,6 +19,7 @@ from engine.imagining import Imagining
 from engine.language import LanguageModel
 from engine.language.understudy import Understudy
 from engine.language.writers import Writers
+from engine.limits import Spent
 from engine.memory import Memory
 from engine.pictures import Queue, Renderer
 from engine.pictures.placeholder import Placeholder
@@ -56,6 +57,7 @@ class Engine:
     imagining: Imagining
     casting: Casting
     worker: Worker
+    spent: Spent
 
     @classmethod
     @asynccontextmanager
@@ -85,6 +87,7 @@ class Engine:
             events = Events()
             queue = await stack.enter_async_context(_queue(database, settings, clock))
             presence = Presence(database, settings, clock)
+            spent = Spent()
             memory = Memory(database, presence, settings, _instructions("chat"))
             yield cls(
                 settings=settings,
@@ -106,9 +109,11 @@ class Engine:
                     settings,
                     clock,
                     _instructions("picture"),
+                    spent,
                 ),
                 casting=Casting(database, writers, settings, clock),
                 worker=Worker(database, files, queue, renderer or Placeholder(), events, clock),
+                spent=spent,
             )
 
     async def work(self) -> None:

@@ -7,7 +7,7 @@ row alone.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -22,7 +22,7 @@ from engine.language.writers import Writers
 from engine.locales import say
 from engine.pictures import Queue, fairness
 from engine.settings import Settings
-from engine.store import jobs
+from engine.store import forgetting, jobs
 from engine.store.database import Database
 from engine.store.records import Job, JobState, Lane, Person, PersonaRecord, PictureRequest
 from engine.styles import Style, detect, negative_for
@@ -72,6 +72,7 @@ class Imagining:
         settings: Settings,
         clock: Clock,
         instructions: str,
+        spent: limits.Spent,
     ) -> None:
         self._database = database
         self._writers = writers
@@ -81,6 +82,7 @@ class Imagining:
         self._settings = settings
         self._clock = clock
         self._instructions = instructions
+        self._spent = spent
         self._blocked = safety.BlockList(settings.safety.blocked_words)
 
     async def compose(
@@ -204,8 +206,16 @@ class Imagining:
         """How many jobs stand before this one; None when it no longer waits."""
         return await self._queue.position(job_id)
 
+    async def used(self, tx: AsyncConnection, person_id: int, now: datetime) -> jobs.Used:
+        """What somebody had of their quota in the last 24 hours."""
+        since = now - limits.DAY
+        used = await jobs.used(tx, person_id, since=since, now=now)
+        spent = self._spent.of("pictures", await forgetting.accounts_of(tx, person_id), since=since)
+        count, oldest = limits.added(used.pictures, used.oldest, spent)
+        return replace(used, pictures=count, oldest=oldest)
+
     async def _check_quota(self, tx: AsyncConnection, person_id: int, asked: int, now: datetime) -> None:
-        used = await jobs.used(tx, person_id, since=now - limits.DAY, now=now)
+        used = await self.used(tx, person_id, now)
         limits.check_pictures(
             self._settings.limits,
             asked=asked,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from engine.errors import OverLimit
@@ -10,6 +13,44 @@ from engine.settings import LimitSettings
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
+
+
+class Spent:
+    """What those who were forgotten had of a day's quota already: else /forget would be a way to more.
+
+    It is in memory alone, for a day, and under names from which nobody can tell who they were.
+    """
+
+    def __init__(self) -> None:
+        self._salt = secrets.token_bytes(16)
+        #: When the first was asked for, and how many were.
+        self._kept: dict[bytes, list[tuple[datetime, int]]] = {}
+
+    def keep(self, what: str, accounts: Iterable[str], count: int, oldest: datetime | None) -> None:
+        if not count or oldest is None:
+            return
+        for account in accounts:
+            self._kept.setdefault(self._name(what, account), []).append((oldest, count))
+
+    def of(self, what: str, accounts: Iterable[str], *, since: datetime) -> list[tuple[datetime, int]]:
+        self._kept = {
+            name: lately
+            for name, kept in self._kept.items()
+            if (lately := [one for one in kept if one[0] >= since])
+        }
+        return [one for account in accounts for one in self._kept.get(self._name(what, account), ())]
+
+    def _name(self, what: str, account: str) -> bytes:
+        return hashlib.sha256(self._salt + f"{what} {account}".encode()).digest()
+
+
+def added(
+    count: int, oldest: datetime | None, spent: Iterable[tuple[datetime, int]]
+) -> tuple[int, datetime | None]:
+    """What the rows say, and what was spent by somebody who was forgotten since."""
+    for moment, more in spent:
+        count, oldest = count + more, min(moment, oldest or moment)
+    return count, oldest
 
 
 def check_message(limits: LimitSettings, *, by_person: int, in_place: int, now: datetime) -> None:

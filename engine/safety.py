@@ -33,6 +33,14 @@ def name_of(text: str) -> str:
     return " ".join(printable(text[:MOST_NAME]).split())
 
 
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,2}")
+
+
+def language_of(text: str) -> str:
+    """A language as platforms name it; anything else is none."""
+    return text if _LANGUAGE.fullmatch(text) and len(text) <= 16 else ""
+
+
 #: Marks on letters, and what stands between letters without being seen.
 INVISIBLE = frozenset({"Mn", "Me", "Cf"})
 

@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 #: The one that the desk obeys at once, before it stands in line.
-STOP = house.STOP
+STOP = orders.STOP
 
 #: In the order in which one meets them.
 COMMANDS: Mapping[str, Command] = MappingProxyType(

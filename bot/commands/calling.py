@@ -89,9 +89,10 @@ class Asking:
         if not await self.is_operator():
             raise Refused(say("rights.operators_only"))
 
-    async def demand_charge(self) -> None:
+    async def demand_charge(self, otherwise: str = "") -> None:
+        """`otherwise`: what is said to all others."""
         if not await self.in_charge():
-            raise Refused(say("rights.in_charge_only"))
+            raise Refused(otherwise or say("rights.in_charge_only"))
 
     async def _platform_ids(self) -> list[str]:
         async with self.engine.database.read() as tx:

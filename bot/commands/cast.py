@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.commands.calling import Asked, Asking, Call, Command, Part
 from bot.front import Button, Buttons, Choice, Option, OptionKind
-from engine import styles
+from engine import limits, safety, styles
 from engine.errors import BadRequest, NotFound
 from engine.locales import say
-from engine.store import chats, personas
+from engine.store import chats, forgetting, personas
 from engine.store.records import PersonaRecord, Question
 from personas import macros
 from personas.persona import Persona
@@ -50,16 +50,18 @@ async def _list(call: Call) -> None:
         host = await call.engine.presence.who(answer.tx, call.place)
         place = await chats.place(answer.tx, call.place.ref)
         guests = place.guests if place else ()
+        listed = cast[:MOST_LISTED]
+        welcome = [entry for entry in listed if await _may_be_here(call, answer.tx, entry)]
         lines = [
-            f"{_mark(entry.id, host.id, guests)} {entry.name} ({entry.slug})"
-            + (f", {entry.kind}" if entry.kind else "")
-            for entry in cast[:MOST_LISTED]
+            f"{_mark(entry.id, host.id, guests)} {_in_a_line(entry) if entry in welcome else entry.name}"
+            for entry in listed
         ]
         if len(cast) > MOST_LISTED:
             lines.append(call.say("cast.more", n=len(cast) - MOST_LISTED))
-        answer.text = "\n".join([*lines, "", call.say("cast.how")])
-        others = [entry for entry in cast if entry.id != host.id]
-        answer.faces = tuple(entry.id for entry in cast[:MOST_FACES])
+        told = [call.say("cast.how"), *([call.say("cast.only_names")] if len(welcome) < len(listed) else [])]
+        answer.text = "\n".join([*lines, "", *told])
+        others = [entry for entry in welcome if entry.id != host.id]
+        answer.faces = tuple(entry.id for entry in welcome[:MOST_FACES])
         answer.buttons = _rows(
             [Button(entry.name, f"persona use {entry.slug}") for entry in others[:MOST_FACES]]
         )
@@ -67,6 +69,15 @@ async def _list(call: Call) -> None:
 
 def _mark(persona_id: int, host: int, guests: tuple[int, ...]) -> str:
     return "→" if persona_id == host else "+" if persona_id in guests else "·"
+
+
+def _in_a_line(entry: personas.Entry) -> str:
+    return f"{entry.name} ({entry.slug})" + (f", {entry.kind}" if entry.kind else "")
+
+
+async def _may_be_here(call: Call, tx: AsyncConnection, entry: personas.Entry) -> bool:
+    persona = await call.engine.presence.persona(tx, entry.id, entry.revision)
+    return persona.rating.level <= call.allowed_rating.level
 
 
 def _rows(buttons: list[Button]) -> Buttons:
@@ -77,6 +88,7 @@ async def _show(call: Call) -> None:
     async with call.answering() as answer:
         record = await _meant(call, answer.tx)
         persona = record.persona
+        safety.check_persona(persona, call.allowed_rating)
         answer.text = _described(call, persona)
         answer.faces = (record.id,)
         brings = Button(call.say("cast.talk_to", name=persona.called), f"persona use {persona.slug}")
@@ -101,6 +113,7 @@ def _described(call: Call, persona: Persona) -> str:
 
 
 async def _use(call: Call) -> None:
+    await call.demand_charge(say("rights.company_of_all"))
     async with call.answering() as answer:
         record = await _meant(call, answer.tx)
         if not await call.engine.presence.bring(answer.tx, call.place, record, call.person):
@@ -115,6 +128,7 @@ async def _invite(call: Call) -> None:
 
 
 async def _leave(call: Call) -> None:
+    await call.demand_charge(say("rights.company_of_all"))
     async with call.answering() as answer:
         record = await _meant(call, answer.tx)
         if await call.engine.presence.send_away(answer.tx, call.place, record):
@@ -125,10 +139,13 @@ async def _leave(call: Call) -> None:
 
 async def _new(call: Call) -> None:
     await call.demand_charge()
+    async with call.engine.database.read() as tx:
+        await _check_quota(call, tx)  # before anybody writes for nothing
     persona = await call.engine.casting.invent(kind=call.words, name=call.flags.get("name", ""))
     async with call.answering() as answer:
+        await _check_quota(call, answer.tx)
         now = call.engine.clock.now()
-        record = await personas.take_in(answer.tx, persona, origin="made", now=now)
+        record = await personas.take_in(answer.tx, persona, origin="made", now=now, by=call.person.id)
         slug, name = record.persona.slug, record.persona.called
         answer.text = call.say("cast.made", name=record.persona.name, slug=slug)
         answer.faces = (record.id,)
@@ -138,6 +155,16 @@ async def _new(call: Call) -> None:
                 Button(call.say("cast.look_at", name=name), f"persona show {slug}"),
             ),
         )
+
+
+async def _check_quota(call: Call, tx: AsyncConnection) -> None:
+    """The cast is everybody's: nobody fills it alone."""
+    now = call.engine.clock.now()
+    since = now - limits.DAY
+    made = await personas.made_by(tx, call.person.id, since=since, now=now)
+    spent = call.engine.spent.of("personas", await forgetting.accounts_of(tx, call.person.id), since=since)
+    count, oldest = limits.added(made.count, made.oldest, spent)
+    limits.check_personas(call.engine.settings.limits, made=count, oldest=oldest, now=now)
 
 
 async def _asks_for_field(asking: Asking) -> Asked | None:

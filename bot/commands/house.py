@@ -8,12 +8,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bot import orders
 from bot.commands.calling import Call, Command
 from engine import limits
 from engine.store import chats, figures
 
-#: The desk obeys it at once; in line it is only answered.
-STOP = "stop"
 MEGABYTE = 1_000_000
 
 
@@ -95,7 +94,8 @@ def _process_began() -> float | None:
 
 COMMANDS = (
     Command("start", _start, topic="house"),
-    Command(STOP, _stop, topic="talk", quiet=True),
+    # The desk obeys it at once; in line it is only answered.
+    Command(orders.STOP, _stop, topic="talk", quiet=True),
     Command("status", _status, topic="house", quiet=True, operators_only=True),
     Command("help", _help, topic="house", quiet=True),
 )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from bot import orders
 from bot.commands.calling import Answer, Asked, Asking, Call, Command
 from bot.front import Choice, Option, OptionKind
+from engine import safety
 from engine.errors import BadRequest
 from engine.imagining import COUNTS, SEEDS, SIDES, Wish
 from engine.locales import say
@@ -138,13 +139,14 @@ async def _selfie(call: Call) -> None:
 async def _whom(call: Call) -> PersonaRecord:
     """Who is to be seen: the host of the chat, or a guest that was named."""
     async with call.engine.database.write() as tx:
-        host = await call.engine.presence.who(tx, call.place)
-        if not (name := call.flags.get("persona", "")):
-            return host
-        record = await personas.find(tx, name)
+        record = host = await call.engine.presence.who(tx, call.place)
         place = await chats.place(tx, call.place.ref)
+        if name := call.flags.get("persona", ""):
+            record = await personas.find(tx, name)
     if record.id not in (host.id, *(place.guests if place else ())):
         raise BadRequest(say("imagine.not_here", name=record.persona.called, slug=record.persona.slug))
+    # They may have been brought by somebody else, or when the place was still for grown-ups.
+    safety.check_persona(record.persona, call.allowed_rating)
     return record
 
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from bot.commands.calling import Asked, Asking, Call, Command
 from bot.commands.imagining import show_job, take_on
 from bot.front import Option, OptionKind
-from engine import limits
+from engine import limits, safety
 from engine.errors import BadRequest, NotFound, Refused, Unsuitable
 from engine.imagining import SEEDS, Wish
 from engine.language import PROMPT_WORDS, Source, count_words
-from engine.locales import Said, say
+from engine.locales import Said, locale_of, say
 from engine.pictures import fairness
-from engine.store import forgetting, jobs, messages, personas, pictures
-from engine.store.records import Job, JobState, PersonaRecord, PictureRequest, Question
+from engine.store import forgetting, jobs, messages, outbox, personas, pictures
+from engine.store.records import DeliveryKind, Job, JobState, PersonaRecord, PictureRequest, Question
 from personas.appearance import Ledger
 
 _NUMBERED = re.compile(r"#?(\d{1,9})(?:\s+(.*))?", re.DOTALL)
@@ -60,18 +60,26 @@ async def _named_to_change(asking: Asking, command: str) -> Named:
     return named
 
 
+def _check_rating(asking: Asking, job: Job) -> None:
+    """No button makes or tells to anybody what they could not have asked for themselves, here and now."""
+    if job.request.rating.level > asking.allowed_rating.level:
+        raise Unsuitable(say("imagine.too_grown_up"))
+
+
 async def _shown(call: Call, job: Job) -> PersonaRecord:
+    """Who is on a picture that is to be made again, for whoever may see it."""
+    _check_rating(call, job)
     if job.persona_id is None:
         raise NotFound(say("pictures.persona_gone"))
     async with call.engine.database.read() as tx:
-        return await personas.get(tx, job.persona_id)
+        record = await personas.get(tx, job.persona_id)
+    safety.check_persona(record.persona, call.allowed_rating)
+    return record
 
 
 async def _reroll(call: Call) -> None:
     job = (await _named(call, "reroll")).job
     record = await _shown(call, job)
-    if job.request.rating.level > call.allowed_rating.level:
-        raise Unsuitable(say("imagine.too_grown_up"))
     request = replace(job.request, seed=random.SystemRandom().randrange(SEEDS.stop))
     await _made_anew(call, job, record, request)
 
@@ -80,6 +88,7 @@ async def _asks_for_prompt(asking: Asking) -> Asked | None:
     named = await _named_to_change(asking, "reprompt")
     if named.words:
         return None
+    _check_rating(asking, named.job)
     asks = asking.say(
         "imagine.asks_prompt", job=str(named.job.id), least=PROMPT_WORDS[0], most=PROMPT_WORDS[-1]
     )
@@ -92,17 +101,16 @@ async def _reprompt(call: Call) -> None:
     job, words = named.job, named.words
     record = await _shown(call, job)
     asked = job.request
-    rating = min(asked.rating, call.allowed_rating, key=lambda one: one.level)
     count = count_words(words)
     if count < PROMPT_WORDS[0]:
         wish = Wish(words, asked.style, asked.seed, asked.count, asked.width, asked.height)
         request = await call.engine.imagining.compose(
-            record, wish, rating=rating, ledger=Ledger(**asked.ledger)
+            record, wish, rating=asked.rating, ledger=Ledger(**asked.ledger)
         )
         request = replace(request, negative=asked.negative)
     else:
         # The seed stays: so one sees what the words changed.
-        request = replace(asked, prompt=words, word_count=count, source=Source.PERSON, rating=rating)
+        request = replace(asked, prompt=words, word_count=count, source=Source.PERSON)
     await _made_anew(call, job, record, request)
 
 
@@ -116,6 +124,7 @@ async def _made_anew(call: Call, job: Job, record: PersonaRecord, request: Pictu
 
 async def _show_prompt(call: Call) -> None:
     job = (await _named(call, "showprompt")).job
+    _check_rating(call, job)
     request = job.request
     async with call.answering() as answer:
         told = [
@@ -140,10 +149,12 @@ async def _delete(call: Call) -> None:
         files = await forgetting.delete_pictures(answer.tx, job.id, now)
         if job.chat_id is not None:
             answer.removes = await messages.of_job(answer.tx, job.id, chat_id=job.chat_id)
+        # A picture that is still owed would be looked for in vain.
+        await outbox.drop_job(answer.tx, job.id)
         answer.text = call.say("imagine.deleted", job=str(job.id))
-        # Before the end of the transaction: after a crash in between they are deleted again, not left lying.
-        for file in files:
-            await call.engine.files.delete(file)
+    # Nothing slow holds up those who write. After a crash in between, files lie there that no row shows any more.
+    for file in files:
+        await call.engine.files.delete(file)
     if stopped:
         await _tell_cancelled(call, job)
 
@@ -158,6 +169,16 @@ async def _cancel(call: Call) -> None:
         answer.text = call.say("imagine.cancelled", job=str(job.id))
         if job.chat_id == call.place.id:
             answer.job_id = job.id
+        elif job.chat_id is not None:
+            told = locale_of(await jobs.language_of(answer.tx, job.id))
+            await outbox.owe(
+                answer.tx,
+                job.chat_id,
+                DeliveryKind.NOTICE,
+                text=told.say("imagine.cancelled", job=str(job.id)),
+                job_id=job.id,
+                now=call.engine.clock.now(),
+            )
     await _tell_cancelled(call, job)
 
 
@@ -176,7 +197,7 @@ async def _retry(call: Call) -> None:
         if job.person_id is not None:
             # One that failed today is counted among today's already, one that was cancelled is not.
             counted = job.state is JobState.FAILED and job.created_at >= now - limits.DAY
-            used = await jobs.used(answer.tx, job.person_id, since=now - limits.DAY, now=now)
+            used = await call.engine.imagining.used(answer.tx, job.person_id, now)
             limits.check_pictures(
                 call.engine.settings.limits,
                 asked=job.request.count,

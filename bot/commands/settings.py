@@ -84,12 +84,13 @@ async def _language(call: Call) -> None:
 async def _answers(call: Call) -> None:
     if not call.place.shared:
         raise BadRequest(say("settings.answers_in_private"))
-    if call.words not in (CALLED, ALL):
+    wanted = call.words.lower()
+    if wanted not in (CALLED, ALL):
         raise BadRequest(say("settings.how_answers"))
     await call.demand_charge()
     async with call.answering() as answer:
-        await chats.set_setting(answer.tx, call.place.id, ANSWERS, call.words)
-        answer.text = call.say(f"settings.answers_now.{call.words}")
+        await chats.set_setting(answer.tx, call.place.id, ANSWERS, wanted)
+        answer.text = call.say(f"settings.answers_now.{wanted}")
 
 
 async def _rating(call: Call) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from bot.front import Choice, OptionKind
 from engine.engine import Engine
 from engine.store import jobs, people, personas
 from engine.store.records import Account, Job, JobState
+from personas.persona import Rating
 
 #: As many as Discord shows.
 MOST = 25
@@ -47,7 +50,7 @@ async def _all(engine: Engine, kind: OptionKind, account: Account) -> list[Choic
         return [Choice(style.slug, style.name) for style in engine.imagining.styles.values()]
     async with engine.database.read() as tx:
         if kind is OptionKind.PERSONA:
-            return [_shown(entry) for entry in await personas.listing(tx)]
+            return [await _shown(engine, tx, entry) for entry in await personas.listing(tx)]
         person = await people.known(tx, account) if kind is OptionKind.JOB else None
         if person is None:
             return []
@@ -55,8 +58,11 @@ async def _all(engine: Engine, kind: OptionKind, account: Account) -> list[Choic
         return [_job(job) for job in await jobs.listing(tx, states=waiting, person_id=person.id, limit=100)]
 
 
-def _shown(entry: personas.Entry) -> Choice:
-    label = f"{entry.name} ({entry.kind})" if entry.kind else entry.name
+async def _shown(engine: Engine, tx: AsyncConnection, entry: personas.Entry) -> Choice:
+    persona = await engine.presence.persona(tx, entry.id, entry.revision)
+    # It is not known here what may be told to whoever types.
+    for_all = persona.rating is Rating.ALL_AGES
+    label = f"{entry.name} ({entry.kind})" if entry.kind and for_all else entry.name
     return Choice(entry.slug, label[:LONGEST])
 
 

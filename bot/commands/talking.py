@@ -11,6 +11,7 @@ QUOTED = 60
 
 
 async def _reset(call: Call) -> None:
+    await call.demand_charge(say("rights.talk_of_all"))
     async with call.answering() as answer:
         await call.engine.presence.start_over(answer.tx, call.place, call.person)
 

@@ -33,7 +33,7 @@ class Answers:
 
     def expect(self, message: str, answer: Answer, *, quiet: bool) -> None:
         """A command was met with “thinking”."""
-        self._open[message] = Open(message, replace(answer, first=True), quiet)
+        self._open[message] = Open(message, replace(answer, first=True, quiet=quiet), quiet)
         _keep(self._open)
 
     def given(self, message: str) -> None:
@@ -48,6 +48,8 @@ class Answers:
         if not message or answer is None or message in self._given:
             return None
         alive = answer.alive(self._hurry)
+        if answer.guest and not alive:
+            return None
         known = self._open.get(message)
         if known is not None and alive:
             return known
@@ -65,7 +67,8 @@ class Answers:
         if there is None or str(there.get("id")) != message or not int(there.get("flags") or 0) & LOADING:
             self.given(message)
             return None
-        return Open(message, at, bool(int(there["flags"]) & EPHEMERAL))
+        quiet = bool(int(there["flags"]) & EPHEMERAL)
+        return Open(message, replace(at, quiet=quiet) if isinstance(at, Answer) else at, quiet)
 
 
 def _keep(kept: OrderedDict[str, Open] | OrderedDict[str, None]) -> None:

@@ -82,19 +82,18 @@ class Asked:
             return
         done, _ = await self._defer(interaction, thinking=False, quiet=False)
         incoming = self._ears.of_interaction(interaction, text)
-        await self._hear(incoming if done else replace(incoming, answer_to=""))
+        await self._hear(incoming if done else _too_late(incoming))
 
     async def _promise(self, interaction: discord.Interaction, text: str, *, quiet: bool) -> None:
         """“… is thinking” first, then everything else; the answer will stand in that message."""
         done, message = await self._defer(interaction, thinking=True, quiet=quiet)
         if message:
-            answer = Answer(interaction.application_id, interaction.token, interaction.id)
-            self._answers.expect(message, answer, quiet=quiet)
+            self._answers.expect(message, Answer.of(interaction), quiet=quiet)
         if not text:
             return
         incoming = self._ears.of_interaction(interaction, text, message=message)
         # Too late for an answer in its place, but not for an answer.
-        await self._hear(incoming if done else replace(incoming, answer_to=""))
+        await self._hear(incoming if done else _too_late(incoming))
 
     async def _defer(
         self, interaction: discord.Interaction, *, thinking: bool, quiet: bool
@@ -119,7 +118,7 @@ class Asked:
         return False, ""
 
     async def _first_answer(self, interaction: discord.Interaction) -> str:
-        at = Answer(interaction.application_id, interaction.token, interaction.id, first=True)
+        at = replace(Answer.of(interaction), first=True)
         there = await self._wire.get(at, "")
         return str(there["id"]) if there else ""
 
@@ -185,6 +184,12 @@ class Asked:
             proxy_auth=http.proxy_auth,
             params=MultipartParameters({"type": kind, "data": data}, None, None),
         )
+
+
+def _too_late(incoming: Incoming) -> Incoming:
+    """Nothing can be said by its token any more; who asked is still known."""
+    answer = Answer.read(incoming.answer_to)
+    return replace(incoming, answer_to=replace(answer, token="").opaque if answer is not None else "")
 
 
 def form(sentence: str, question: Question, *, title: str) -> dict[str, Any]:

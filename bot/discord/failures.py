@@ -19,6 +19,8 @@ NO_ACCESS, EDITED_ANOTHERS, NOT_TO_THEM, NOT_ALLOWED = 50001, 50005, 50007, 5001
 TOKEN_IS_DEAD, TOO_LARGE, ARCHIVED = 50027, 40005, 50083
 #: Too often has a message been changed that is older than an hour.
 TOO_OFTEN = 30046
+#: Something in what was sent is not as Discord wants it.
+BAD_FORM = 50035
 #: A message that was to be changed cannot be: what was to stand there has to stand in a new one.
 UNCHANGEABLE = (UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, EDITED_ANOTHERS, TOO_OFTEN)
 #: Where nothing can be shown any more until somebody speaks to us again.
@@ -26,6 +28,10 @@ SHUT = (UNKNOWN_CHANNEL, NO_ACCESS, NOT_TO_THEM)
 
 #: Nothing arrived, or nobody knows whether it did: the way to Discord, or Discord itself, is in trouble.
 BROKEN_WAY = (aiohttp.ClientError, OSError, asyncio.TimeoutError, RuntimeError)
+
+
+class NameRefused(TryAgain):
+    """Discord does not let a webhook have this name: it has to be said in another way."""
 
 
 def code_of(error: BaseException) -> int:

@@ -33,6 +33,13 @@ from engine.locales import locale_of, say
 log = structlog.get_logger(__name__)
 
 UNKNOWN = "?"
+#: Why Discord closes a connection that need not be opened again as it is.
+CLOSED_FOR_GOOD = {
+    4010: "discord.start.invalid_shard",
+    4011: "discord.start.too_many_servers",
+    4012: "discord.start.old_version",
+    4013: "discord.start.unknown_intents",
+}
 #: Discord lets a bot open one connection in so many seconds.
 IDENTIFIES_APART = 5.2
 #: What could not be stored is offered again after these pauses.
@@ -95,6 +102,10 @@ class DiscordFront:
             if not content:
                 raise
             return False
+        except discord.ConnectionClosed as error:
+            if error.code in CLOSED_FOR_GOOD:
+                raise SettingsError(say(CLOSED_FOR_GOOD[error.code])) from None
+            raise
         finally:
             self._here = None
             await client.finish()
@@ -153,7 +164,7 @@ class Here:
             return False
         channel = self.client.get_channel(int(chat.chat))
         if channel is None:
-            with suppress(discord.HTTPException):
+            with suppress(discord.DiscordException, *BROKEN_WAY):
                 channel = await self.client.fetch_channel(int(chat.chat))
         if not isinstance(channel, discord.abc.GuildChannel):
             return isinstance(channel, discord.DMChannel)
@@ -161,7 +172,7 @@ class Here:
             member = channel.guild.get_member(int(platform_id)) or await channel.guild.fetch_member(
                 int(platform_id)
             )
-        except discord.HTTPException:
+        except (discord.DiscordException, *BROKEN_WAY):
             return False
         rights = channel.permissions_for(member)
         return rights.administrator or rights.manage_guild or rights.manage_messages

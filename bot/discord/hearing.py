@@ -63,7 +63,7 @@ class Ears:
         pressed = interaction.type is not discord.InteractionType.application_command
         under = interaction.message
         locale = interaction.locale.value
-        answer = Answer(interaction.application_id, interaction.token, interaction.id)
+        answer = Answer.of(interaction)
         channel = interaction.channel
         return Incoming(
             chat=self._where(channel) if channel is not None else self.chat(interaction.channel_id or 0),
@@ -212,7 +212,9 @@ def _is_mine(role: discord.Role, user: int) -> bool:
 
 def _account(user: discord.abc.User, language: str) -> Account:
     # What Discord would not send is kept from the rows: it would be met there again and again.
-    return Account("discord", str(user.id), str(user.display_name), language if isinstance(language, str) else "")
+    return Account(
+        "discord", str(user.id), str(user.display_name), language if isinstance(language, str) else ""
+    )
 
 
 def _tongue(guild: discord.Guild | None) -> str:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import discord
 
-#: What every server is asked for, in the order in which a person would miss it.
+#: What every server is asked for, and nothing that is not used, in the order in which a person would miss it.
 NEEDED = (
     "view_channel",
     "send_messages",
     "send_messages_in_threads",
     "manage_webhooks",
-    "embed_links",
     "attach_files",
     "read_message_history",
-    "add_reactions",
 )
 
 #: Where the switches are that only the owner of the application can turn.

@@ -7,22 +7,34 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import discord
 import structlog
 
 from bot.discord.answers import Open
-from bot.discord.failures import BROKEN_WAY, SHUT, code_of, worded
+from bot.discord.aside import Aside
+from bot.discord.failures import BROKEN_WAY, SHUT, NameRefused, code_of, worded
 from bot.discord.markdown import clipped, parts, plain, shown
 from bot.discord.pacing import Pace
+from bot.discord.sheets import (
+    NOTHING,
+    Sheet,
+    before,
+    drafted_under,
+    kind_of,
+    name_of,
+    replied_to,
+    sheet,
+    speaks,
+)
 from bot.discord.stage import Held, Spot, Stage
 from bot.discord.wire import Address, Answer, Body, Hook, Ours, custom_id, marked, nonce_of
 from bot.front import Buttons, ChatRef, Draft, Incoming, Outgoing, Progress
-from bot.pen import STOP
+from bot.orders import STOP
 from engine.errors import DeliveryFailed, TryAgain
-from engine.locales import locale_of
+from engine.locales import locale_of, say
 from engine.store.records import DeliveryKind
 
 log = structlog.get_logger(__name__)
@@ -31,28 +43,28 @@ log = structlog.get_logger(__name__)
 DRAFTS_APART, PREVIEWS_APART, TYPING_APART = 1.3, 3.0, 8.0
 #: Drafts under way and deliveries, so that neither is lost or doubled.
 REMEMBERED = 2_000
-NAME_LENGTH = 60
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """A delivery made ready: pages of text, a file beside the first, and who says it."""
+@dataclass
+class Begun:
+    """A delivery of which some stands already: its pages as they were cut then, and the messages that hold them."""
 
-    pages: tuple[str, ...]
-    file: tuple[str, bytes] | tuple[()]
-    name: str
-    as_persona: bool
+    sheet: Sheet
+    messages: dict[int, str] = field(default_factory=dict)
 
 
 class Showing:
     def __init__(self, stage: Stage, left: Callable[[ChatRef], Awaitable[None]]) -> None:
         self._stage = stage
         self._left = left
+        self._aside = Aside(stage)
         self._pace = Pace(stage.hurry)
         self._began = discord.utils.time_snowflake(discord.utils.utcnow())
         #: What is being put into a draft or a job's message this moment: what is for good comes after it.
         self._under_way: OrderedDict[str, asyncio.Task[tuple[str, ...]]] = OrderedDict()
         self._delivered: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        #: What stands of deliveries that could not be finished, by their nonces.
+        self._begun: OrderedDict[str, Begun] = OrderedDict()
         #: Turns whose first draft may have arrived without our knowing.
         self._doubtful: OrderedDict[int, None] = OrderedDict()
 
@@ -72,8 +84,9 @@ class Showing:
             if outgoing.delivery.kind is DeliveryKind.REMOVAL:
                 return await self._remove(outgoing, spot)
             if nonce not in self._delivered:
-                self._delivered[nonce] = await self._deliver(outgoing, spot)
+                self._delivered[nonce] = await self._deliver_once(outgoing, spot)
                 _forget_the_oldest(self._delivered)
+                self._begun.pop(nonce, None)
             return self._delivered[nonce]
         except (discord.DiscordException, *BROKEN_WAY) as error:
             if isinstance(error, RuntimeError) and not self._stage.client.is_closed():
@@ -81,6 +94,22 @@ class Showing:
             if code_of(error) in SHUT:
                 await self._left(outgoing.chat)
             raise worded(error, missing=self._stage.missing(spot), hurry=self._stage.hurry) from error
+
+    async def _deliver_once(self, outgoing: Outgoing, spot: Spot) -> tuple[str, ...]:
+        nonce = outgoing.delivery.nonce
+        try:
+            try:
+                return await self._deliver(outgoing, spot)
+            except NameRefused:
+                # It is known now, and another way is taken.
+                return await self._deliver(outgoing, spot)
+        finally:
+            begun = self._begun.get(nonce)
+            if begun is not None and begun.messages:
+                # Its file is out: the first page goes first.
+                begun.sheet = replace(begun.sheet, file=())
+            else:
+                self._begun.pop(nonce, None)
 
     async def _remove(self, outgoing: Outgoing, spot: Spot) -> tuple[str, ...]:
         delivery = outgoing.delivery
@@ -101,36 +130,72 @@ class Showing:
             held, at = [Held(owed.message, owed.at)], owed.at
         else:
             at = await self._voice(outgoing, spot)
-        sheet = self._sheet(outgoing, spot, at)
-        standing = dict(enumerate(held))
-        if not held and not isinstance(at, Answer) and (delivery.unsure or delivery.attempts > 1):
-            name = sheet.file[0] if sheet.file else ""
-            standing = await self._stage.arrived(spot, at, sheet.pages, file=name, since=delivery.created_at)
+        begun = self._begin(outgoing, spot, at)
+        standing = await self._standing(outgoing, spot, at, begun, held)
         if owed is not None and owed.message not in [one.id for one in held]:
             # What is for one pair of eyes cannot come where everybody sees somebody think.
             await self._end_thinking(owed)
-        quiet = isinstance(at, Answer) and (delivery.manner.quiet or (owed is not None and owed.quiet))
-        messages = await self._put(outgoing, spot, at, sheet, standing, quiet=quiet)
+        quiet = delivery.manner.quiet or (owed is not None and owed.quiet)
+        messages = await self._put(outgoing, spot, at, begun, standing, quiet=quiet)
         if owed is not None:
             self._stage.answers.given(owed.message)
-        for one in held[len(sheet.pages) :]:
+        for one in held[len(begun.sheet.pages) :]:
             await self._stage.take_away(one)
         # Whatever is drafted under the same turn from here on is another reply.
-        self._under_way.pop(f"turn {_drafted_under(outgoing)}", None)
+        self._under_way.pop(f"turn {drafted_under(outgoing)}", None)
         return messages
+
+    def _begin(self, outgoing: Outgoing, spot: Spot, at: Address) -> Begun:
+        """What was begun before goes on as it was cut then."""
+        earlier = self._begun.get(outgoing.delivery.nonce)
+        if earlier is not None and earlier.messages:
+            return earlier
+        rights = (
+            self._stage.rights(spot) if isinstance(at, Ours) and not self._is_aside(outgoing, spot) else None
+        )
+        made = sheet(outgoing, signed=not isinstance(at, Hook), room=self._stage.room(spot), rights=rights)
+        begun = self._begun[outgoing.delivery.nonce] = Begun(made)
+        _forget_the_oldest(self._begun)
+        return begun
+
+    async def _standing(
+        self, outgoing: Outgoing, spot: Spot, at: Address, begun: Begun, held: list[Held]
+    ) -> dict[int, Held]:
+        """Messages that pages may be written into, by page: those that make way, and those that arrived before
+        without our knowing.
+        """
+        delivery, pages = outgoing.delivery, begun.sheet.pages
+        standing = {
+            number: one for number, one in enumerate(held[: len(pages)]) if number not in begun.messages
+        }
+        if not (delivery.unsure or delivery.attempts > 1) or self._secret(outgoing):
+            return standing
+        open_pages = {
+            number: page
+            for number, page in enumerate(pages)
+            if number not in begun.messages and number not in standing
+        }
+        if open_pages and not isinstance(at, Answer):
+            file = begun.sheet.file[0] if begun.sheet.file else ""
+            but = [one.id for one in held]
+            since = delivery.created_at
+            standing |= await self._stage.arrived(spot, at, open_pages, file=file, since=since, but=but)
+        return standing
 
     async def _put(
         self,
         outgoing: Outgoing,
         spot: Spot,
         at: Address,
-        sheet: Sheet,
+        begun: Begun,
         standing: dict[int, Held],
         *,
         quiet: bool,
     ) -> tuple[str, ...]:
-        delivery, messages = outgoing.delivery, []
+        delivery, sheet = outgoing.delivery, begun.sheet
         for number, page in enumerate(sheet.pages):
+            if number in begun.messages:
+                continue
             body = Body(
                 text=page,
                 buttons=delivery.manner.buttons if number == len(sheet.pages) - 1 else (),
@@ -138,31 +203,57 @@ class Showing:
             )
             there = standing.get(number)
             if there is not None and await self._stage.change(spot, there, body):
-                messages.append(there.id)
+                begun.messages[number] = there.id
                 continue
             new = replace(
                 body,
                 nonce=nonce_of(delivery.nonce, number),
-                reply_to=_replied_to(outgoing) if number == 0 else "",
-                quiet=quiet,
+                reply_to=replied_to(outgoing) if number == 0 else "",
             )
-            to = at if quiet else self._beside(at, outgoing, spot)
-            messages.append(await self._stage.send(spot, to, new, name=sheet.name, face=outgoing.face))
-        return tuple(messages)
+            message = await self._new(outgoing, spot, at, new, quiet=quiet)
+            if not message:
+                return await self._ask_again(outgoing, spot)
+            begun.messages[number] = message
+        return tuple(begun.messages[number] for number in sorted(begun.messages))
 
-    def _beside(self, at: Address, outgoing: Outgoing, spot: Spot) -> Address:
-        """Where a new message goes. An answer is one message: what does not fit into it stands in the channel, but
-        where somebody brought us along into a channel that is closed to us: there all we have is the answer's token.
+    async def _new(self, outgoing: Outgoing, spot: Spot, at: Address, body: Body, *, quiet: bool) -> str:
+        """A new message, where it can stand; empty where it would be seen by those whom it does not concern. An
+        answer is one message: what does not fit into it stands in the channel, where that is open to us.
         """
-        if isinstance(at, Hook) or self._stage.client.get_channel(spot.channel) is not None:
-            return at if isinstance(at, Hook) else Ours(spot.where)
-        answer = Answer.read(outgoing.delivery.answer_to)
-        return answer if answer is not None and answer.alive(self._stage.hurry) else Ours(spot.where)
+        name, answer = name_of(outgoing), self._asked_by(outgoing)
+        if isinstance(at, Hook) and not self._stage.voices.refused(name):
+            return await self._stage.send(spot, at, body, name=name, face=outgoing.face)
+        if answer is not None and (quiet or self._stage.closed(spot, answer)):
+            message = await self._aside.send(spot, answer, body, quiet=quiet)
+            if message is not None:
+                return message
+            if self._stage.closed(spot, answer) and answer.user:
+                raise DeliveryFailed(say("discord.trouble.blocked"))
+            if quiet:
+                return ""
+        return await self._stage.send(spot, Ours(spot.where), body)
+
+    async def _ask_again(self, outgoing: Outgoing, spot: Spot) -> tuple[str, ...]:
+        """Whoever asked cannot be reached alone: all may read that there is an answer, and nothing of it."""
+        words = plain(locale_of(outgoing.delivery.language).say("discord.trouble.ask_again"))
+        nonce = nonce_of(outgoing.delivery.nonce, 0)
+        return (await self._stage.send(spot, Ours(spot.where), Body(text=words, nonce=nonce)),)
+
+    def _asked_by(self, outgoing: Outgoing) -> Answer | None:
+        """Whose question it is: a picture knows it only by the message in whose place it comes."""
+        return Answer.read(outgoing.delivery.answer_to) or self._stage.asked_by(outgoing.replaces)
+
+    def _secret(self, outgoing: Outgoing) -> bool:
+        """Whether only whoever asked may see it. An order in words, said before all, is answered before all."""
+        return outgoing.delivery.manner.quiet and self._asked_by(outgoing) is not None
+
+    def _is_aside(self, outgoing: Outgoing, spot: Spot) -> bool:
+        return self._secret(outgoing) or self._stage.closed(spot, self._asked_by(outgoing))
 
     async def _held(self, outgoing: Outgoing, spot: Spot) -> list[Held]:
         """Messages of ours that make way, in their order; a draft that is still on its way is waited for."""
         delivery, names = outgoing.delivery, list(outgoing.replaces)
-        turn = _drafted_under(outgoing)
+        turn = drafted_under(outgoing)
         for key in (*outgoing.replaces, f"turn {turn}"):
             self._pace.settle(key)
             drafting = self._under_way.get(key)
@@ -172,8 +263,16 @@ class Showing:
         found = [await self._stage.find(spot, name) for name in names]
         if not names and turn and delivery.kind is DeliveryKind.REPLY:
             asked = _asked(delivery.answers_message, delivery.answer_to)
-            found = [await self._left_over(spot, turn, asked, as_persona=_speaks(outgoing))]
-        return [one for one in found if one is not None]
+            persona = name_of(outgoing) if speaks(outgoing) else ""
+            found = [await self._left_over(spot, turn, asked, persona=persona)]
+        standing = [one for one in found if one is not None]
+        if not self._secret(outgoing):
+            return standing
+        # What everybody sees does not become what is for one pair of eyes.
+        open_to_all = [one for one in standing if not (isinstance(one.at, Answer) and one.at.quiet)]
+        for one in open_to_all if delivery.job_id is None else ():
+            await self._stage.take_away(one)
+        return [one for one in standing if one not in open_to_all]
 
     async def _owed(self, outgoing: Outgoing, spot: Spot) -> Open | None:
         delivery = outgoing.delivery
@@ -185,34 +284,10 @@ class Showing:
             self._stage.answers.given(owed.message)
 
     async def _voice(self, outgoing: Outgoing, spot: Spot) -> Address:
-        delivery = outgoing.delivery
-        answer = Answer.read(delivery.answer_to)
-        if delivery.manner.quiet and answer is not None and answer.alive(self._stage.hurry):
+        answer = self._asked_by(outgoing)
+        if answer is not None and self._secret(outgoing):
             return answer
-        return await self._stage.voice(spot, as_persona=_speaks(outgoing))
-
-    def _sheet(self, outgoing: Outgoing, spot: Spot, at: Address) -> Sheet:
-        delivery, name = outgoing.delivery, _name(outgoing)
-        text = shown(delivery.text) if delivery.kind is DeliveryKind.REPLY else plain(delivery.text)
-        file: tuple[str, bytes] | tuple[()] = ()
-        if outgoing.image:
-            file = (_file_name(outgoing), outgoing.image)
-            if trouble := self._not_attached(outgoing, spot, at):
-                file, text = (), f"{text}\n\n{plain(trouble)}".strip()
-        persona = _speaks(outgoing)
-        pages = parts(text, before=_before(name) if persona and not isinstance(at, Hook) else "")
-        # A message must hold something, if only its buttons.
-        return Sheet(tuple(pages or ["" if file else "\u200b"]), file, name, persona)
-
-    def _not_attached(self, outgoing: Outgoing, spot: Spot, at: Address) -> str:
-        """Why a picture cannot stand in a message here; empty where it can."""
-        locale, room = locale_of(outgoing.delivery.language), self._stage.room(spot)
-        if len(outgoing.image) > room:
-            return locale.say("discord.picture.too_large", megabytes=round(room / 2**20))
-        rights = self._stage.rights(spot)
-        if isinstance(at, Ours) and rights is not None and not rights.attach_files:
-            return locale.say("discord.picture.not_allowed")
-        return ""
+        return await self._stage.voice(spot, persona=name_of(outgoing) if speaks(outgoing) else "")
 
     # In passing.
 
@@ -226,7 +301,7 @@ class Showing:
 
     async def _draft(self, draft: Draft, spot: Spot) -> tuple[str, ...]:
         if not draft.text.strip():
-            if self._stage.may_send(spot) and self._pace.now_and_then(
+            if not self._stage.closed(spot, Answer.read(draft.answer_to)) and self._pace.now_and_then(
                 f"typing {spot.where}", apart=TYPING_APART
             ):
                 await self._stage.wire.typing(spot.where)
@@ -251,12 +326,14 @@ class Showing:
             held = (
                 Held(owed.message, owed.at)
                 if owed
-                else await self._left_over(spot, draft.turn_id, asked, as_persona=bool(name))
+                else await self._left_over(spot, draft.turn_id, asked, persona=name)
             )
-        at = held.at if held else await stage.voice(spot, as_persona=bool(name))
-        before = _before(name) if name and not isinstance(at, Hook) else ""
+        at = held.at if held else await stage.voice(spot, persona=name)
+        if isinstance(at, Ours) and held is None and stage.closed(spot, Answer.read(draft.answer_to)):
+            return draft.messages  # the few messages that can be said there are for the reply
+        above = before(name) if name and not isinstance(at, Hook) else ""
         body = Body(
-            text=clipped(shown(draft.text), before=before),
+            text=clipped(shown(draft.text), before=above),
             buttons=_stopping(draft),
             nonce=nonce_of(f"draft {draft.turn_id} of {name or 'the house'}", 0),
             reply_to=draft.answers_message if not draft.answer_to else "",
@@ -275,11 +352,11 @@ class Showing:
         self._doubtful.pop(draft.turn_id, None)
         return message
 
-    async def _left_over(self, spot: Spot, turn: int, asked: int, *, as_persona: bool) -> Held | None:
+    async def _left_over(self, spot: Spot, turn: int, asked: int, *, persona: str) -> Held | None:
         """A draft of this very reply that nobody remembers: its process ended, or the line broke, just then."""
         if turn not in self._doubtful and not 0 < asked < self._began:
             return None
-        at = await self._stage.voice(spot, as_persona=as_persona)
+        at = await self._stage.voice(spot, persona=persona)
         return await self._stage.with_button(spot, at, custom_id(marked(STOP, turn)))
 
     async def progress(self, progress: Progress) -> None:
@@ -298,15 +375,15 @@ class Showing:
             return ()
         file = None
         if progress.preview and self._pace.now_and_then(f"preview {held.id}", apart=PREVIEWS_APART):
-            file = (f"preview.{_kind(progress.preview)}", progress.preview)
-        text = (parts(plain(progress.text)) or ["\u200b"])[0]
+            file = (f"preview.{kind_of(progress.preview)}", progress.preview)
+        text = (parts(plain(progress.text)) or [NOTHING])[0]
         await self._stage.change(spot, held, Body(text=text, buttons=progress.buttons, file=file))
         return ()
 
     async def tell(self, incoming: Incoming, text: str) -> None:
         """For the one who has just spoken; their eyes only, where they gave an order."""
         try:
-            await self._tell(incoming, (parts(plain(text)) or ["\u200b"])[0], Spot.of(incoming.chat))
+            await self._tell(incoming, (parts(plain(text)) or [NOTHING])[0], Spot.of(incoming.chat))
         except (discord.DiscordException, *BROKEN_WAY, DeliveryFailed, TryAgain) as error:
             log.info("not_told", chat=incoming.chat.chat, cause=repr(error))
 
@@ -317,10 +394,10 @@ class Showing:
         if owed is not None and owed.quiet:
             if await stage.change(spot, Held(owed.message, owed.at), Body(text=text)):
                 stage.answers.given(owed.message)
-        elif answer is not None and answer.alive(stage.hurry):
+        elif answer is not None and (answer.alive(stage.hurry) or stage.closed(spot, answer)):
             # The first answer after "thinking" would be seen by all, as that was: it has to go first.
             await self._end_thinking(owed)
-            await stage.send(spot, answer, Body(text=text, quiet=True))
+            await self._aside.send(spot, answer, Body(text=text), quiet=True)
         else:
             reply_to = incoming.message if incoming.shared and answer is None else ""
             await stage.send(spot, Ours(spot.where), Body(text=text, reply_to=reply_to))
@@ -350,43 +427,5 @@ def _asked(message: str, answer_to: str) -> int:
     return int(message) if message.isdecimal() else answer.interaction if answer else 0
 
 
-def _drafted_under(outgoing: Outgoing) -> int:
-    return outgoing.delivery.manner.drafted_under or outgoing.delivery.answers_id or 0
-
-
 def _stopping(draft: Draft) -> Buttons:
     return ((replace(draft.stop, order=marked(draft.stop.order, draft.turn_id)),),) if draft.stop else ()
-
-
-def _name(outgoing: Outgoing) -> str:
-    return outgoing.face.name if outgoing.face else outgoing.delivery.persona_name
-
-
-def _speaks(outgoing: Outgoing) -> bool:
-    """Whether this is said by a persona, and not by the house."""
-    theirs = outgoing.delivery.kind in (DeliveryKind.REPLY, DeliveryKind.POST)
-    return bool(_name(outgoing)) and (theirs or outgoing.face is not None)
-
-
-def _before(name: str) -> str:
-    return f"**{plain(name[:NAME_LENGTH]).strip()}**"
-
-
-def _replied_to(outgoing: Outgoing) -> str:
-    """A person's own message; for a command it is a message of ours, to which nobody replies."""
-    delivery = outgoing.delivery
-    return "" if delivery.answer_to else delivery.answers_message
-
-
-def _file_name(outgoing: Outgoing) -> str:
-    job = outgoing.delivery.job_id
-    name = (
-        f"greenroom-{job}" if job is not None else "faces" if outgoing.delivery.manner.faces else "greenroom"
-    )
-    return f"{name}.{_kind(outgoing.image)}"
-
-
-def _kind(image: bytes) -> str:
-    if image.startswith(b"\xff\xd8"):
-        return "jpg"
-    return "webp" if image[8:12] == b"WEBP" else "png"

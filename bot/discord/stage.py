@@ -5,7 +5,7 @@ of another. What is to be shown, and at what pace, others say.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,7 +14,14 @@ import structlog
 
 from bot.discord.answers import Answers
 from bot.discord.faces import Faces
-from bot.discord.failures import TOKEN_IS_DEAD, UNCHANGEABLE, UNKNOWN_WEBHOOK, code_of
+from bot.discord.failures import (
+    BAD_FORM,
+    TOKEN_IS_DEAD,
+    UNCHANGEABLE,
+    UNKNOWN_WEBHOOK,
+    NameRefused,
+    code_of,
+)
 from bot.discord.permits import missing
 from bot.discord.voices import Voices, acceptable
 from bot.discord.wire import Address, Answer, Body, Hook, Json, Ours, Wire
@@ -99,9 +106,17 @@ class Stage:
             rights.send_messages_in_threads if spot.thread else rights.send_messages
         )
 
-    async def voice(self, spot: Spot, *, as_persona: bool) -> Ours | Hook:
-        """Who speaks in a new message."""
-        hook = await self.voices.hook(spot.channel, spot.thread) if as_persona else None
+    def closed(self, spot: Spot, answer: Answer | None) -> bool:
+        """Whether we can speak there only in answer to somebody: a command works also where we may not write, and
+        where somebody brought us along.
+        """
+        return (answer is not None and answer.guest) or not self.may_send(spot)
+
+    async def voice(self, spot: Spot, *, persona: str) -> Ours | Hook:
+        """Who speaks in a new message; `persona` is empty for the house."""
+        # Where only mentions are heard, a reply has to be one to us: nobody can mention a webhook.
+        hooked = persona and self.client.intents.message_content and not self.voices.refused(persona)
+        hook = await self.voices.hook(spot.channel, spot.thread) if hooked else None
         return hook or Ours(spot.where)
 
     async def send(
@@ -128,8 +143,14 @@ class Stage:
             if isinstance(at, Hook) and code_of(error) in (UNKNOWN_WEBHOOK, TOKEN_IS_DEAD):
                 self.voices.forget(spot.channel)
                 raise TryAgain(say("discord.trouble.webhook"), after_s=0.1 * self.hurry) from error
+            if isinstance(at, Hook) and error.code == BAD_FORM and "In username" in error.text:
+                log.info("name_refused", name=body.name, cause=error.text[:200])
+                self.voices.refuse(name)
+                raise NameRefused(say("discord.trouble.busy")) from error
             raise
-        return self.stands(str(message["id"]), at)
+        return self.stands(
+            str(message["id"]), replace(at, quiet=body.quiet) if isinstance(at, Answer) else at
+        )
 
     async def change(self, spot: Spot, held: Held, body: Body) -> bool:
         """Change a message of ours; False when it is not there any more, or cannot be changed any more."""
@@ -138,6 +159,8 @@ class Stage:
         except discord.HTTPException as error:
             code = code_of(error)
             if isinstance(held.at, Answer) and code in (TOKEN_IS_DEAD, UNKNOWN_WEBHOOK):
+                if not self._outlives(held.at, spot):
+                    return False
                 return await self.change(spot, Held(held.id, Ours(spot.where)), body)
             if code == UNKNOWN_WEBHOOK:
                 self.voices.forget(spot.channel)
@@ -169,6 +192,8 @@ class Stage:
         """The way to a message of ours; None when it is gone, or not ours to change."""
         known = self._addresses.get(message)
         if isinstance(known, Answer) and not known.alive(self.hurry):
+            if not self._outlives(known, spot):
+                return None
             known = Ours(spot.where)
         if known is not None:
             return Held(message, known)
@@ -181,6 +206,16 @@ class Stage:
         at = await self._way_to(there, spot) if there else None
         return Held(message, at) if at is not None else None
 
+    def _outlives(self, answer: Answer, spot: Spot) -> bool:
+        """Whether its messages are messages of ours like any other when its token is dead."""
+        rights = self.rights(spot)
+        return not answer.quiet and not answer.guest and (rights is None or rights.view_channel)
+
+    def asked_by(self, messages: Iterable[str]) -> Answer | None:
+        """Whose question messages of ours answer, dead or alive, as far as that is remembered."""
+        known = (self._addresses.get(message) for message in messages)
+        return next((one for one in known if isinstance(one, Answer)), None)
+
     async def _way_to(self, there: Json, spot: Spot) -> Address | None:
         webhook = str(there.get("webhook_id") or "")
         # Discord writes the application into this field where a command was answered.
@@ -190,41 +225,51 @@ class Stage:
         return Ours(spot.where) if str(there["author"]["id"]) == str(self.user) else None
 
     async def arrived(
-        self, spot: Spot, at: Address, pages: Sequence[str], *, file: str, since: datetime
+        self,
+        spot: Spot,
+        at: Address,
+        pages: Mapping[int, str],
+        *,
+        file: str,
+        since: datetime,
+        but: Collection[str],
     ) -> dict[int, Held]:
         """Those of our pages that stand in the channel already: an answer of Discord's that we never got."""
-        if not self._may_read(spot):
-            return {}
-        try:
-            latest = await self.wire.latest(spot.where)
-        except (discord.Forbidden, discord.NotFound):
-            return {}
         earliest = discord.utils.time_snowflake(since - CLOCKS_APART)
         ours = [
             one
-            for one in reversed(latest)
-            if int(one["id"]) >= earliest and str(one["id"]) not in self._addresses and self._is_ours(one, at)
+            for one in reversed(await self._latest(spot))
+            if int(one["id"]) >= earliest
+            and str(one["id"]) not in self._addresses
+            and str(one["id"]) not in but
+            and self._is_ours(one, at)
         ]
         found: dict[int, Held] = {}
-        for number, page in enumerate(pages):
+        for number, page in sorted(pages.items()):
             wanted = file if number == 0 else ""
             match = next((one for one in ours if _is(one, page, wanted)), None)
             if match is not None:
                 ours = ours[ours.index(match) + 1 :]
-                address = at if isinstance(at, Hook) else Ours(spot.where)
-                found[number] = Held(self.stands(str(match["id"]), address), address)
+                found[number] = Held(str(match["id"]), at if isinstance(at, Hook) else Ours(spot.where))
         return found
 
     async def with_button(self, spot: Spot, at: Address, custom_id: str) -> Held | None:
         """The latest message of ours that has a certain button."""
-        if not self._may_read(spot):
-            return None
-        for one in await self.wire.latest(spot.where):
+        for one in await self._latest(spot):
             ids = [part.get("custom_id") for row in one.get("components") or [] for part in row["components"]]
             if custom_id in ids and self._is_ours(one, at):
                 address = at if isinstance(at, Hook) else Ours(spot.where)
                 return Held(self.stands(str(one["id"]), address), address)
         return None
+
+    async def _latest(self, spot: Spot) -> list[Json]:
+        """The last messages there, newest first; none where we may not read."""
+        if not self._may_read(spot):
+            return []
+        try:
+            return await self.wire.latest(spot.where)
+        except (discord.Forbidden, discord.NotFound):
+            return []
 
     def _is_ours(self, message: Json, at: Address) -> bool:
         if isinstance(at, Hook):

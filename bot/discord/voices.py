@@ -47,6 +47,7 @@ class Voices:
         self._hooks: OrderedDict[int, tuple[int, str]] = OrderedDict()
         self._none_until: dict[int, float] = {}
         self._asking: dict[int, asyncio.Lock] = {}
+        self._refused: OrderedDict[str, None] = OrderedDict()
 
     async def hook(self, channel: int, thread: int = 0) -> Hook | None:
         """The webhook of a channel, for it or for one of its threads; None where we have to speak ourselves."""
@@ -58,6 +59,15 @@ class Voices:
         self._asking.pop(channel, None)
         found = self._hooks.get(channel)
         return Hook(*found, thread) if found else None
+
+    def refuse(self, name: str) -> None:
+        """Discord does not take this name: which ones these are, it says only when it sees them."""
+        self._refused[acceptable(name)] = None
+        while len(self._refused) > REMEMBERED:
+            self._refused.popitem(last=False)
+
+    def refused(self, name: str) -> bool:
+        return acceptable(name) in self._refused
 
     def forget(self, channel: int) -> None:
         self._hooks.pop(channel, None)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import aiohttp
 import discord
 import yarl
 from discord.gateway import DiscordWebSocket
@@ -30,8 +31,10 @@ PREFIX = "g:"
 _MARK = re.compile(r"\|\d+\Z")
 #: Discord gives an answer's token a quarter of an hour; the last moments are not for us.
 TOKEN_LIVES = 14.5 * 60
-#: Discord lets a bot make 50, not counting webhooks and answers.
+#: Discord lets a bot make 50, not counting answers. Its webhooks count: the library signs those calls too.
 CALLS_A_SECOND = 40.0
+#: What the library would answer by sending the same again.
+STUMBLED = (500, 502, 504, 524)
 STYLES = {"plain": 2, "good": 3, "danger": 4}
 EPHEMERAL, LOADING = 1 << 6, 1 << 7
 
@@ -63,32 +66,55 @@ class Hook:
 
 @dataclass(frozen=True)
 class Answer:
-    """Messages in answer to an interaction, while its token lives."""
+    """Messages in answer to an interaction, while its token lives. Without a token it only says who asked."""
 
     application: int
     token: str = field(repr=False)
     interaction: int
+    #: Who asked; 0 where that is not known.
+    user: int = 0
+    #: They brought us along: without the token the channel is closed to us.
+    guest: bool = False
     #: What is meant is the first answer, by whatever id.
     first: bool = False
+    #: Only who asked sees what is reached by it.
+    quiet: bool = False
 
     @property
     def opaque(self) -> str:
-        return f"{self.application}/{self.token}/{self.interaction}"
+        asked = f"{self.interaction}.{self.user}{'.guest' if self.guest else ''}"
+        return f"{self.application}/{self.token}/{asked}"
 
     @classmethod
     def read(cls, opaque: str) -> Answer | None:
         application, _, rest = opaque.partition("/")
-        token, _, interaction = rest.rpartition("/")
-        if not (application.isdecimal() and token and interaction.isdecimal()):
+        token, apart, asked = rest.rpartition("/")
+        interaction, _, who = asked.partition(".")
+        user, _, how = who.partition(".")
+        if not (apart and application.isdecimal() and interaction.isdecimal() and (user or "0").isdecimal()):
             return None
-        return cls(int(application), token, int(interaction))
+        return cls(int(application), token, int(interaction), int(user or 0), how == "guest")
+
+    @classmethod
+    def of(cls, interaction: discord.Interaction) -> Answer:
+        server, who = interaction.guild_id, interaction.user.id
+        guest = (
+            interaction.client.get_guild(server) is None if server else interaction.context.private_channel
+        )
+        return cls(interaction.application_id, interaction.token, interaction.id, who, bool(guest))
 
     def alive(self, hurry: float) -> bool:
+        if not self.token:
+            return False
         said_at = discord.utils.snowflake_time(self.interaction)
         return datetime.now(UTC) - said_at < timedelta(seconds=TOKEN_LIVES * hurry)
 
 
 Address = Ours | Hook | Answer
+
+
+class Stumbled(aiohttp.ClientError):
+    """Discord answered that it is in trouble: whether it did what was asked, nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -179,21 +205,24 @@ class Wire:
             case Ours(channel):
                 route = Route("POST", "/channels/{channel_id}/messages", channel_id=channel)
                 return await self._call(route, body, new=True)
+            # The library would repeat it, and nothing tells Discord that it is the same.
             case Hook(number, token, thread):
                 route = _hooked("POST", "", number, token)
-                return await self._call(route, body, new=True, params={"wait": "true", **_in(thread)})
+                return await self._call(
+                    route, body, new=True, params={"wait": "true", **_in(thread)}, once=True
+                )
             case Answer(application, token):
-                return await self._call(_hooked("POST", "", application, token), body, new=True)
+                return await self._call(_hooked("POST", "", application, token), body, new=True, free=True)
 
     async def edit(self, at: Address, message: str, body: Body) -> Json:
         route, params = _message("PATCH", at, message)
-        return await self._call(route, body, new=False, params=params)
+        return await self._call(route, body, new=False, params=params, free=isinstance(at, Answer))
 
     async def delete(self, at: Address, message: str) -> None:
         """Take a message away; one that has gone already is no trouble."""
         route, params = _message("DELETE", at, message)
         try:
-            await self._ask(route, params=params)
+            await self._ask(route, free=isinstance(at, Answer), params=params)
         except discord.NotFound as error:
             if error.code != UNKNOWN_MESSAGE:
                 raise
@@ -201,7 +230,7 @@ class Wire:
     async def get(self, at: Address, message: str) -> Json | None:
         route, params = _message("GET", at, message)
         try:
-            return cast("Json", await self._ask(route, params=params))
+            return cast("Json", await self._ask(route, free=isinstance(at, Answer), params=params))
         except discord.NotFound:
             return None
 
@@ -212,6 +241,11 @@ class Wire:
 
     async def typing(self, channel: int) -> None:
         await self._ask(Route("POST", "/channels/{channel_id}/typing", channel_id=channel))
+
+    async def private(self, user: int) -> int:
+        """The channel of a direct message."""
+        opened = await self._ask(Route("POST", "/users/@me/channels"), json={"recipient_id": str(user)})
+        return int(opened["id"])
 
     async def webhooks(self, channel: int) -> list[Json]:
         route = Route("GET", "/channels/{channel_id}/webhooks", channel_id=channel)
@@ -229,17 +263,27 @@ class Wire:
         route = Route("PUT", "/applications/{application_id}/commands", application_id=application)
         await self._ask(route, json=commands)
 
-    async def _ask(self, route: Route, **more: Any) -> Any:
-        if route.webhook_id is None:
+    async def _ask(self, route: Route, *, free: bool = False, once: bool = False, **more: Any) -> Any:
+        if not free:
             await self._gate.passed()
+        if once:
+            more["raise_for_status"] = _stumbles
         return await self._http.request(route, **more)
 
     async def _call(
-        self, route: Route, body: Body, *, new: bool, params: Mapping[str, str] | None = None
+        self,
+        route: Route,
+        body: Body,
+        *,
+        new: bool,
+        params: Mapping[str, str] | None = None,
+        free: bool = False,
+        once: bool = False,
     ) -> Json:
         form = payload(body, new=new)
         if not body.file:
-            return cast("Json", await self._ask(route, json=form, params=params or {}))
+            told = await self._ask(route, free=free, once=once, json=form, params=params or {})
+            return cast("Json", told)
         name, data = body.file
         file = discord.File(io.BytesIO(data), filename=name)
         multipart: list[Json] = [
@@ -252,10 +296,18 @@ class Wire:
             },
         ]
         try:
-            told = await self._ask(route, form=multipart, files=[file], params=params or {})
+            told = await self._ask(
+                route, free=free, once=once, form=multipart, files=[file], params=params or {}
+            )
         finally:
             file.close()
         return cast("Json", told)
+
+
+async def _stumbles(response: aiohttp.ClientResponse) -> None:
+    # An error of aiohttp's own would name the address, and with it the webhook's token.
+    if response.status in STUMBLED:
+        raise Stumbled(str(response.status))
 
 
 def _in(thread: int) -> dict[str, str]:

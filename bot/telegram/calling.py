@@ -7,18 +7,28 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import structlog
 from aiogram import Bot
 from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.session.middlewares.base import NextRequestMiddlewareType
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
-from aiogram.exceptions import AiogramError, TelegramNotFound, TelegramRetryAfter, TelegramUnauthorizedError
-from aiogram.methods import TelegramMethod
+from aiogram.exceptions import (
+    AiogramError,
+    ClientDecodeError,
+    TelegramNetworkError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramUnauthorizedError,
+)
+from aiogram.methods import Response, TelegramMethod
+from aiogram.types import Message
 
 from bot.telegram.pacing import Pace
-from bot.telegram.troubles import in_words
+from bot.telegram.remembered import Remembered
+from bot.telegram.troubles import in_words, without_token
 from engine.errors import SettingsError, TryAgain
 from engine.locales import say
 
@@ -49,16 +59,30 @@ class Line(AiohttpSession):
             await self._session.close()
 
 
+async def _keeping_quiet(
+    make_request: NextRequestMiddlewareType[Result], bot: Bot, method: TelegramMethod[Result]
+) -> Response[Result]:
+    """Failures do not tell the token, which is in every address, to whoever reads the log."""
+    try:
+        return await make_request(bot, method)
+    except TelegramNetworkError as error:
+        words = without_token(error.message)
+    # Not while the other one is handled, or the log would show that as its cause.
+    raise TelegramNetworkError(method=method, message=words)
+
+
 class Caller:
     """One bot's calls. Connections are closed when nobody uses them any more."""
 
     def __init__(self, token: str, *, api: str = "", hurry: float = 1.0) -> None:
         server = TelegramAPIServer.from_base(api) if api else PRODUCTION
         properties = DefaultBotProperties(link_preview_is_disabled=True)
-        self.bot = Bot(token, session=Line(api=server, limit=200), default=properties)
+        line = Line(api=server, limit=200)
+        line.middleware(_keeping_quiet)
+        self.bot = Bot(token, session=line, default=properties)
         self.pace = Pace(time.monotonic, hurry=hurry)
         #: Drafts on people's screens, by chat and thread.
-        self._drafts: dict[tuple[str, str], Standing] = {}
+        self._drafts: Remembered[Standing] = Remembered()
         self._users = 0
 
     @asynccontextmanager
@@ -78,7 +102,7 @@ class Caller:
         while True:
             try:
                 async with self.open(), self.pace.turn(chat, partial(self._keep_drafts, chat)):
-                    answer = await self.bot(method)
+                    answer = await self._done(method)
             except TelegramRetryAfter as error:
                 self.pace.flooded(chat, error.retry_after)
                 self._bear(error)
@@ -104,13 +128,28 @@ class Caller:
             async with self.pace.room(chat, draft=draft) as room, self.open():
                 if not room:
                     return None
-                answer = await self.bot(method, request_timeout=IN_PASSING)
+                answer = await self._done(method, IN_PASSING)
                 if draft:
-                    self._drafts[_topic(method)] = Standing(method, self.pace.now())
+                    self._drafts.keep(_topic(method), Standing(method, self.pace.now()))
                 return answer
         except TelegramRetryAfter as error:
             self.pace.flooded(chat, error.retry_after)
             return None
+
+    async def _done(self, method: TelegramMethod[Result], seconds: int | None = None) -> Result:
+        """Call Telegram. What was done is done, also where its answer holds something new that cannot be read."""
+        try:
+            return await self.bot(method, request_timeout=seconds)
+        except ClientDecodeError as error:
+            answer = _message_in(error.data)
+            if answer is None:
+                raise
+            log.warning("telegram_answer_not_read", method=method.__api_method__, cause=in_words(error))
+            return cast(Result, answer)
+
+    def forget(self, chat: str) -> None:
+        """A chat that has another name now."""
+        self._drafts.forget(chat)
 
     async def _keep_drafts(self, chat: str) -> None:
         """A draft fades when nothing is heard of it. One whose message waits for its turn is shown again."""
@@ -119,7 +158,7 @@ class Caller:
             if now - draft.at > FADES:
                 self._drafts.pop(place, None)
             elif place[0] == chat and now - draft.at > FADES / 3:
-                self._drafts[place] = Standing(draft.method, now)
+                self._drafts.keep(place, Standing(draft.method, now))
                 try:
                     await self.bot(draft.method, request_timeout=IN_PASSING)
                 except AiogramError as error:
@@ -150,6 +189,13 @@ async def knocking(account: str) -> AsyncIterator[None]:
         raise SettingsError(say("telegram.token.refused", bot=account)) from error
     except AiogramError as error:
         raise TryAgain(say("telegram.unreachable", cause=in_words(error)), after_s=5.0) from error
+
+
+def _message_in(answer: object) -> Message | None:
+    """What is left of a message in a yes of Telegram's that cannot be read: its number."""
+    told = answer.get("result") if isinstance(answer, dict) and answer.get("ok") is True else None
+    number = told.get("message_id") if isinstance(told, dict) else None
+    return Message.model_construct(message_id=number) if isinstance(number, int) else None
 
 
 def _topic(method: TelegramMethod[Result]) -> tuple[str, str]:

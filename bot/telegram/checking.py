@@ -46,6 +46,12 @@ def _about(me: User) -> list[Finding]:
         found.append(("note", say("telegram.check.privacy"), say("telegram.mend.privacy")))
     if me.can_join_groups is False:
         found.append(("note", say("telegram.check.no_groups"), say("telegram.mend.no_groups")))
+    else:
+        found.append(("note", say("telegram.check.reactions"), say("telegram.mend.reactions")))
+    if me.has_topics_enabled:
+        found.append(("ok", say("telegram.check.topics"), ""))
+    else:
+        found.append(("note", say("telegram.check.no_topics"), say("telegram.mend.no_topics")))
     return found
 
 

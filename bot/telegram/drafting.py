@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import structlog
@@ -17,11 +16,12 @@ from aiogram.methods import (
 )
 from aiogram.types import InlineKeyboardMarkup, Message
 
-from bot.front import Draft, Progress
+from bot.front import ChatRef, Draft, Progress
 from bot.telegram.calling import Caller
 from bot.telegram.markdown import CAPTION, TEXT, Part, parts, plain, shortened, styled
+from bot.telegram.remembered import Remembered
 from bot.telegram.showing import Showing, answering, entities_of, is_chat, keyboard, repictured, spot
-from bot.telegram.troubles import Trouble, trouble
+from bot.telegram.troubles import Trouble, in_words, trouble
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,6 @@ EDIT_EVERY = 1.5
 PREVIEW_EVERY = 4.0
 #: Telegram shows "typing" for five seconds.
 TYPING_EVERY = 4.0
-REMEMBERED = 1_000
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,17 @@ class Drafting:
     def __init__(self, caller: Caller, showing: Showing) -> None:
         self._caller = caller
         self._showing = showing
-        self._last: OrderedDict[tuple[str, str], Last] = OrderedDict()
+        self._last: Remembered[Last] = Remembered()
+        #: Where no pictures may be sent.
+        self._no_pictures: Remembered[None] = Remembered()
+        #: Which reply is being written, by chat and thread.
+        self._replies: Remembered[int] = Remembered()
 
     async def draft(self, draft: Draft) -> tuple[str, ...]:
         """Never fails: the reply itself comes later, whatever became of its drafts."""
         if not is_chat(draft.chat.chat):
             return draft.messages
+        self._replies.keep((draft.chat.chat, draft.chat.thread), draft.turn_id)
         try:
             if not draft.text.strip():
                 await self._typing(draft)
@@ -59,8 +63,17 @@ class Drafting:
             else:
                 await self._in_private(draft)
         except (AiogramError, ValueError) as error:
-            log.debug("telegram_draft_not_shown", chat=draft.chat.chat, cause=str(error))
+            log.debug("telegram_draft_not_shown", chat=draft.chat.chat, cause=in_words(error))
         return draft.messages
+
+    def is_over(self, chat: ChatRef, draft_id: int) -> bool:
+        """Whether another reply than that of this draft is being written there by now."""
+        return self._replies.get((chat.chat, chat.thread), draft_id) != draft_id
+
+    def forget(self, chat: str) -> None:
+        self._last.forget(chat)
+        self._no_pictures.forget(chat)
+        self._replies.forget(chat)
 
     async def progress(self, progress: Progress) -> None:
         """Never fails: the outcome comes later."""
@@ -69,16 +82,25 @@ class Drafting:
         if not message.isdecimal():
             return
         try:
-            if progress.preview:
-                if self._due(key, PREVIEW_EVERY, ""):
-                    caption = plain(shortened(progress.text, CAPTION))
-                    if await self._offer(repictured(chat, message, progress.preview, caption, markup)):
-                        self._showing.pictured.keep(key, "")
-                        self._said(key, progress.text)
+            if progress.preview and (chat, "") not in self._no_pictures:
+                if self._due(key, PREVIEW_EVERY, "") and await self._preview(progress, markup):
+                    self._said(key, progress.text)
             elif self._due(key, EDIT_EVERY, progress.text) and await self._reword(progress, markup):
                 self._said(key, progress.text)
         except (AiogramError, ValueError) as error:
-            log.debug("telegram_progress_not_shown", chat=chat, cause=str(error))
+            log.debug("telegram_progress_not_shown", chat=chat, cause=in_words(error))
+
+    async def _preview(self, progress: Progress, markup: InlineKeyboardMarkup | None) -> bool:
+        chat, caption = progress.chat.chat, plain(shortened(progress.text, CAPTION))
+        try:
+            shown = await self._offer(repictured(chat, progress.message, progress.preview, caption, markup))
+        except TelegramAPIError as error:
+            if trouble(error) is Trouble.FORBIDDEN:  # from now on in words
+                self._no_pictures.keep((chat, ""), None)
+            raise
+        if shown:
+            self._showing.pictured.keep((chat, progress.message), None)
+        return shown
 
     async def _reword(self, progress: Progress, markup: InlineKeyboardMarkup | None) -> bool:
         chat, message = progress.chat.chat, int(progress.message)
@@ -93,7 +115,7 @@ class Drafting:
             except TelegramAPIError as error:
                 if trouble(error) is not Trouble.NO_TEXT:
                     raise
-                self._showing.pictured.keep((chat, progress.message), "")
+                self._showing.pictured.keep((chat, progress.message), None)
         caption = shortened(progress.text, CAPTION)
         return await self._offer(
             EditMessageCaption(
@@ -175,7 +197,4 @@ class Drafting:
         return last is None or (self._caller.pace.now() - last.at >= every and last.text != text)
 
     def _said(self, key: tuple[str, str], text: str) -> None:
-        self._last[key] = Last(self._caller.pace.now(), text)
-        self._last.move_to_end(key)
-        while len(self._last) > REMEMBERED:
-            self._last.popitem(last=False)
+        self._last.keep(key, Last(self._caller.pace.now(), text))

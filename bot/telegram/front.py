@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Coroutine
 from dataclasses import replace
 
@@ -24,6 +24,7 @@ from bot.telegram.drafting import Drafting
 from bot.telegram.hearing import FRONT, Heard, Left, Moved, Stop, Topic
 from bot.telegram.listening import listen
 from bot.telegram.markdown import TEXT, plain, shortened
+from bot.telegram.remembered import Remembered
 from bot.telegram.showing import Showing, Spot, is_chat, spot
 from bot.telegram.troubles import Trouble, hopeless, in_words, trouble
 from bot.telegram.unusable import account_of
@@ -31,7 +32,7 @@ from bot.telegram.webhook import Door, Tenant, answer_the_door
 from engine.errors import DeliveryFailed, GreenroomError, TryAgain
 from engine.locales import ENGLISH, say
 from engine.settings import TelegramSettings
-from engine.store.records import Reaction
+from engine.store.records import DeliveryKind, Reaction
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,6 @@ FINISH_WITHIN = 1.0
 IN_CHARGE_FOR = 300.0
 #: When nobody answers, the next try of a delivery comes after this many seconds at the latest.
 LONGEST_PAUSE = 60.0
-REMEMBERED = 10_000
 
 
 class TelegramFront:
@@ -65,12 +65,12 @@ class TelegramFront:
         self._showing = Showing(self._caller)
         self._drafting = Drafting(self._caller, self._showing)
         #: Presses that wait for their answer, and those that had it: each gets exactly one, also one told again.
-        self._unanswered: set[str] = set()
+        self._unanswered: deque[str] = deque(maxlen=1_000)
         self._answered: deque[str] = deque(maxlen=1_000)
         self._running = False
         #: What is being said in passing, and where; it ends with `run`.
         self._asides: dict[asyncio.Task[None], str] = {}
-        self._in_charge: OrderedDict[tuple[str, str], tuple[float, bool]] = OrderedDict()
+        self._in_charge: Remembered[tuple[float, bool]] = Remembered(10_000)
 
     async def run(self, desk: FrontDesk) -> None:
         self._desk, self._running = desk, True
@@ -154,9 +154,17 @@ class TelegramFront:
             new = replace(old, chat=str(moved.migrate_to_chat_id), thread="")
             if self._desk:
                 await self._desk.moved(old, new)
-            return await self._showing.show(
-                replace(outgoing, delivery=replace(outgoing.delivery, chat=new), replaces=())
-            )
+            self._forget(old)
+            if outgoing.delivery.kind is DeliveryKind.REMOVAL:
+                return ()
+            # Whatever a number meant in the old chat, in the new one it means somebody else's message.
+            delivery = replace(outgoing.delivery, chat=new, answers_message="")
+            return await self._showing.show(replace(outgoing, delivery=delivery, replaces=()))
+
+    def _forget(self, old: ChatRef) -> None:
+        """A chat that has another name now."""
+        for memory in (self._showing, self._drafting, self._caller, self._in_charge):
+            memory.forget(old.chat)
 
     async def tell(self, incoming: Incoming, text: str) -> None:
         if incoming.pressed and incoming.answer_to in self._unanswered and len(text) <= ALERT:
@@ -188,12 +196,10 @@ class TelegramFront:
                 GetChatMember(chat_id=chat.chat, user_id=int(platform_id)), seconds=10
             )
         except (AiogramError, GreenroomError) as error:
-            log.info("telegram_not_known_who_is_in_charge", chat=chat.chat, cause=str(error))
+            log.info("telegram_not_known_who_is_in_charge", chat=chat.chat, cause=in_words(error))
             return False
         known = member.status in ("creator", "administrator")
-        self._in_charge[key] = now, known
-        while len(self._in_charge) > REMEMBERED:
-            self._in_charge.popitem(last=False)
+        self._in_charge.keep(key, (now, known))
         return known
 
     # What is heard
@@ -209,23 +215,28 @@ class TelegramFront:
                 await desk.react(thing)
             case Moved():
                 await desk.moved(thing.chat, thing.new)
+                self._forget(thing.chat)
             case Left():
                 await desk.left(thing.chat)
             case Stop():
-                desk.stop(thing.chat)
+                if not self._drafting.is_over(thing.chat, thing.draft):
+                    desk.stop(thing.chat)
             case Topic():
-                self._showing.topics.keep((thing.chat.chat, thing.chat.thread), thing.name)
+                self._showing.topics.heard(thing.chat, thing.name, free=thing.free)
 
     async def _hear(self, incoming: Incoming, desk: FrontDesk) -> None:
-        if incoming.pressed and incoming.answer_to not in self._answered:
-            self._unanswered.add(incoming.answer_to)
+        if incoming.pressed:
+            incoming = self._showing.under_press(incoming)
+            if incoming.answer_to not in self._answered and incoming.answer_to not in self._unanswered:
+                self._unanswered.append(incoming.answer_to)
         await desk.hear(incoming)
         # Stored: nobody told anything, so the button stops turning without a word.
         if incoming.answer_to in self._unanswered:
             await self._answer(incoming.answer_to)
 
     async def _answer(self, query: str, text: str = "") -> None:
-        self._unanswered.discard(query)
+        if query in self._unanswered:
+            self._unanswered.remove(query)
         self._answered.append(query)
         await self._aside(self._answer_press(query, text), "")
 
@@ -238,7 +249,7 @@ class TelegramFront:
                 seconds=5,
             )
         except (AiogramError, GreenroomError) as error:
-            log.info("telegram_press_not_answered", cause=str(error))
+            log.info("telegram_press_not_answered", cause=in_words(error))
 
     async def _offer_menu(self, desk: FrontDesk) -> None:
         """What can be asked for, in each language. Nothing depends on it."""
@@ -254,4 +265,4 @@ class TelegramFront:
             try:
                 await self._caller.ask(SetMyCommands(commands=menu[:MOST_COMMANDS], language_code=code))
             except (AiogramError, GreenroomError) as error:
-                log.warning("telegram_menu_not_set", language=language, cause=str(error))
+                log.warning("telegram_menu_not_set", language=language, cause=in_words(error))

@@ -63,6 +63,7 @@ class Stop:
     """A person pressed Stop under a draft."""
 
     chat: ChatRef
+    draft: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,36 @@ class Topic:
 
     chat: ChatRef
     name: str
+    #: Nobody chose it.
+    free: bool = False
 
 
 Heard = Incoming | Reaction | Moved | Left | Stop | Topic
 
 
-def heard(raw: Mapping[str, Any] | Update, me: User) -> tuple[Heard, ...]:
-    """What an update says to us, the bot `me`; nothing for one that is broken or of no concern."""
+class Unreadable(Exception):
+    """An update that is none: where, and how."""
+
+    def __init__(self, number: object, where: str) -> None:
+        super().__init__(where)
+        self.number = number
+        self.where = where
+
+
+def read(raw: Mapping[str, Any]) -> Update:
+    """An update as it came. Raises `Unreadable`, whose words hold nothing of what somebody said."""
     try:
-        update = raw if isinstance(raw, Update) else Update.model_validate(raw)
-    except (ValidationError, RecursionError):
-        return ()
+        return Update.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = f"{'.'.join(map(str, first['loc']))}: {first['type']}"
+    except RecursionError:
+        where = "too deep"
+    raise Unreadable(raw.get("update_id"), where)
+
+
+def heard(update: Update, me: User) -> tuple[Heard, ...]:
+    """What an update says to us, the bot `me`; nothing for one that is of no concern."""
     return tuple(_heard(update, me))
 
 
@@ -125,7 +145,10 @@ def _said(message: Message, key: str, me: User) -> Iterator[Heard]:
         return
     if topic := message.forum_topic_created or message.forum_topic_edited:
         if topic.name and message.message_thread_id:
-            yield Topic(replace(chat, thread=str(message.message_thread_id)), topic.name)
+            free = message.forum_topic_created is not None and bool(
+                message.forum_topic_created.is_name_implicit
+            )
+            yield Topic(replace(chat, thread=str(message.message_thread_id)), topic.name, free)
         return
     account = _speaker(message)
     attachments = tuple(_attachments(message))
@@ -190,7 +213,7 @@ def _stood(change: ChatMemberUpdated, me: User) -> Iterator[Heard]:
 
 def _stopped(stopped: MessageGenerationStopped, me: User) -> Iterator[Heard]:
     thread = str(stopped.message_thread_id or "")
-    yield Stop(replace(_ref(stopped.chat, me), thread=thread))
+    yield Stop(replace(_ref(stopped.chat, me), thread=thread), stopped.draft_id)
 
 
 def _ref(chat: Chat, me: User, message: Message | None = None) -> ChatRef:

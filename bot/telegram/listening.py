@@ -18,7 +18,7 @@ from aiogram.methods import DeleteWebhook, TelegramMethod
 from aiogram.types import User
 
 from bot.telegram.calling import Caller
-from bot.telegram.hearing import WANTED, Heard, gathered, heard
+from bot.telegram.hearing import WANTED, Heard, Unreadable, gathered, heard, read
 from bot.telegram.pacing import Pace
 from bot.telegram.troubles import in_words
 from engine.errors import SettingsError, StoreError
@@ -32,6 +32,8 @@ POLL = 30
 SILENCE = 15
 MOST_TRIES = 3
 LONGEST_PAUSE = 60.0
+#: So many kinds of unreadable news are told apart in the log.
+MOST_KINDS = 100
 
 
 class RawUpdates(TelegramMethod[list[dict[str, Any]]]):
@@ -44,6 +46,23 @@ class RawUpdates(TelegramMethod[list[dict[str, Any]]]):
     timeout: int
     allowed_updates: list[str]
     limit: int = 100
+
+
+class Reader:
+    """Reads the news of the bot `me`. What cannot be read is passed over, and each kind of it logged once."""
+
+    def __init__(self, me: User) -> None:
+        self.me = me
+        self._kinds: set[str] = set()
+
+    def heard(self, raw: Mapping[str, Any]) -> tuple[Heard, ...]:
+        try:
+            return heard(read(raw), self.me)
+        except Unreadable as error:
+            if error.where not in self._kinds and len(self._kinds) < MOST_KINDS:
+                self._kinds.add(error.where)
+                log.warning("telegram_news_not_read", update=error.number, where=error.where)
+            return ()
 
 
 class Pauses:
@@ -64,7 +83,7 @@ class Pauses:
 
 async def listen(caller: Caller, me: User, take: Take) -> None:
     """Take all news until cancelled. Raises `SettingsError` when Telegram does not take the token any more."""
-    pauses = Pauses(caller.pace)
+    pauses, reader = Pauses(caller.pace), Reader(me)
     offset = 0
     unhooked = False
     while True:
@@ -87,16 +106,16 @@ async def listen(caller: Caller, me: User, take: Take) -> None:
             await pauses.rest()
         else:
             pauses.reset()
-            await take_all(news, me, take, caller.pace)
+            await take_all(news, reader, take, caller.pace)
             offset = max(
                 [offset, *(number + 1 for one in news if isinstance(number := one.get("update_id"), int))]
             )
 
 
-async def take_all(news: Iterable[Mapping[str, Any]], me: User, take: Take, pace: Pace) -> None:
+async def take_all(news: Iterable[Mapping[str, Any]], reader: Reader, take: Take, pace: Pace) -> None:
     """At once across chats, in order within a chat. Returns when all has been taken, or passed over."""
     lanes: dict[str, list[Heard]] = {}
-    for thing in gathered(thing for update in news for thing in heard(update, me)):
+    for thing in gathered(thing for update in news for thing in reader.heard(update)):
         lanes.setdefault(thing.chat.chat, []).append(thing)
     async with asyncio.TaskGroup() as group:
         for lane in lanes.values():

@@ -66,6 +66,15 @@ def named(name: str, part: Part) -> Part:
     return Part(f"{name}\n{part.text}", (MessageEntity("bold", 0, ahead - 1), *moved))
 
 
+def addressed(name: str, user: str, part: Part) -> Part:
+    """To somebody whom the platform is to tell of it."""
+    name = " ".join(_whole(name).split()) or "…"
+    ahead, length = utf16_len(name) + 2, utf16_len(name)
+    moved = [replace(one, offset=one.offset + ahead) for one in part.entities]
+    told = {"id": int(user), "is_bot": False, "first_name": name}
+    return Part(f"{name},\n{part.text}", (MessageEntity("text_mention", 0, length, user=told), *moved))
+
+
 def parts(whole: Part, limit: int = TEXT) -> list[Part]:
     """The same in as many messages as it takes. Formatting that a cut goes through ends and begins again there."""
     text = whole.text

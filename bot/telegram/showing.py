@@ -6,15 +6,12 @@ What was shown of a delivery before its connection broke is remembered, and not 
 from __future__ import annotations
 
 import struct
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
-from aiogram.exceptions import AiogramError, TelegramAPIError
+from aiogram.exceptions import TelegramAPIError
 from aiogram.methods import (
-    DeleteMessages,
-    EditForumTopic,
     EditMessageMedia,
     EditMessageText,
     SendDocument,
@@ -34,10 +31,14 @@ from aiogram.types import (
     ReplyParameters,
 )
 
-from bot.front import Buttons, Face, Outgoing
+from bot.front import Account, Buttons, Face, Incoming, Outgoing
 from bot.telegram.calling import Caller
-from bot.telegram.markdown import CAPTION, Part, named, parts, plain, styled, units
-from bot.telegram.troubles import Trouble, trouble
+from bot.telegram.markdown import CAPTION, Part, addressed, named, parts, plain, styled, units
+from bot.telegram.remembered import Remembered
+from bot.telegram.removing import remove
+from bot.telegram.topics import Topics
+from bot.telegram.troubles import Trouble, in_words, trouble
+from engine.locales import locale_of
 from engine.store.records import ChatRef, DeliveryKind
 
 log = structlog.get_logger(__name__)
@@ -47,8 +48,6 @@ PHOTO_BYTES = 10 * 1024 * 1024
 PHOTO_SIDES = 10_000
 PHOTO_RATIO = 20
 ORDER_BYTES = 64
-#: Telegram takes so many numbers at once.
-REMOVED_AT_ONCE = 100
 REMEMBERED = 1_000
 STYLES = {"good": "success", "danger": "danger"}
 
@@ -68,32 +67,27 @@ class Spot:
         return self.chat.startswith(("-", "@"))
 
 
-class Remembered(OrderedDict[tuple[str, str], str]):
-    """Words about chats and messages; those that were of use longest ago go first."""
-
-    def keep(self, key: tuple[str, str], value: str) -> None:
-        self[key] = value
-        self.move_to_end(key)
-        while len(self) > REMEMBERED:
-            self.popitem(last=False)
-
-
 class Showing:
     """Shows deliveries through one bot."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
-        #: Names of topics, by chat and thread; where ours was refused, that.
-        self.topics = Remembered()
+        self.topics = Topics(caller)
         #: Messages that hold a picture, whose words are a caption.
-        self.pictured = Remembered()
+        self.pictured: Remembered[None] = Remembered()
+        #: Who pressed, by the chat and the number of the press.
+        self.pressed: Remembered[Account] = Remembered()
+        #: The threads of messages: of an old one that is pressed, Telegram does not tell it.
+        self.threads: Remembered[int] = Remembered(10_000)
+        #: Channels, where nobody can be asked to answer.
+        self._unasked: Remembered[None] = Remembered()
         self._shown: dict[int, list[str]] = {}
 
     async def show(self, outgoing: Outgoing) -> tuple[str, ...]:
         """All of it. Whatever Telegram refuses is raised as it is."""
         delivery = outgoing.delivery
         if delivery.kind is DeliveryKind.REMOVAL:
-            await self.remove(delivery.chat.chat, delivery.manner.removes)
+            await remove(self._caller, delivery.chat.chat, delivery.manner.removes, delivery.language)
             return ()
         done = self._shown.setdefault(delivery.id, [])
         while len(self._shown) > REMEMBERED:
@@ -104,13 +98,35 @@ class Showing:
 
     async def _show(self, outgoing: Outgoing, done: list[str]) -> None:
         delivery, spot = outgoing.delivery, spot_of(outgoing)
+        whole = await self._whole(outgoing)
         markup: Markup = keyboard(delivery.manner.buttons)
-        if markup is None and delivery.manner.question and spot.crowd:
-            markup = ForceReply(selective=True)
+        if (
+            markup is None
+            and delivery.manner.question
+            and spot.crowd
+            and (spot.chat, "") not in self._unasked
+        ):
+            # Whoever pressed a button is answered beside our own message, and has to be called by name. Where we
+            # do not know it any more, all are asked: an answer to a message of ours is heard in any group.
+            asked = self.pressed.get((spot.chat, delivery.answer_to))
+            whole = addressed(asked.name, asked.platform_id, whole) if asked else whole
+            markup = ForceReply(selective=asked is not None or not delivery.answer_to)
         if outgoing.image:
-            await self._picture(outgoing, spot, markup, done)
-            return
-        await self._texts(parts(await self._whole(outgoing)), spot, outgoing.replaces, markup, done)
+            await self._picture(outgoing, whole, spot, markup, done)
+        else:
+            await self._texts(parts(whole), spot, outgoing, markup, done)
+
+    def under_press(self, press: Incoming) -> Incoming:
+        """A press, with what is needed to answer it: who pressed, and in which thread."""
+        chat = press.chat
+        self.pressed.keep((chat.chat, press.answer_to), press.account)
+        thread = chat.thread or str(self.threads.get((chat.chat, press.message), ""))
+        return replace(press, chat=replace(chat, thread=thread))
+
+    def forget(self, chat: str) -> None:
+        """A chat that has another name now, and whose messages have other numbers."""
+        for memory in (self.pictured, self.pressed, self.threads, self._unasked, self.topics):
+            memory.forget(chat)
 
     async def _whole(self, outgoing: Outgoing) -> Part:
         delivery = outgoing.delivery
@@ -122,29 +138,17 @@ class Showing:
 
     async def signed(self, words: Part, chat: ChatRef, face: Face | None, *, arrived: bool = False) -> Part:
         """A persona's words, under its name where nothing else says who speaks."""
-        if face is None or await self._is_topic_of(face.name, chat, arrived=arrived):
+        if face is None or await self.topics.names(face.name, chat, arrived=arrived):
             return words
         return named(face.name, words)
-
-    async def remove(self, chat: str, messages: Sequence[str]) -> None:
-        """Take messages away; those that are gone already are no trouble."""
-        numbers = [int(one) for one in messages if one.isdecimal()]
-        for at in range(0, len(numbers), REMOVED_AT_ONCE):
-            some = numbers[at : at + REMOVED_AT_ONCE]
-            try:
-                await self._caller.ask(DeleteMessages(chat_id=chat, message_ids=some))
-            except TelegramAPIError as error:
-                if trouble(error) not in (Trouble.NO_MESSAGE, Trouble.OTHER):
-                    raise
-                log.debug("telegram_not_removed", chat=chat, cause=str(error))
 
     # Words
 
     async def _texts(
-        self, texts: Sequence[Part], spot: Spot, replaces: Sequence[str], markup: Markup, done: list[str]
+        self, texts: Sequence[Part], spot: Spot, outgoing: Outgoing, markup: Markup, done: list[str]
     ) -> None:
         """The parts, in the place of older messages as far as there are any; `done` says what stands already."""
-        first = len(done)
+        first, replaces = len(done), outgoing.replaces
         texts = texts or [plain("…")]
         old, superfluous = list(replaces[:first]), [one for one in replaces[first:] if one not in done]
         for at in range(first, len(texts)):
@@ -161,7 +165,7 @@ class Showing:
             done.append(message)
         gone = [one for one in (*old, *superfluous) if one not in done]
         if gone:
-            await self.remove(spot.chat, gone)
+            await remove(self._caller, spot.chat, gone, outgoing.delivery.language)
 
     async def post(self, part: Part, spot: Spot, markup: Markup = None) -> str:
         method = SendMessage(
@@ -206,36 +210,59 @@ class Showing:
         while True:
             try:
                 sent = await self._caller.post(method.model_copy(update=without))
-                return str(sent.message_id)
             except TelegramAPIError as error:
                 more = _left_away(trouble(error), method)
                 if more is None or more in without:
                     raise
-                log.info("telegram_sent_without", without=more, cause=str(error))
+                log.info("telegram_sent_without", without=more, cause=in_words(error))
                 without[more] = None
+            else:
+                return self._remembered(sent, method, asked="reply_markup" not in without)
+
+    def _remembered(
+        self, sent: Message, method: SendMessage | SendPhoto | SendDocument, *, asked: bool
+    ) -> str:
+        chat, message = str(method.chat_id), str(sent.message_id)
+        if not asked:
+            self._unasked.keep((chat, ""), None)
+        if sent.is_topic_message and sent.message_thread_id:
+            self.threads.keep((chat, message), sent.message_thread_id)
+        return message
 
     # Pictures
 
-    async def _picture(self, outgoing: Outgoing, spot: Spot, markup: Markup, done: list[str]) -> None:
-        whole = await self._whole(outgoing)
+    async def _picture(
+        self, outgoing: Outgoing, whole: Part, spot: Spot, markup: Markup, done: list[str]
+    ) -> None:
         fits = units(whole.text) <= CAPTION
-        caption = whole if fits else Part("")
-        old = list(outgoing.replaces)
         if not done:
-            under = markup if fits else None
-            if (
-                old
-                and not isinstance(under, ForceReply)
-                and await self._repicture(spot.chat, old[0], outgoing.image, caption, under)
-            ):
-                done.append(old.pop(0))
-            else:
-                done.append(await self._post_picture(outgoing.image, spot, caption, under))
-            self.pictured.keep((spot.chat, done[0]), "")
-        if gone := [one for one in old if one not in done]:
-            await self.remove(spot.chat, gone)
+            under: tuple[Part, Markup] = (whole, markup) if fits else (Part(""), None)
+            try:
+                message = await self._pictured(outgoing, spot, *under)
+            except TelegramAPIError as error:
+                if trouble(error) is not Trouble.FORBIDDEN:
+                    raise
+                log.info("telegram_no_pictures_there", chat=spot.chat, cause=in_words(error))
+                await self._texts(parts(_instead(whole, outgoing)), spot, outgoing, markup, done)
+                return
+            done.append(message)
+            self.pictured.keep((spot.chat, message), None)
+        if gone := [one for one in outgoing.replaces if one not in done]:
+            await remove(self._caller, spot.chat, gone, outgoing.delivery.language)
         if not fits:
-            await self._texts([Part(""), *parts(whole)], replace(spot, answers=None), (), markup, done)
+            below = replace(outgoing, replaces=())
+            await self._texts([Part(""), *parts(whole)], replace(spot, answers=None), below, markup, done)
+
+    async def _pictured(self, outgoing: Outgoing, spot: Spot, caption: Part, markup: Markup) -> str:
+        """The message that shows the picture now: the first of the older ones, or a new one."""
+        old = next(iter(outgoing.replaces), "")
+        if (
+            old
+            and not isinstance(markup, ForceReply)
+            and await self._repicture(spot.chat, old, outgoing.image, caption, markup)
+        ):
+            return old
+        return await self._post_picture(outgoing.image, spot, caption, markup)
 
     async def _post_picture(self, image: bytes, spot: Spot, caption: Part, markup: Markup) -> str:
         if as_photo(image):
@@ -254,7 +281,7 @@ class Showing:
             except TelegramAPIError as error:
                 if trouble(error) is not Trouble.PICTURE:
                     raise
-                log.info("telegram_picture_as_file", cause=str(error))
+                log.info("telegram_picture_as_file", cause=in_words(error))
         return await self._sent(
             SendDocument(
                 chat_id=spot.chat,
@@ -277,38 +304,10 @@ class Showing:
         except TelegramAPIError as error:
             what = trouble(error)
             if what in (Trouble.NO_MESSAGE, Trouble.NO_TEXT, Trouble.PICTURE, Trouble.WORDS, Trouble.OTHER):
-                log.info("telegram_picture_sent_anew", chat=chat, cause=str(error))
+                log.info("telegram_picture_sent_anew", chat=chat, cause=in_words(error))
                 return False
             if what is not Trouble.THE_SAME:
                 raise
-        return True
-
-    # Topics
-
-    async def _is_topic_of(self, name: str, chat: ChatRef, *, arrived: bool) -> bool:
-        """Whether the topic says who speaks. In a private chat it is named after the persona that came into it; in
-        a group topics belong to its people.
-        """
-        key = chat.chat, chat.thread
-        if not chat.thread:
-            return False
-        known = self.topics.get(key)
-        if known == name or not arrived or chat.chat.startswith("-"):
-            return known == name
-        refused = f"not {name}"
-        if known == refused:
-            return False
-        try:
-            method = EditForumTopic(chat_id=chat.chat, message_thread_id=int(chat.thread), name=name[:128])
-            await self._caller.ask(method)
-        except (AiogramError, ValueError) as error:
-            if not (isinstance(error, TelegramAPIError) and trouble(error) is Trouble.THE_SAME):
-                log.info(
-                    "telegram_topic_keeps_its_name", chat=chat.chat, thread=chat.thread, cause=str(error)
-                )
-                self.topics.keep(key, refused)
-                return False
-        self.topics.keep(key, name)
         return True
 
 
@@ -385,11 +384,21 @@ def answering(spot: Spot) -> ReplyParameters | None:
     return ReplyParameters(message_id=spot.answers, allow_sending_without_reply=True)
 
 
+def _instead(whole: Part, outgoing: Outgoing) -> Part:
+    """What is said where no picture may be shown."""
+    why = locale_of(outgoing.delivery.language).say("telegram.no_pictures")
+    return replace(whole, text=f"{whole.text}\n\n{why}" if whole.text else why)
+
+
 def _left_away(what: Trouble, method: SendMessage | SendPhoto | SendDocument) -> str | None:
     """What a message can do without, that stands in its way."""
     if what is Trouble.WORDS:
         return "entities" if isinstance(method, SendMessage) else "caption_entities"
-    return {Trouble.NO_TOPIC: "message_thread_id", Trouble.NO_ANSWERED: "reply_parameters"}.get(what)
+    return {
+        Trouble.NO_TOPIC: "message_thread_id",
+        Trouble.NO_ANSWERED: "reply_parameters",
+        Trouble.MARKUP: "reply_markup",
+    }.get(what)
 
 
 def _file(image: bytes) -> BufferedInputFile:

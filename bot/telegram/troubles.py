@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from aiogram.exceptions import (
@@ -28,12 +29,16 @@ class Trouble(StrEnum):
     THE_SAME = "the same"
     #: The message that was to be changed or deleted cannot be.
     NO_MESSAGE = "no message"
+    #: It is there, and cannot be deleted any more.
+    STAYS = "stays"
     #: The message holds a picture where words were to be changed.
     NO_TEXT = "no text"
     #: The message that was to be answered.
     NO_ANSWERED = "no answered"
     #: The words, or how they are styled.
     WORDS = "words"
+    #: What people are asked to answer with, in a channel where nobody answers.
+    MARKUP = "markup"
     #: The picture, as a photo.
     PICTURE = "picture"
     #: Later it may work.
@@ -47,6 +52,8 @@ _SAYINGS = (
     ("topic_not_modified", Trouble.THE_SAME),
     ("message to edit not found", Trouble.NO_MESSAGE),
     ("message to delete not found", Trouble.NO_MESSAGE),
+    ("message can't be deleted", Trouble.STAYS),
+    ("message_delete_forbidden", Trouble.STAYS),
     ("message can't be", Trouble.NO_MESSAGE),
     ("message to be replied not found", Trouble.NO_ANSWERED),
     ("replied message not found", Trouble.NO_ANSWERED),
@@ -70,6 +77,7 @@ _SAYINGS = (
     ("chat_admin_required", Trouble.FORBIDDEN),
     ("chat_send_", Trouble.FORBIDDEN),
     ("chat_restricted", Trouble.FORBIDDEN),
+    ("inline keyboard expected", Trouble.MARKUP),
     ("can't parse entities", Trouble.WORDS),
     ("entity", Trouble.WORDS),
     ("entities", Trouble.WORDS),
@@ -83,6 +91,10 @@ _SAYINGS = (
     ("image_process_failed", Trouble.PICTURE),
     ("file of size", Trouble.PICTURE),
 )
+
+
+#: A part of every address of Telegram's, and so of what libraries say about addresses.
+_TOKEN = re.compile(r"bot\d+:[\w-]+")
 
 
 def trouble(error: Exception) -> Trouble:
@@ -106,9 +118,13 @@ def trouble(error: Exception) -> Trouble:
 
 
 def in_words(error: TelegramAPIError | Exception) -> str:
-    """The refusal without the library's frame."""
+    """The refusal without the library's frame, and without the token."""
     words = error.message if isinstance(error, TelegramAPIError | ClientDecodeError) else str(error)
-    return words.removeprefix("Bad Request: ").removeprefix("Forbidden: ")
+    return without_token(words.removeprefix("Bad Request: ").removeprefix("Forbidden: "))
+
+
+def without_token(words: str) -> str:
+    return _TOKEN.sub("bot…", words)
 
 
 def hopeless(error: Exception) -> bool:

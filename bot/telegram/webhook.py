@@ -22,8 +22,8 @@ from aiogram.types import User
 from aiohttp import web
 
 from bot.telegram.calling import Caller
-from bot.telegram.hearing import WANTED, heard
-from bot.telegram.listening import MOST_TRIES, Take
+from bot.telegram.hearing import WANTED
+from bot.telegram.listening import MOST_TRIES, Reader, Take
 from bot.telegram.troubles import in_words
 from engine.errors import SettingsError, StoreError
 from engine.locales import say
@@ -42,6 +42,10 @@ class Tenant:
     secret: str
     take: Take
     failed: Counter[int] = field(default_factory=Counter)
+    reader: Reader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reader = Reader(self.me)
 
 
 class Door:
@@ -99,7 +103,7 @@ async def _taken(update: Mapping[str, Any], tenant: Tenant) -> int:
     number = update.get("update_id")
     number = number if isinstance(number, int) else 0
     try:
-        for thing in heard(update, tenant.me):
+        for thing in tenant.reader.heard(update):
             await tenant.take(thing)
     except StoreError as error:
         log.warning("telegram_news_not_stored", update=number, cause=str(error))

@@ -6,7 +6,6 @@ sentences here, so that nobody above ever sees a driver's traceback.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -19,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from engine.errors import StoreError
 from engine.locales import Said, say
+from engine.store.turnstile import Turnstile
 
 #: The revision that this program's tables are at; a test holds it equal to the newest migration.
 HEAD = "0002"
@@ -37,7 +37,7 @@ class Database:
         self._where = where
         self.is_sqlite = engine.dialect.name == "sqlite"
         # SQLite has one writer: waiting here costs nothing, waiting inside SQLite is a sleep in a loop.
-        self._turnstile = asyncio.Lock()
+        self._turnstile = Turnstile()
 
     @classmethod
     async def open(cls, url: str) -> Database:
@@ -57,10 +57,11 @@ class Database:
             yield tx
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, hurried: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A transaction that changes something. `hurried`: somebody is told only when it is done."""
         async with self._explained():
             if self.is_sqlite:
-                async with self._turnstile, self._writing.begin() as tx:
+                async with self._turnstile.turn(hurried=hurried), self._writing.begin() as tx:
                     yield tx
             else:
                 async with self._writing.begin() as tx:

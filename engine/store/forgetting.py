@@ -79,6 +79,12 @@ async def belongings(tx: AsyncConnection, person_id: int) -> Belongings:
     return Belongings(row.messages, row.pictures)
 
 
+async def accounts_of(tx: AsyncConnection, person_id: int) -> list[str]:
+    """All that somebody is known by, as `front:platform-id`."""
+    found = select(accounts.c.front, accounts.c.platform_id).where(accounts.c.person_id == person_id)
+    return [f"{row.front}:{row.platform_id}" for row in await tx.execute(found)]
+
+
 async def open_jobs(tx: AsyncConnection, person_id: int) -> list[int]:
     found = select(jobs.c.id).where(jobs.c.person_id == person_id, jobs.c.state.in_(OPEN))
     return list((await tx.execute(found)).scalars())

@@ -55,7 +55,7 @@ async def fuzz(count: int, seed: int) -> Fuzzed:
     told = Fuzzed()
     with nursery() as houses, tempfile.TemporaryDirectory() as folder:
         async with Town(Path(folder) / "home", houses, scale=0.02) as town:
-            strangers = Strangers.of(town, random.Random(seed), broken=True)
+            strangers = Strangers.of(town, random.Random(seed), formless=True)
             await town.open()
             assert houses.house is not None
             await _strange(strangers, WARM, first=0)
@@ -75,7 +75,7 @@ async def fuzz(count: int, seed: int) -> Fuzzed:
             told.first = crashes[0][-1_500:] if crashes else ""
             told.passed_over = len([line for line in log if "_not_understood" in line or "_failed" in line])
             told.unfit = tuple(strangers.unfit())
-            told.broken = town.broken
+            told.broken = strangers.broken()
     return told
 
 
@@ -224,6 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             [
                 f"tasks before and after: {told.tasks[0]} and {told.tasks[1]}; new among them: {told.left or 'none'}",
                 f"passed over with a line in the log: {told.passed_over}",
+                f"broken rules: {told.broken or 'none'}",
                 *([f"the first crash: …{told.first}"] if told.first else []),
                 *[words[:200] for words in told.unfit[:5]],
             ]

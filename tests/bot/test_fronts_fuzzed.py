@@ -32,7 +32,7 @@ async def test_strange_things_harm_nobody(tmp_path: Path, broken: bool) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
     async with Town(tmp_path / "home", scale=0.02) as town:
-        strangers = Strangers.of(town, random.Random(seed), broken=broken)
+        strangers = Strangers.of(town, random.Random(seed), formless=broken)
         with capture_logs() as logs:
             async with town.inside() as house:
                 await strangers.still_answered("w1")
@@ -48,4 +48,4 @@ async def test_strange_things_harm_nobody(tmp_path: Path, broken: bool) -> None:
         # What has no form may be passed over, with a line in the log; what has one is understood.
         harm = ENDS if broken else ENDS | FAILURES
         assert [one for one in logs if one["event"] in harm] == []
-        assert not town.broken, town.breaches
+        assert not strangers.broken(), town.breaches

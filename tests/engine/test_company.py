@@ -572,3 +572,17 @@ async def test_what_is_looked_for_in_the_outbox_is_found_without_reading_all_tha
     told = " ".join(row.detail for row in plan)
     assert "ix_deliveries_owed" in told
     assert "SCAN deliveries USING INDEX ix_deliveries_owed" in told or "SEARCH deliveries" in told
+
+
+async def test_nothing_that_a_platform_says_of_somebody_breaks_the_rows(group: Group) -> None:
+    strange = "\ud800\x00\u202e" + "x" * 500
+    photo = Attachment("photo", id="AgAC", name=strange, mime=strange)
+    said = await group.hear(
+        "Ada?", Account("telegram", "odd", strange, language=strange), attachments=(photo,)
+    )
+    assert said is not None
+    assert said.person.language == ""
+    assert said.turn.attachments[0].name == "x" * 77
+    more = await group.hear("Ada?", Account("telegram", "odd", "", language="zh-Hans-CN"))
+    assert more is not None
+    assert more.person.language == "zh-Hans-CN"

@@ -37,6 +37,7 @@ with warnings.catch_warnings():
     from discord import app_commands
 
 SCALE = 0.1
+WEBHOOK = "GET /webhooks/{webhook}/{token}"
 
 
 class Again(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"again:(?P<job>\d+)"):
@@ -660,7 +661,71 @@ async def test_who_does_not_wait_is_counted(place: Place) -> None:
     assert place.server.broken == {"sent again before retry_after had passed": 1}
 
 
+async def test_calls_to_webhooks_count_in_all_when_they_are_signed_and_interactions_do_not() -> None:
+    # A clock that stands: no window ends.
+    async with DiscordServer(scale=SCALE, monotonic=lambda: 0.0) as server:
+        place = Place(server)
+        with pointed_at(server):
+            async with running(Parrot(), place.bot):
+                asked = await place.general.command(place.mia, "whisper")
+                await asked.until_answered()
+        webhook = place.general.webhook("Cast", place.bot)
+        hooked = f"{server.api_url}/webhooks/{webhook.id}/{webhook.token}"
+        answer = f"{server.api_url}/webhooks/{place.bot.id}/{asked.token}/messages/@original"
+
+        async def limited(address: str, headers: dict[str, str]) -> bool:
+            async with aiohttp.ClientSession(headers=headers) as session, session.get(address) as told:
+                return told.status == 429 and told.headers["X-RateLimit-Scope"] == "global"
+
+        signed = {"Authorization": f"Bot {place.bot.token}"}
+        while not (over := await limited(hooked, signed)) and server.calls[WEBHOOK] < 20:
+            await limited(f"{server.api_url}/users/@me", signed)
+            await limited(f"{server.api_url}/channels/{place.general.id}", signed)
+        assert over
+        assert not await limited(answer, signed)
+        assert not await limited(hooked, {})
+
+
+async def test_names_for_everybody_are_refused(place: Place, parrot: Parrot) -> None:
+    webhook = await spoken(parrot, place.general).create_webhook(name="Cast")
+    for name in ("Here", "everyone"):
+        with pytest.raises(discord.HTTPException, match="In username: Username cannot be"):
+            await webhook.send("hello", username=name)
+    await webhook.send("hello", username="Theresa")
+    assert not place.server.broken
+
+
+async def test_a_guest_follows_up_five_times(server: DiscordServer) -> None:
+    bot, mia = server.bot(), server.person("Mia")
+    mia.installs(bot)
+    elsewhere = server.guild("Elsewhere", people=[mia]).text_channel("general")
+    async with running(Parrot(), bot):
+        asked = await elsewhere.command(mia, "whisper")
+        await asked.until_answered()
+    address = f"{server.api_url}/webhooks/{bot.id}/{asked.token}"
+    async with aiohttp.ClientSession() as session:
+        statuses = []
+        for number in range(6):
+            async with session.post(address, json={"content": str(number)}) as told:
+                statuses.append(told.status)
+            await asyncio.sleep(2 * SCALE / 5)
+    assert statuses == [200] * 5 + [400]
+    assert server.ledger.refused[40094] == 1
+
+
 # What goes wrong on purpose.
+
+
+async def test_a_call_may_have_been_done_though_the_answer_speaks_of_trouble(place: Place) -> None:
+    place.server.fail_next("POST /channels/{channel}/messages", Fault.ERROR_AFTER)
+    address = f"{place.server.api_url}/channels/{place.general.id}/messages"
+    headers = {"Authorization": f"Bot {place.bot.token}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.post(address, json={"content": "done"}) as told,
+    ):
+        assert told.status == 502
+    assert [one.content for one in place.general.messages] == ["done"]
 
 
 async def test_an_injected_429_is_waited_out(place: Place, parrot: Parrot) -> None:

@@ -32,6 +32,7 @@ from aiogram.types import (
     BotCommandScopeAllPrivateChats,
     BufferedInputFile,
     CallbackQuery,
+    ForceReply,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
     InputMediaPhoto,
@@ -40,6 +41,7 @@ from aiogram.types import (
     ReactionTypeEmoji,
     ReplyParameters,
     Update,
+    User,
 )
 from aiogram.types import Message as Told
 from aiogram.webhook.aiohttp_server import SimpleRequestHandler
@@ -475,6 +477,47 @@ async def test_edits_and_deletions(server: TelegramServer) -> None:
             await client.delete_message(**where)
         assert await client.delete_messages(mia.id, [hers.id, 99])
         assert chat.messages == []
+
+
+async def test_what_is_older_than_two_days_is_deleted_by_admins_only(server: TelegramServer) -> None:
+    bot, mia = server.bot(), server.person("Mia")
+    group = server.group("Studio", [bot], [mia], supergroup=True)
+    async with client_of(server, bot) as client:
+        for chat in (server.private(bot, mia, started=True), group):
+            old, new = [await client.send_message(chat.id, text) for text in ("old", "new")]
+            chat.said_by(bot)[0].date -= rules.DELETABLE_SECONDS + 1
+            with pytest.raises(TelegramBadRequest, match="message can't be deleted for everyone"):
+                await client.delete_message(chat.id, old.message_id)
+            with pytest.raises(TelegramBadRequest, match="message can't be deleted for everyone"):
+                await client.delete_messages(chat.id, [new.message_id, old.message_id])
+            assert await client.delete_message(chat.id, new.message_id)
+            assert [one.text for one in chat.said_by(bot)] == ["old"]
+        await group.promotes(mia, bot)
+        assert await client.delete_messages(group.id, [old.message_id])
+    assert not server.broken
+
+
+async def test_whom_a_question_asks(server: TelegramServer) -> None:
+    bot, mia, tom = server.bot(), server.person("Mia"), server.person("Tom", username="tommy")
+    group = server.group("Studio", [bot], [mia, tom])
+    channel = server.channel("News", [bot], [mia])
+    few, all_ = ForceReply(selective=True), ForceReply()
+    async with client_of(server, bot) as client:
+        hers = await group.says(mia, "/ask")
+        answered = ReplyParameters(message_id=hers.id)
+        named = MessageEntity(
+            type="text_mention", offset=0, length=3, user=User(id=mia.id, is_bot=False, first_name="Mia")
+        )
+        await client.send_message(group.id, "What?", reply_parameters=answered, reply_markup=few)
+        await client.send_message(group.id, "Mia, what?", entities=[named], reply_markup=few)
+        await client.send_message(group.id, "@Tommy, what?", reply_markup=few)
+        await client.send_message(group.id, "Who?", reply_markup=few)
+        await client.send_message(group.id, "Who?", reply_markup=all_)
+        with pytest.raises(TelegramBadRequest, match="inline keyboard expected"):
+            await client.send_message(channel.id, "What?", reply_markup=few)
+    asked = [[who.name for who in (mia, tom) if one.asks(who)] for one in group.said_by(bot)]
+    assert asked == [["Mia"], ["Mia"], ["Tom"], [], ["Mia", "Tom"]]
+    assert not server.broken
 
 
 async def test_what_is_gone_or_not_its_own_cannot_be_edited(server: TelegramServer) -> None:

@@ -7,13 +7,13 @@ from sqlalchemy import select
 
 from bot import commands
 from engine.engine import Engine
-from engine.errors import BadRequest, NotFound, Refused
+from engine.errors import BadRequest, NotFound, OverLimit, Refused
 from engine.settings import PeopleSettings, Settings
 from engine.store import chats, personas
 from engine.store.records import DeliveryKind, Question
 from engine.store.tables import persona_revisions
-from engine.testing import FakeLanguage
-from tests.bot.commands.guest import HALL, ROOM, Guest, notices, orders_in
+from engine.testing import FakeLanguage, ManualClock
+from tests.bot.commands.guest import HALL, ROOM, Guest, everybody, notices, orders_in
 
 
 async def slugs_here(engine: Engine, guest: Guest) -> list[str]:
@@ -106,6 +106,68 @@ async def test_among_others_only_those_in_charge_have_somebody_written(ben_in_ha
     assert "has joined" in await ben_in_hall.does("/persona new")
 
 
+@pytest.mark.parametrize("order", ["persona wiebe", "persona use wiebe", "persona leave glenys", "reset"])
+async def test_among_others_only_those_in_charge_change_it_for_everybody(
+    engine: Engine, ana_in_hall: Guest, ben_in_hall: Guest, order: str
+) -> None:
+    await ana_in_hall.says("Hello")
+    await ben_in_hall.gets("/persona invite glenys")
+    before = await slugs_here(engine, ana_in_hall)
+    with pytest.raises(Refused, match="Ask somebody who has charge"):
+        await ben_in_hall.gets(f"/{order}")
+    assert await slugs_here(engine, ana_in_hall) == before
+    ana_in_hall.in_charge = everybody
+    assert await ana_in_hall.gets(f"/{order}")
+
+
+async def test_everybody_may_ask_somebody_to_join_until_there_is_no_more_room(
+    engine: Engine, ben_in_hall: Guest
+) -> None:
+    await ben_in_hall.says("Hello")
+    async with engine.database.read() as tx:
+        slugs = [entry.slug for entry in await personas.listing(tx)]
+    [host] = await slugs_here(engine, ben_in_hall)
+    first, *more = [slug for slug in slugs if slug != host][:6]
+    for slug in more:
+        await ben_in_hall.gets(f"/persona invite {slug}")
+    with pytest.raises(BadRequest, match="whoever has charge of this chat"):
+        await ben_in_hall.gets(f"/persona invite {first}")
+
+
+class TestTwoADay:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        limits = settings.limits.model_copy(update={"personas_per_day": 2})
+        return settings.model_copy(update={"limits": limits})
+
+    async def test_nobody_fills_the_cast_alone(self, ana: Guest, ben: Guest, language: FakeLanguage) -> None:
+        clock = ana.engine.clock
+        assert isinstance(clock, ManualClock)
+        await ana.gets("/persona new")
+        await clock.advance(3_600)
+        await ana.gets("/persona new")
+        asked = len(language.asked)
+        for _ in range(2):  # that it was refused once does not count
+            with pytest.raises(OverLimit, match="room again in 23 hours"):
+                await ana.gets("/persona new")
+        assert len(language.asked) == asked, "nothing is written for nothing"
+        assert await ben.gets("/persona new")
+        await clock.advance(23 * 3_600 + 1)
+        assert await ana.gets("/persona new")
+        with pytest.raises(OverLimit, match="room again in 60 minutes"):
+            await ana.gets("/persona new")
+
+    async def test_to_be_forgotten_makes_no_room(self, ana: Guest) -> None:
+        for _ in range(2):
+            await ana.gets("/persona new")
+        await ana.gets("/forget yes")
+        with pytest.raises(OverLimit, match="room again in 1 day"):
+            await ana.gets("/persona new")
+        async with ana.engine.database.read() as tx:
+            notes = set((await tx.execute(select(persona_revisions.c.note))).scalars())
+        assert notes == {"", "by somebody"}
+
+
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Ana runs this house."""
@@ -166,6 +228,7 @@ async def test_nobody_else_changes_anybody(engine: Engine, ben: Guest) -> None:
 
 async def test_two_chats_have_their_own_personas(engine: Engine, ana: Guest, ben_in_hall: Guest) -> None:
     await ana.gets("/persona glenys")
+    ben_in_hall.in_charge = everybody
     await ben_in_hall.gets("/persona wiebe")
     assert await slugs_here(engine, ana) == ["glenys-prosser"]
     assert await slugs_here(engine, ben_in_hall) == ["wiebe-terpstra"]

@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import forgetting
 from engine.clock import SystemClock
 from engine.engine import Engine
-from engine.errors import BadRequest
+from engine.errors import BadRequest, OverLimit
 from engine.pictures import PictureWanted, Progress, Rendered
 from engine.settings import SafetySettings, Settings, StoreSettings
 from engine.store import chats, jobs, messages, outbox, people, personas
-from engine.store.records import Account, ChatRef, TurnState
+from engine.store import forgetting as store
+from engine.store.records import Account, ChatRef, DeliveryKind, TurnState
 from engine.store.tables import metadata, persona_revisions, turns
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from personas.persona import Persona, Rating
@@ -72,6 +74,11 @@ async def traces(engine: Engine, folder: Path) -> list[str]:
     told = (await rows(engine)).encode()
     told += await asyncio.to_thread(every_byte, folder)
     return [trace for trace in TRACES if trace.encode() in told]
+
+
+async def swept(engine: Engine) -> float | None:
+    """A first sweep, as at a start."""
+    return await forgetting.Sweep(engine.database, engine.files, engine.clock).make()
 
 
 async def in_hall(engine: Engine) -> list[str]:
@@ -142,8 +149,10 @@ async def test_nothing_is_left_of_somebody_who_is_forgotten(
     [told] = await ana.gets("/forget yes")
     assert told.text.startswith("Alles ist gelöscht.")
     assert told.answers_id is not None, "the platform still learns what is answered"
-    assert await traces(engine, tmp_path) == ["4711"], "where she is to be told"
-    await forgetting.finish(engine.database, engine.files)
+    told_rows = await rows(engine)
+    assert [trace for trace in TRACES if trace in told_rows] == ["4711"], "where she is to be told"
+    assert [key async for key in engine.files.keys("pictures") if "/1-" in key or "/2-" in key] == []
+    await swept(engine)
     assert await traces(engine, tmp_path) == []
     async with engine.database.read() as tx:
         assert await people.known(tx, ANA) is None
@@ -154,7 +163,7 @@ async def test_nothing_is_left_of_somebody_who_is_forgotten(
 async def test_others_keep_what_is_theirs(engine: Engine, language: FakeLanguage) -> None:
     ana, ben = await live(engine, language)
     await ana.gets("/forget yes")
-    await forgetting.finish(engine.database, engine.files)
+    await swept(engine)
     assert await in_hall(engine) == ["Is this the stair?", "Quite so.", "And this the lamp?", "It is, Ben."]
     [job] = await ben.jobs()
     assert job.request.scene == "a lamp"
@@ -181,7 +190,7 @@ async def test_whoever_writes_again_is_somebody_new(engine: Engine, language: Fa
     before = await ana.person()
     await ana.gets("/forget yes")
     await ana.says("Have we met?")
-    await forgetting.finish(engine.database, engine.files)
+    await swept(engine)
     after = await ana.person()
     assert after.id != before.id
     assert (after.language, after.adult_confirmed_at) == ("", None)
@@ -209,13 +218,13 @@ async def test_a_crash_before_the_end_leaves_everything_to_be_done_again(
     assert await rows(engine) == kept
     assert await ana.state(said) is TurnState.RECEIVED
     with monkeypatch.context() as patch:
-        patch.setattr(forgetting, "finish", broken)
+        patch.setattr(forgetting, "remove_files", broken)
         with pytest.raises(RuntimeError):
             await ana.run(said)
     assert await ana.state(said) is TurnState.ANSWERED
     await ana.run(said)
     assert len(await ana.owed()) == 1, "told once"
-    await forgetting.finish(engine.database, engine.files)
+    await swept(engine)
     assert await traces(engine, tmp_path) == []
 
 
@@ -257,6 +266,81 @@ async def test_a_picture_in_the_making_is_stopped_and_leaves_nothing(
 
 async def test_a_house_where_nobody_was_forgotten_has_nothing_to_finish(engine: Engine) -> None:
     await Guest(engine, BEN, HALL, shared=True).says("Hello")
-    await forgetting.finish(engine.database, engine.files)
+    await swept(engine)
     async with engine.database.read() as tx:
         assert (await tx.execute(select(func.count()).select_from(turns))).scalar_one() == 2
+
+
+async def test_the_file_is_scrubbed_at_most_once_in_ten_minutes_and_never_in_the_command(
+    settings: Settings, language: FakeLanguage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scrubbed = []
+    scrub = store.scrub
+
+    async def counted(tx: AsyncConnection) -> None:
+        scrubbed.append(tx)
+        await scrub(tx)
+
+    monkeypatch.setattr(store, "scrub", counted)
+    here = settings.model_copy(update={"store": StoreSettings()})
+    clock = ManualClock()
+    async with Engine.open(here, models=[language], clock=clock) as engine:
+        sweep = forgetting.Sweep(engine.database, engine.files, clock)
+        assert await sweep.make() is None
+        assert scrubbed == [], "nobody was forgotten"
+        ana = Guest(engine, ANA, HOME)
+        for _ in range(2):
+            await ana.gets("/forget yes")
+        assert scrubbed == []
+        assert await sweep.make() is None
+        assert len(scrubbed) == 1
+        await clock.advance(60)
+        await ana.gets("/forget yes")
+        assert await sweep.make() == 540, "and says when"
+        assert len(scrubbed) == 1
+        async with engine.database.read() as tx:
+            assert await chats.place(tx, HOME) is None, "the rows are gone, whatever the file still holds"
+        assert await swept(engine) is None
+        assert len(scrubbed) == 2, "what was left to do is known at the next start"
+        await clock.advance(540)
+        assert await sweep.make() is None
+        assert len(scrubbed) == 2
+
+
+async def test_the_message_of_a_job_that_was_to_come_goes_wherever_it_is(engine: Engine) -> None:
+    home, topic = Guest(engine, ANA, HOME), Guest(engine, ANA, TOPIC)
+    hall = Guest(engine, ANA, HALL, shared=True)
+    for number, guest in enumerate((home, topic, hall), 1):
+        [card] = await guest.gets(f"/imagine a trombone {number}")
+        async with engine.database.write() as tx:
+            place = await chats.place(tx, guest.chat)
+            assert place is not None
+            await messages.shown(tx, place.id, card.id, [f"m{number}"])
+    owed = await home.gets("/forget yes")
+    gone = {(row.chat, *row.manner.removes) for row in owed if row.kind is DeliveryKind.REMOVAL}
+    # A topic goes with all that is owed to it; the platform finds its messages from here too.
+    assert gone == {(HOME, "m1"), (HOME, "m2"), (HALL, "m3")}
+
+
+class TestOnePictureADay:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        limits = settings.limits.model_copy(update={"pictures_per_day": 1})
+        return settings.model_copy(update={"limits": limits})
+
+    @pytest.mark.parametrize("made", [True, False])
+    async def test_to_be_forgotten_is_no_way_to_more_of_them(self, engine: Engine, made: bool) -> None:
+        clock = engine.clock
+        assert isinstance(clock, ManualClock)
+        ana, ben = Guest(engine, ANA, HOME), Guest(engine, BEN, HALL, shared=True)
+        await ana.gets("/imagine a trombone")
+        if made:
+            await ana.sees(1)
+        await clock.advance(3_600)
+        for _ in range(2):
+            await ana.gets("/forget yes")
+            with pytest.raises(OverLimit, match="in 23 hours"):
+                await ana.gets("/imagine a trombone")
+        assert await ben.gets("/imagine a lamp")
+        await clock.advance(23 * 3_600 + 1)
+        assert await ana.gets("/imagine a trombone")

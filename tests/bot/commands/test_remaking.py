@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bot import commands
@@ -13,14 +15,10 @@ from engine.store import chats, messages, pictures
 from engine.store.records import DeliveryKind, JobState, Question
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from personas.persona import Rating
-from tests.bot.commands.guest import ANA, BEN, HALL, Guest
+from tests.bot.commands.guest import ANA, BEN, HALL, Guest, everybody
 
 LONG = " ".join(f"word{number}" for number in range(120))
 CHANGING = ("cancel", "delete", "retry", "reprompt")
-
-
-async def everybody(_platform_id: str) -> bool:
-    return True
 
 
 async def test_the_line_shows_one_s_own_pictures_in_order(ana: Guest, ben: Guest) -> None:
@@ -60,8 +58,10 @@ async def test_a_picture_can_be_taken_back_by_whoever_asked(
 
 async def test_one_s_own_can_be_taken_back_from_anywhere(ana: Guest, ana_in_hall: Guest) -> None:
     await ana_in_hall.gets("/imagine the roof")
-    [told] = await ana.gets("/cancel 1")
-    assert (told.text, told.job_id) == ("#1 is cancelled.", None)
+    told, there = sorted(await ana.gets("/cancel 1"), key=lambda row: row.chat != ana.chat)
+    assert (told.text, told.job_id, told.chat) == ("#1 is cancelled.", None, ana.chat)
+    assert (there.text, there.job_id, there.chat) == ("#1 is cancelled.", 1, ana_in_hall.chat)
+    assert there.kind is DeliveryKind.NOTICE, "the message in which it stands says so too"
 
 
 @pytest.mark.parametrize("order", [*CHANGING, "reroll", "showprompt"])
@@ -204,6 +204,30 @@ async def test_a_deleted_picture_is_nowhere_any_more(
                 await engine.files.get(file)
         async with engine.database.read() as tx:
             assert await pictures.of_jobs(tx, [1]) == {}
+
+
+async def test_what_is_deleted_before_it_was_shown_is_owed_to_nobody(engine: Engine, ana: Guest) -> None:
+    await ana.gets("/imagine the roof")
+    await ana.sees(1)
+    await ana.run(await ana.orders("/delete 1"))
+    assert [row.text for row in await ana.owed()] == ["#1 is deleted."]
+
+
+async def test_files_are_deleted_while_others_may_write(
+    engine: Engine, ana: Guest, ben: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted = []
+
+    async def slowly(key: str) -> None:
+        deleted.append(key)
+        await ben.says("Hello")  # it would wait for ever, were the transaction still open
+
+    await ana.gets("/imagine the roof")
+    files = await ana.sees(1)
+    monkeypatch.setattr(engine.files, "delete", slowly)
+    async with asyncio.timeout(20):
+        await ana.gets("/delete 1")
+    assert deleted == files
 
 
 async def test_a_job_that_waits_is_deleted_with_its_place_in_line(engine: Engine, ana: Guest) -> None:

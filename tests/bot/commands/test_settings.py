@@ -72,7 +72,7 @@ async def test_those_in_charge_say_who_is_answered(ben_in_hall: Guest, ben: Gues
     ben_in_hall.in_charge = everybody
     assert "Everybody is answered" in await ben_in_hall.does("/settings answers all")
     assert (await place_of(ben_in_hall)).settings == {"answers": "all"}
-    await ben_in_hall.does("/settings answers called")
+    await ben_in_hall.does("/settings answers CALLED")
     assert (await place_of(ben_in_hall)).settings == {"answers": "called"}
     with pytest.raises(BadRequest, match="by ourselves"):
         await ben.does("/settings answers all")

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from bot.discord import wire
+from bot.discord.wire import Answer
 from bot.front import Incoming, Question
 from engine.store.records import DeliveryKind, Manner
 from tests.bot.on_discord.recording import House, buttons, house
@@ -199,7 +200,9 @@ async def test_an_order_that_could_not_be_acknowledged_is_heard_and_answered_all
     at_home.server.fail_next(CALLBACK, Fault.DROP_BEFORE, times=2)
     await at_home.general.command(at_home.mia, "settings")
     heard = await at_home.desk.one()
-    assert heard.answer_to == ""
+    answer = Answer.read(heard.answer_to)
+    assert answer is not None
+    assert (answer.alive(1.0), answer.user) == (False, at_home.mia.id)
     await at_home.front.deliver(at_home.owed("Here.", DeliveryKind.NOTICE, answers=heard))
     assert [one.content for one in at_home.general.messages] == ["Here."]
 

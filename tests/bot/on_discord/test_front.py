@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 
+import discord
 import pytest
 from pydantic import SecretStr
 
@@ -15,6 +16,7 @@ from bot.discord import discord_fronts, menu
 from bot.discord.checking import check
 from bot.discord.faces import MOST, Faces
 from bot.discord.front import DiscordFront
+from bot.discord.permits import needed
 from bot.front import Choice
 from engine.errors import SettingsError, TryAgain
 from engine.settings import DiscordSettings, Settings
@@ -48,6 +50,40 @@ async def test_a_token_that_is_none_or_is_refused_says_what_to_do() -> None:
             server.world.bots["MTIz.b.c"] = bot
             with pytest.raises(SettingsError, match="another bot than 123"):
                 await DiscordFront("MTIz.b.c", shards=1, hurry=SCALE).run(RecordingDesk())
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (4010, "discord.shards: Discord does not take this number"),
+        (4011, "discord.shards: this bot is in too many servers"),
+        (4012, "does not speak the version"),
+        (4013, "does not know what"),
+    ],
+)
+async def test_a_connection_that_is_closed_for_good_says_what_to_do(code: int, words: str) -> None:
+    async with FacedServer(scale=SCALE) as server:
+        with pointed_at(server):
+            bot = server.bot("Greenroom")
+            front = DiscordFront(token_of(server, bot), shards=1, hurry=SCALE)
+            running = asyncio.create_task(front.run(RecordingDesk()))
+            await until(lambda: bot.commands)
+            server.disconnect(bot, resumable=False, code=code)
+            async with asyncio.timeout(10):
+                with pytest.raises(SettingsError, match=words):
+                    await running
+
+
+def test_nobody_is_asked_for_a_right_that_is_not_used() -> None:
+    used = discord.Permissions(
+        view_channel=True,
+        send_messages=True,
+        send_messages_in_threads=True,
+        manage_webhooks=True,
+        attach_files=True,
+        read_message_history=True,
+    )
+    assert needed() == used
 
 
 async def test_it_ends_when_it_is_told_to(at_home: House) -> None:
@@ -218,10 +254,10 @@ async def test_the_check_names_what_is_missing_and_where_to_get_it() -> None:
             states = [state for state, _, _ in await check(token, settings(token))]
             assert states == ["ok", "warning", "note"]
             guild = server.guild("Studio", bots=[bot])
-            guild.deny(bot, "manage_webhooks", "add_reactions")
+            guild.deny(bot, "manage_webhooks", "attach_files")
             found = {str(says): str(mend) for _, says, mend in await check(token, settings(token))}
             assert found["It is in 1 server."]
-            mend = found["In Studio it lacks: Manage Webhooks and Add Reactions."]
+            mend = found["In Studio it lacks: Manage Webhooks and Attach Files."]
             assert f"client_id={bot.id}" in mend
             assert "scope=bot+applications.commands" in mend
             [(state, says, _)] = await check("MTIz.b.c", settings())

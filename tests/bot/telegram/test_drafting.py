@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from aiogram.methods import GetMe
+
 from bot.front import Button, Draft, Progress
+from bot.telegram.calling import Standing
 from engine.store.records import DeliveryKind
 from tests.bot.telegram.recording import House, face, png
 from tests.servers.telegram import Chat, Fault, Person, TelegramServer
@@ -51,6 +54,28 @@ async def test_the_person_may_stop_it(house: House, chat: Chat, ana: Person) -> 
         await house.desk.until(lambda desk: desk.stopped)
         await house.front.deliver(house.owed(chat, "Once upon a"))
     assert house.desk.stopped == [house.ref(chat)]
+
+
+async def test_stop_under_an_old_draft_stops_nothing_new(house: House, chat: Chat, ana: Person) -> None:
+    async with house.open():
+        await house.front.draft(draft(house, chat, "Once upon a time"))
+        old = chat.draft
+        await house.front.draft(draft(house, chat, "", turn_id=8))
+        await chat.stops(ana, old)
+        await house.server.until(lambda _: not house.bot.mailbox.pending)
+        assert house.desk.stopped == []
+        await house.front.draft(draft(house, chat, "And then", turn_id=8))
+        await chat.stops(ana)
+        await house.desk.until(lambda desk: desk.stopped)
+        await house.front.deliver(house.owed(chat, "And then."))
+    assert house.desk.stopped == [house.ref(chat)]
+
+
+async def test_drafts_are_not_kept_for_ever(house: House, chat: Chat) -> None:
+    drafts = house.front._caller._drafts
+    for number in range(1_100):
+        drafts.keep((str(number), ""), Standing(GetMe(), 0.0))
+    assert len(drafts) == 1_000
 
 
 async def test_in_a_group_a_message_grows(house: House, group: Chat, ana: Person) -> None:
@@ -117,6 +142,18 @@ async def test_a_preview_turns_the_message_into_a_picture(house: House, chat: Ch
     assert (said.caption, said.text) == ("Step 9", None)
     outgoing = house.owed(chat, "done", kind=DeliveryKind.PICTURE, image=png(32, 32), replaces=(message,))
     assert await house.front.deliver(outgoing) == (message,)
+
+
+async def test_where_no_pictures_may_be_sent_progress_is_told_in_words(
+    house: House, group: Chat, ana: Person
+) -> None:
+    (message,) = await house.front.deliver(house.owed(group, "Queued.", kind=DeliveryKind.NOTICE))
+    await group.restricts(ana, house.bot, can_send_photos=False)
+    for step in ("Step 4", "Step 5"):
+        await house.front.progress(Progress(house.ref(group), message, step, preview=png(64, 64)))
+        await house.front._caller.pace.sleep(10)
+    (said,) = group.said_by(house.bot)
+    assert (said.text, said.photo) == ("Step 5", None)
 
 
 async def test_progress_of_what_is_gone_is_no_trouble(house: House, chat: Chat, ana: Person) -> None:

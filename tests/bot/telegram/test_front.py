@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 
 import pytest
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.exceptions import TelegramNetworkError
+from aiogram.methods import GetMe
+from aiohttp import RequestInfo, TooManyRedirects
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
-from bot.front import Front, Incoming
+from bot.front import Account, Front, Incoming
 from bot.telegram import telegram_fronts
 from bot.telegram.checking import check
 from engine.errors import NotReachable, SettingsError, StoreError
@@ -95,6 +102,58 @@ async def test_a_press_told_again_does_not_answer_twice(
     assert len({incoming.dedup_key for incoming in house.desk.heard}) == 1
 
 
+async def test_a_press_under_an_old_message_is_heard_in_its_thread(
+    server: TelegramServer, house: House, ana: Person
+) -> None:
+    forum = server.group("Forum", [house.bot], [ana], forum=True)
+    topic = await forum.opens_topic(ana, "Cooking")
+    manner = Manner(buttons=((Button("Again", "reroll 12"),),))
+    owed = house.owed(forum, "There.", kind=DeliveryKind.NOTICE, manner=manner, thread=topic.id)
+    (message,) = await house.front.deliver(owed)
+    press = {
+        "id": "q1",
+        "from": {"id": ana.id, "is_bot": False, "first_name": "Ana"},
+        "message": {
+            "chat": {"id": forum.id, "type": "supergroup", "title": "Forum"},
+            "message_id": int(message),
+            "date": 0,
+        },
+        "chat_instance": "1",
+        "data": "reroll 12",
+    }
+    async with house.open():
+        server.push_raw(house.bot, {"callback_query": press})
+        await house.desk.until(lambda desk: desk.heard)
+    assert house.desk.heard[0].chat == house.ref(forum, topic.id)
+
+
+async def test_presses_that_nobody_could_store_are_not_kept_for_ever(house: House, chat: Chat) -> None:
+    owner = Account("telegram", "7", "Ana")
+    for number in range(1_100):
+        house.desk.troubles.append(StoreError("full"))
+        press = Incoming(house.ref(chat), owner, "/x", str(number), pressed=True, answer_to=f"q{number}")
+        with pytest.raises(StoreError):
+            await house.front._hear(press, house.desk)
+    assert len(house.front._unanswered) == len(house.front._showing.pressed) == 1_000
+
+
+async def test_the_token_is_in_no_trouble(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: object, **__: object) -> None:
+        raise TooManyRedirects(request, ())
+
+    address = URL(f"{house.server.url}/bot{house.bot.token}/getMe")
+    request = RequestInfo(address, "POST", CIMultiDictProxy(CIMultiDict()), address)
+    line = house.front._caller.bot.session
+    assert isinstance(line, AiohttpSession)
+    monkeypatch.setattr(await line.create_session(), "_request", fails)
+    with pytest.raises(TelegramNetworkError) as told:
+        async with house.front._caller.open():
+            await house.front._caller.ask(GetMe())
+    shown = "".join(traceback.format_exception(told.value))
+    assert "TooManyRedirects" in shown
+    assert house.bot.token not in shown
+
+
 async def test_a_refusal_is_told_where_it_was_asked_for(house: House, group: Chat, ana: Person) -> None:
     async def refuse(incoming: Incoming) -> None:
         await house.front.tell(incoming, "Not *here*.")
@@ -175,11 +234,15 @@ async def test_a_good_bot_is_told_where_it_is_and_what_it_does_not_hear(
     server: TelegramServer, house: House
 ) -> None:
     found = await check(house.bot.token, told(api=server.url))
-    assert [state for state, _, _ in found] == ["ok", "note"]
+    assert [state for state, _, _ in found] == ["ok", "note", "note", "note"]
     assert "https://t.me/green_bot" in found[0][1]
     assert "/setprivacy" in found[1][2]
-    open_bot = server.bot("open_bot", can_read_all_group_messages=True)
-    assert [state for state, _, _ in await check(open_bot.token, told(api=server.url))] == ["ok"]
+    assert "admin" in found[2][1]
+    assert "Threaded Mode" in found[3][2]
+    open_bot = server.bot("open_bot", can_read_all_group_messages=True, has_topics_enabled=True)
+    found = await check(open_bot.token, told(api=server.url))
+    assert [state for state, _, _ in found] == ["ok", "note", "ok"]
+    assert "topics" in found[2][1]
 
 
 async def test_what_is_left_over_is_told(
@@ -190,7 +253,10 @@ async def test_what_is_left_over_is_told(
     house.bot.mailbox.webhook = Webhook("https://elsewhere.example", last_error="Connection refused")
     await chat.says(ana, "Anybody?")
     plain = told(api=server.url)
-    assert [state for state, _, _ in await check(house.bot.token, plain)] == ["ok", "note", "warning", "note"]
+    assert [state for state, _, _ in await check(house.bot.token, plain)] == [
+        *("ok", "note", "note"),
+        *("warning", "note"),
+    ]
     hooked = told(api=server.url, webhook="https://here.example")
     found = await check(house.bot.token, hooked)
     assert any("Connection refused" in says for _, says, _ in found)

@@ -8,8 +8,10 @@ import pytest
 from aiogram.types import Message, Update, User
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from bot.telegram.hearing import Heard, Left, Moved, Stop, Topic, gathered, heard
+from bot.telegram.hearing import Heard, Left, Moved, Stop, Topic, Unreadable, gathered, read
+from bot.telegram.listening import Reader
 from engine.store.records import Account, Attachment, ChatRef, Incoming, Reaction
 
 JSON = dict[str, Any]
@@ -34,6 +36,10 @@ def update(kind: str = "message", *, number: int = 9, **told: Any) -> JSON:
         "update_id": number,
         kind: message(**told) if kind in ("message", "channel_post") else fields(told),
     }
+
+
+def heard(raw: JSON, me: User) -> tuple[Heard, ...]:
+    return Reader(me).heard(raw)
 
 
 def only(raw: JSON) -> Heard:
@@ -147,7 +153,12 @@ def test_a_topic_is_a_thread_and_its_opening_is_no_reply() -> None:
 
 def test_a_topic_s_name_is_noticed() -> None:
     raw = update(chat=GROUP, message_thread_id=5, is_topic_message=True, forum_topic_edited={"name": "Tea"})
-    assert only(raw) == Topic(ChatRef("telegram", "42", "-100815", "5"), "Tea")
+    where = ChatRef("telegram", "42", "-100815", "5")
+    assert only(raw) == Topic(where, "Tea")
+    for told, free in (({}, False), ({"is_name_implicit": True}, True)):
+        made = {"name": "Tea", "icon_color": 1, **told}
+        raw = update(chat=GROUP, message_thread_id=5, is_topic_message=True, forum_topic_created=made)
+        assert only(raw) == Topic(where, "Tea", free)
 
 
 def test_an_anonymous_admin_and_a_channel_speak_as_themselves() -> None:
@@ -236,7 +247,7 @@ def test_a_group_moves_and_a_draft_is_stopped() -> None:
         ChatRef("telegram", "42", "-100815"), ChatRef("telegram", "42", "-1009")
     )
     raw = update("stopped_message_generation", chat=PRIVATE, draft_id=5, message_thread_id=6)
-    assert only(raw) == Stop(ChatRef("telegram", "42", "7", "6"))
+    assert only(raw) == Stop(ChatRef("telegram", "42", "7", "6"), 5)
 
 
 def test_an_album_is_one_message_with_all_its_pictures() -> None:
@@ -251,6 +262,30 @@ def test_an_album_is_one_message_with_all_its_pictures() -> None:
     assert isinstance(other, Incoming)
     assert (album.text, album.key, len(album.attachments)) == ("Look!", "album:13", 3)
     assert other.text == "meanwhile"
+
+
+# What cannot be read
+
+
+def test_it_is_said_where_and_nothing_of_what_was_said() -> None:
+    origin = {"type": "from_the_future", "words": "a secret"}
+    raw = update(text="a secret", reply_to_message=message(text="a secret", forward_origin=origin))
+    with pytest.raises(Unreadable) as told:
+        read(raw)
+    assert told.value.number == 9
+    assert told.value.where.startswith("message.reply_to_message.forward_origin")
+    assert "secret" not in str(told.value)
+
+
+def test_each_kind_of_it_is_logged_once() -> None:
+    reader = Reader(ME)
+    with capture_logs() as logs:
+        for number in (1, 2):
+            assert reader.heard(update(number=number, text=5)) == ()
+        assert reader.heard(update(number=3, message_id="no")) == ()
+    told = [one for one in logs if one["event"] == "telegram_news_not_read"]
+    assert [(one["log_level"], one["update"]) for one in told] == [("warning", 1), ("warning", 3)]
+    assert [one["where"].partition(":")[0] for one in told] == ["message.text", "message.message_id"]
 
 
 # Anything at all

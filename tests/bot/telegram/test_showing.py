@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiogram.types import MessageEntity
 
 from bot.front import Outgoing
 from bot.telegram import showing
+from bot.telegram.removing import blank_picture
 from bot.telegram.showing import as_photo
 from engine.errors import DeliveryFailed, TryAgain
 from engine.store.records import Button, DeliveryKind, Manner, Question
 from tests.bot.telegram.recording import House, again, face, listening, png
-from tests.servers.telegram import Chat, Fault, Person, Rule, TelegramServer
+from tests.servers.telegram import Chat, Fault, Person, Rule, TelegramServer, rendering
+from tests.servers.telegram.world import Topic
 
 NOTICE = DeliveryKind.NOTICE
 PICTURE = DeliveryKind.PICTURE
@@ -76,6 +81,52 @@ async def test_a_question_asks_for_a_reply_where_many_people_are(
     assert group.said_by(house.bot)[0].markup == {"force_reply": True, "selective": True}
 
 
+async def test_whoever_pressed_a_button_is_asked_by_name(house: House, group: Chat, ana: Person) -> None:
+    ben = next(one.who for one in group.members.values() if one.who.name == "Ben")
+    assert isinstance(ben, Person)
+    buttons = Manner(buttons=((Button("Imagine", "imagine"),),))
+    (card,) = await house.front.deliver(house.owed(group, "There.", kind=NOTICE, manner=buttons))
+    async with house.open():
+        press = await group.presses(ana, group.said_by(house.bot)[0], "Imagine")
+        await press.answered()
+        question = house.owed(
+            group,
+            "What shall it show?",
+            kind=NOTICE,
+            manner=Manner(question=Question("imagine")),
+            answers=card,
+        )
+        asked = replace(question, delivery=replace(question.delivery, answer_to=press.id))
+        await house.front.deliver(asked)
+        said = group.said_by(house.bot)[-1]
+        assert said.text == "Ana,\nWhat shall it show?"
+        assert said.asks(ana)
+        assert not said.asks(ben)
+        await group.says(ana, "A fox.", reply_to=said)
+        await house.desk.until(lambda desk: len(desk.heard) == 2)
+    assert house.desk.heard[-1].reply_to == str(said.id)
+
+
+async def test_a_press_of_which_nothing_is_known_any_more_is_asked_of_all(
+    house: House, group: Chat, ana: Person
+) -> None:
+    question = house.owed(group, "What?", kind=NOTICE, manner=Manner(question=Question("imagine")))
+    asked = replace(question, delivery=replace(question.delivery, answer_to="of another life"))
+    await house.front.deliver(asked)
+    assert group.said_by(house.bot)[0].asks(ana)
+
+
+async def test_in_a_channel_nobody_is_asked_to_answer(
+    server: TelegramServer, house: House, ana: Person
+) -> None:
+    channel = server.channel("News", [house.bot], [ana])
+    manner = Manner(question=Question("imagine"))
+    for text in ("What shall it show?", "And then?"):
+        await house.front.deliver(house.owed(channel, text, kind=NOTICE, manner=manner))
+    assert shown(channel, house) == ["What shall it show?", "And then?"]
+    assert server.refused["Bad Request: inline keyboard expected"] == 1, "it is remembered"
+
+
 # In the place of something else
 
 
@@ -123,6 +174,24 @@ async def test_messages_are_removed_and_those_that_are_gone_are_no_trouble(
     for _ in range(2):
         assert await house.front.deliver(removal) == ()
     assert shown(chat, house) == []
+
+
+async def test_what_is_too_old_to_be_removed_is_emptied(house: House, chat: Chat) -> None:
+    buttons = Manner(buttons=((Button("Away", "delete 12"),),))
+    picture = house.owed(chat, "a red coat", kind=PICTURE, image=png(32, 32), manner=buttons)
+    card = house.owed(chat, "Seen that?", kind=NOTICE, manner=buttons)
+    ids = [
+        one for owed in (picture, card, house.owed(chat, "new")) for one in await house.front.deliver(owed)
+    ]
+    for old in chat.said_by(house.bot)[:2]:
+        old.date -= 49 * 3600
+    removal = house.owed(chat, kind=DeliveryKind.REMOVAL, manner=Manner(removes=tuple(ids)))
+    removal = replace(removal, delivery=replace(removal.delivery, language="de"))
+    for _ in range(2):
+        assert await house.front.deliver(removal) == ()
+    assert shown(chat, house) == ["Das wurde entfernt."] * 2, "and what is new is gone"
+    blank, words = chat.said_by(house.bot)
+    assert (blank.photo, blank.buttons, words.buttons) == (blank_picture(), [], [])
 
 
 # Pictures
@@ -178,17 +247,75 @@ async def test_words_that_fit_under_no_picture_stand_below_it(house: House, chat
 # Topics
 
 
-async def test_a_private_topic_is_named_after_who_came_into_it(server: TelegramServer, ana: Person) -> None:
-    house = House(
-        server, server.bot("topics_bot", has_topics_enabled=True, allows_users_to_create_topics=True)
-    )
-    chat = server.private(house.bot, ana, started=True)
-    topic = await chat.opens_topic(ana, "New chat")
-    for text in ("Good evening.", "Tea?"):
-        await house.front.deliver(house.owed(chat, text, face=face("Ada Quill"), thread=topic.id))
-    assert topic.name == "Ada Quill"
-    assert shown(chat, house) == ["Good evening.", "Tea?"], "the topic says who speaks"
-    assert {one.thread for one in chat.said_by(house.bot)} == {topic.id}
+@pytest.fixture
+def topical(server: TelegramServer) -> House:
+    """A bot whose private chats have topics."""
+    bot = server.bot("topics_bot", has_topics_enabled=True, allows_users_to_create_topics=True)
+    return House(server, bot)
+
+
+@asynccontextmanager
+async def in_topic(house: House, chat: Chat, ana: Person, name: str = "New chat") -> AsyncIterator[Topic]:
+    """A new topic, of which the front has heard."""
+    async with house.open():
+        topic = await chat.opens_topic(ana, name, implicit=name == "New chat")
+        await everything_heard(house)
+        yield topic
+
+
+async def everything_heard(house: House) -> None:
+    await house.server.until(lambda _: not house.bot.mailbox.pending)
+
+
+async def says(house: House, chat: Chat, topic: Topic, name: str, text: str) -> str:
+    """What is read when a persona says something."""
+    await house.front.deliver(house.owed(chat, text, face=face(name), thread=topic.id))
+    return chat.said_by(house.bot, thread=topic.id)[-1].words
+
+
+async def test_a_private_topic_is_named_after_who_came_into_it(
+    server: TelegramServer, topical: House, ana: Person
+) -> None:
+    chat = server.private(topical.bot, ana, started=True)
+    async with in_topic(topical, chat, ana) as topic:
+        assert await says(topical, chat, topic, "Ada Quill", "Good evening.") == "Good evening."
+        assert await says(topical, chat, topic, "Ada Quill", "Tea?") == "Tea?", "the topic says who speaks"
+        assert topic.name == "Ada Quill"
+        assert await says(topical, chat, topic, "Bo", "Hello.") == "Hello."
+        assert topic.name == "Bo"
+
+
+async def test_personas_that_take_turns_do_not_fight_for_the_name(
+    server: TelegramServer, topical: House, ana: Person
+) -> None:
+    chat = server.private(topical.bot, ana, started=True)
+    async with in_topic(topical, chat, ana) as topic:
+        lines = [await says(topical, chat, topic, name, "Hi.") for name in ("Ada", "Bo", "Ada", "Bo", "Ada")]
+    assert lines == ["Hi.", "Hi.", "Ada\nHi.", "Bo\nHi.", "Ada\nHi."]
+    assert server.calls["editForumTopic"] == 2
+
+
+async def test_a_name_that_its_person_gave_stays(server: TelegramServer, topical: House, ana: Person) -> None:
+    chat = server.private(topical.bot, ana, started=True)
+    async with in_topic(topical, chat, ana, "Secrets") as topic:
+        assert await says(topical, chat, topic, "Ada", "Hi.") == "Ada\nHi."
+        assert topic.name == "Secrets"
+    async with in_topic(topical, chat, ana) as topic:
+        await says(topical, chat, topic, "Ada", "Hi.")
+        await chat.renames_topic(ana, topic, "Of cats")
+        await everything_heard(topical)
+        assert await says(topical, chat, topic, "Ada", "Hi.") == "Ada\nHi."
+        assert await says(topical, chat, topic, "Bo", "Hi.") == "Bo\nHi."
+    assert topic.name == "Of cats"
+
+
+async def test_a_topic_of_which_nothing_was_heard_keeps_its_name(
+    server: TelegramServer, topical: House, ana: Person
+) -> None:
+    chat = server.private(topical.bot, ana, started=True)
+    topic = await chat.opens_topic(ana, "New chat", implicit=True)
+    assert await says(topical, chat, topic, "Ada", "Hi.") == "Ada\nHi."
+    assert topic.name == "New chat"
 
 
 async def test_a_group_s_topics_keep_their_names(server: TelegramServer, house: House, ana: Person) -> None:
@@ -289,10 +416,18 @@ async def test_whoever_blocked_the_bot_is_owed_nothing(house: House, chat: Chat)
 
 async def test_a_missing_right_is_told(house: House, group: Chat, ana: Person) -> None:
     await group.restricts(ana, house.bot, can_send_photos=False)
+    picture = house.owed(group, "red", kind=PICTURE, image=png(64, 64))
+    stop = Manner(buttons=((Button("Stop", "cancel 1"),),))
+    card = await house.front.deliver(house.owed(group, "Drawing…", kind=NOTICE, manner=stop))
+    assert await house.front.deliver(replace(picture, replaces=card)) == card
+    (said,) = group.said_by(house.bot)
+    assert said.words.startswith("red\n\nThe picture is there, but")
+    assert said.buttons == []
+    await house.front.deliver(again(picture))
+    assert shown(group, house) == [said.words] * 2
+    await group.restricts(ana, house.bot, can_send_photos=False, can_send_messages=False)
     with pytest.raises(DeliveryFailed, match="not enough rights"):
-        await house.front.deliver(house.owed(group, "red", kind=PICTURE, image=png(64, 64)))
-    await house.front.deliver(house.owed(group, "Then in words."))
-    assert shown(group, house) == ["Then in words."]
+        await house.front.deliver(again(picture))
 
 
 async def test_a_group_that_moved_is_followed(house: House, group: Chat, ana: Person) -> None:
@@ -302,6 +437,40 @@ async def test_a_group_that_moved_is_followed(house: House, group: Chat, ana: Pe
         await house.front.deliver(owed)
     assert shown(group, house) == ["Hello."]
     assert (owed.chat.chat, str(new)) in house.desk.moves
+
+
+async def test_after_a_move_old_numbers_mean_nothing(house: House, group: Chat, ana: Person) -> None:
+    for number in range(3):
+        await group.says(ana, f"line {number}")
+    old = house.owed(group, "red", kind=PICTURE, image=png(8, 8))
+    (picture,) = await house.front.deliver(old)
+    answer = house.owed(group, "Hello.", answers=picture)
+    removal = house.owed(group, kind=DeliveryKind.REMOVAL, manner=Manner(removes=(picture,)))
+    await group.upgrades(ana)
+    await group.promotes(ana, house.bot)
+    last = await group.says(ana, "Here we are.")
+    while last.id < int(picture):
+        last = await group.says(ana, "And somebody else's words have the picture's number.")
+    assert await house.front.deliver(removal) == ()
+    assert not last.deleted
+    await house.front.deliver(answer)
+    assert group.said_by(house.bot)[-1].reply_to is None
+    assert (old.chat.chat, picture) not in house.front._showing.pictured
+
+
+async def test_what_was_sent_is_sent_also_where_the_answer_cannot_be_read(
+    house: House, group: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = rendering.message
+
+    def strange(*args: Any, **how: Any) -> dict[str, Any]:
+        return {**plain(*args, **how), "forward_origin": {"type": "from_the_future", "date": 1}}
+
+    monkeypatch.setattr(rendering, "message", strange)
+    ids = await house.front.deliver(house.owed(group, "Hello."))
+    assert ids == tuple(str(one.id) for one in group.said_by(house.bot))
+    assert await house.front.deliver(house.owed(group, "Good evening.", replaces=ids)) == ids
+    assert shown(group, house) == ["Good evening."]
 
 
 async def test_words_that_telegram_cannot_style_come_plain(

@@ -32,7 +32,9 @@ from bot.telegram.troubles import Trouble, hopeless, in_words, trouble
         (TelegramBadRequest, "Bad Request: CHAT_WRITE_FORBIDDEN", Trouble.FORBIDDEN),
         (TelegramBadRequest, "Bad Request: message is not modified: specified new…", Trouble.THE_SAME),
         (TelegramBadRequest, "Bad Request: message to edit not found", Trouble.NO_MESSAGE),
-        (TelegramBadRequest, "Bad Request: message can't be deleted for everyone", Trouble.NO_MESSAGE),
+        (TelegramBadRequest, "Bad Request: message can't be deleted for everyone", Trouble.STAYS),
+        (TelegramBadRequest, "Bad Request: message can't be edited", Trouble.NO_MESSAGE),
+        (TelegramBadRequest, "Bad Request: inline keyboard expected", Trouble.MARKUP),
         (TelegramBadRequest, "Bad Request: there is no text in the message to edit", Trouble.NO_TEXT),
         (TelegramBadRequest, "Bad Request: message thread not found", Trouble.NO_TOPIC),
         (TelegramBadRequest, "Bad Request: TOPIC_CLOSED", Trouble.FORBIDDEN),
@@ -63,6 +65,12 @@ def test_only_what_will_never_work_is_hopeless() -> None:
     assert hopeless(TelegramBadRequest(GetMe(), "no"))
     assert not hopeless(TelegramServerError(GetMe(), "later"))
     assert not hopeless(KeyError("ours"))
+
+
+def test_the_token_is_in_no_words() -> None:
+    said = "InvalidURL: https://api.telegram.org/bot4711:AAF-x_y/getMe is no address"
+    for error in (TelegramNetworkError(GetMe(), said), OSError(said)):
+        assert in_words(error) == "InvalidURL: https://api.telegram.org/bot…/getMe is no address"
 
 
 def test_the_words_are_without_their_frame() -> None:

@@ -13,6 +13,8 @@ class Fault(enum.Enum):
     RATE_LIMIT = "429"
     ERROR_500 = "500"
     ERROR_502 = "502"
+    #: It was done, and the answer says that the server is in trouble.
+    ERROR_AFTER = "502 after"
     #: The connection closes and nothing was done.
     DROP_BEFORE = "drop before"
     #: The connection closes and it *was* done: the client cannot know.

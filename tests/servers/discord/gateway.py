@@ -136,12 +136,12 @@ class Gateway:
     def connected(self, bot: Bot) -> bool:
         return any(session.connection is not None for session in self._of(bot))
 
-    def disconnect(self, bot: Bot, *, resumable: bool) -> None:
+    def disconnect(self, bot: Bot, *, resumable: bool, code: int = 4000) -> None:
         for session in self._of(bot):
             if not resumable:
                 del self._sessions[session.id]
             if session.connection is not None:
-                self._lose(session.connection, 4000)
+                self._lose(session.connection, code)
 
     def ask_reconnect(self, bot: Bot) -> None:
         for session in self._of(bot):

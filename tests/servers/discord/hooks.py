@@ -13,6 +13,8 @@ from tests.servers.discord.rules import Json, Refusal, bad_form
 
 #: How many webhooks a channel may have.
 MOST_WEBHOOKS = 15
+#: How many follow-ups a command takes where only the person installed the bot.
+MOST_FOLLOW_UPS = 5
 MESSAGE, DEFER, DEFER_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9
 
 
@@ -251,6 +253,9 @@ def follow_up(call: Call) -> Answer:
         edited(call, thinking, author=one.bot)
         one.channel.signal.ring()
         return thinking.payload(one.bot)
+    if "0" not in one.metadata["authorizing_integration_owners"] and len(one.followups) >= MOST_FOLLOW_UPS:
+        # A bot that was started anew cannot know how many there were.
+        raise Refusal(400, 40094, "This interaction has hit the maximum number of follow up messages")
     message = _said(call, one)
     one.followups.append(message)
     one.channel.add(message)

@@ -341,6 +341,8 @@ def _check_named(form: Json, at: str) -> None:
 def check_webhook_name(name: object, at: str = "username") -> None:
     if not isinstance(name, str) or not 1 <= len(name.strip()) <= 80:
         raise bad_form(at, "Must be between 1 and 80 in length.", "webhook name not 1–80")
+    if name.strip().lower() in ("everyone", "here"):
+        raise bad_form(at, f'Username cannot be "{name.strip().lower()}"', "")
     for word in ("discord", "clyde"):
         if word in name.lower():
             raise bad_form(at, f'Username cannot contain "{word}"', "webhook name not allowed")

@@ -198,8 +198,8 @@ class DiscordServer:
         """Stop the next call of a route just before it takes effect, or just after."""
         return self._script.hold(self._routes[route].name, after=after)
 
-    def disconnect(self, bot: Bot, *, resumable: bool = True) -> None:
-        self.gateway.disconnect(bot, resumable=resumable)
+    def disconnect(self, bot: Bot, *, resumable: bool = True, code: int = 4000) -> None:
+        self.gateway.disconnect(bot, resumable=resumable, code=code)
 
     def ask_reconnect(self, bot: Bot) -> None:
         self.gateway.ask_reconnect(bot)
@@ -288,6 +288,9 @@ class DiscordServer:
         if fault is Fault.DROP_AFTER:
             self._excuse(call)
             raise Dropped
+        if fault is Fault.ERROR_AFTER:
+            self._excuse(call)
+            return _json(502, {"message": "502: Server Error", "code": 0}, {})
         return response
 
     def _answer(self, call: Call, headers: dict[str, str]) -> web.Response:
@@ -330,7 +333,9 @@ class DiscordServer:
             self.ledger.breach(SENT_TOO_SOON, mark[:120])
         elif not self._buckets.waited("bucket", f"{route.bucket}+{major}", grace=ON_THE_WIRE):
             self.ledger.breach(SENT_TOO_SOON, f"{route.name}, bucket {major}")
-        everything = self._buckets.take(GLOBAL, who) if route.authorised and call.caller else None
+        # What is signed counts, also where it need not be: discord.py signs calls to webhooks as well.
+        counts = call.caller is not None and call.interaction() is None
+        everything = self._buckets.take(GLOBAL, who) if counts else None
         if everything is not None and everything.retry_after is not None:
             return everything, self._limited(call, everything, mark, "global")
         taken = self._buckets.take(replace(route.limit, name=route.bucket), major)

@@ -242,13 +242,20 @@ class Chat(Place):
 
     # Topics.
 
-    async def opens_topic(self, person: Person, name: str) -> Topic:
-        """Open a topic in a forum, or in a private chat whose bot lets people do so."""
-        return self.open_topic(person, Topic(0, name))
+    async def opens_topic(self, person: Person, name: str, *, implicit: bool = False) -> Topic:
+        """Open a topic in a forum, or in a private chat whose bot lets people do so; its name may be the app's."""
+        return self.open_topic(person, Topic(0, name, implicit=implicit))
+
+    async def renames_topic(self, person: Person, topic: Topic, name: str) -> None:
+        topic.name, topic.implicit = name, False
+        self.serve(person, forum_topic_edited={"name": name}, thread=topic.id)
 
     def open_topic(self, by: Author, topic: Topic) -> Topic:
         created = rendering.filled(
-            name=topic.name, icon_color=topic.icon_color, icon_custom_emoji_id=topic.icon_custom_emoji_id
+            name=topic.name,
+            icon_color=topic.icon_color,
+            icon_custom_emoji_id=topic.icon_custom_emoji_id,
+            is_name_implicit=topic.implicit or None,
         )
         message = self.new_message(by, service={"forum_topic_created": created})
         topic.id = message.thread = message.id

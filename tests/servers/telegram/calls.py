@@ -193,6 +193,8 @@ class Call:
         markup: JSON | None = self.get("reply_markup")
         if markup is not None:
             rules.check_keyboard(markup, inline_only=inline_only)
+            if "inline_keyboard" not in markup and self.chat.type == "channel":
+                raise Refusal("inline keyboard expected")
             if markup.get("inline_keyboard") == []:
                 return None
         return markup

@@ -25,6 +25,8 @@ UPLOAD_BYTES = 50 * 1024 * 1024
 DOWNLOAD_BYTES = 20 * 1024 * 1024
 PHOTO_SIDES = 10_000
 PHOTO_RATIO = 20
+#: By the dates of messages, to which no scale is applied.
+DELETABLE_SECONDS = 48 * 3600
 
 #: Seconds, before the server's scale is applied.
 QUERY_SECONDS = 15.0
@@ -252,6 +254,10 @@ def check_entities(text: str, entities: Sequence[object]) -> list[JSON]:
                 )
         if entity["type"] == "text_link" and not isinstance(entity.get("url"), str):
             raise Refusal('can\'t parse entities: field "url" must be of type String', rule=Rule.BAD_ENTITIES)
+        if entity["type"] == "text_mention" and not isinstance(entity.get("user"), dict):
+            raise Refusal(
+                'can\'t parse entities: field "user" must be of type Object', rule=Rule.BAD_ENTITIES
+            )
         fitting.append(entity)
     return fitting
 

@@ -194,7 +194,8 @@ def edit_message_caption(call: Call) -> JSON:
 def edit_message_media(call: Call) -> JSON:
     chat, message = _target(call)
     markup = call.markup(inline_only=True)
-    _, file, caption, entities = _medium(call, call.params["media"])
+    kind, file, caption, entities = _medium(call, call.params["media"])
+    chat.admit(call.bot, f"can_send_{kind}s")
     return _edited(
         call, chat, message, file=file, text=None, caption=caption or None, entities=entities, markup=markup
     )
@@ -205,10 +206,14 @@ def edit_message_reply_markup(call: Call) -> JSON:
     return _edited(call, chat, message, markup=call.markup(inline_only=True))
 
 
-def _may_delete(call: Call, chat: Chat, message: Message) -> bool:
-    if chat.type == "private" or message.by is call.bot:
-        return True
-    return chat.members[call.bot.id].may("can_delete_messages")
+def _check_deletable(call: Call, chat: Chat, message: Message) -> None:
+    """A refusal unless the bot may delete this: its own and private messages while they are new, or as an admin."""
+    if chat.type != "private" and chat.members[call.bot.id].may("can_delete_messages"):
+        return
+    if chat.type != "private" and message.by is not call.bot:
+        raise Refusal("message can't be deleted")
+    if call.world.date() - message.date > rules.DELETABLE_SECONDS:
+        raise Refusal("message can't be deleted for everyone")
 
 
 def delete_message(call: Call) -> bool:
@@ -217,8 +222,7 @@ def delete_message(call: Call) -> bool:
     message = chat.find(call.params["message_id"])
     if message is None:
         raise Refusal("message to delete not found")
-    if not _may_delete(call, chat, message):
-        raise Refusal("message can't be deleted")
+    _check_deletable(call, chat, message)
     chat.delete(message, call.bot)
     return True
 
@@ -226,10 +230,11 @@ def delete_message(call: Call) -> bool:
 def delete_messages(call: Call) -> bool:
     chat = call.chat
     chat.admit(call.bot)
-    for number in call.params["message_ids"]:
-        message = chat.find(number)
-        if message is not None and _may_delete(call, chat, message):
-            chat.delete(message, call.bot)
+    found = [message for number in call.params["message_ids"] if (message := chat.find(number))]
+    for message in found:
+        _check_deletable(call, chat, message)
+    for message in found:
+        chat.delete(message, call.bot)
     return True
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from tests.servers.telegram.bell import Bell
 from tests.servers.telegram.mailbox import Mailbox
 from tests.servers.telegram.rules import DRAFT_SECONDS, JSON, QUERY_SECONDS, Breach, Rule, utf16
+from tests.servers.telegram.wording import mentions
 
 if TYPE_CHECKING:
     from tests.servers.telegram.acting import Chat
@@ -116,6 +117,8 @@ class Topic:
     icon_color: int = 0x6FB9F0
     icon_custom_emoji_id: str | None = None
     closed: bool = False
+    #: Nobody gave it its name.
+    implicit: bool = False
     opener: Author | None = None
 
 
@@ -169,6 +172,17 @@ class Message:
     def buttons(self) -> list[Button]:
         rows = (self.markup or {}).get("inline_keyboard", [])
         return [Button(one["text"], one.get("callback_data"), one.get("url")) for row in rows for one in row]
+
+    def asks(self, person: Person) -> bool:
+        """Whether a person's app opens a reply to it by itself."""
+        if not (self.markup or {}).get("force_reply"):
+            return False
+        named = {one["user"]["id"] for one in self.entities if one["type"] == "text_mention"}
+        called = person.username is not None and person.username.lower() in mentions(
+            self.words, self.entities
+        )
+        meant = person.id in named or called or (self.reply_to is not None and self.reply_to.by is person)
+        return meant or not (self.markup or {}).get("selective")
 
     def button(self, label_or_data: str) -> Button | None:
         """The button of this label or data; failing that, the only one whose label holds these words."""
