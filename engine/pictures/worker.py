@@ -184,7 +184,9 @@ class Worker:
                 return False  # cancelled at the last moment, or done by another worker
             await pictures.add(tx, [row | {"created_at": now} for row in rows])
             if job.chat_id is not None:
-                await outbox.owe(tx, job.chat_id, DeliveryKind.PICTURE, job_id=job.id, now=now)
+                await outbox.owe(
+                    tx, job.chat_id, DeliveryKind.PICTURE, job_id=job.id, answers_id=job.turn_id, now=now
+                )
             return True
 
         if not await self._written(done):
@@ -202,7 +204,15 @@ class Worker:
             if state is JobState.FAILED and job.chat_id is not None:
                 locale = locale_of(await jobs.language_of(tx, job.id))
                 told = locale.say("pictures.failed", id=str(job.id), why=locale.says(why))
-                await outbox.owe(tx, job.chat_id, DeliveryKind.NOTICE, text=told, job_id=job.id, now=now)
+                await outbox.owe(
+                    tx,
+                    job.chat_id,
+                    DeliveryKind.NOTICE,
+                    text=told,
+                    job_id=job.id,
+                    answers_id=job.turn_id,
+                    now=now,
+                )
             return True
 
         if not await self._written(ended):

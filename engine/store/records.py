@@ -240,6 +240,8 @@ class Job:
     persona_id: int | None = None
     #: Where the outcome is delivered; None when somebody collects it.
     chat_id: int | None = None
+    #: The order that it came from.
+    turn_id: int | None = None
     run_id: int | None = None
     parent_picture_id: int | None = None
     attempts: int = 0
