@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
@@ -42,6 +44,25 @@ def plain_log() -> None:
             structlog.processors.KeyValueRenderer(),
         ]
     )
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A command that a test runs starts the log of its home, for this process. The next test begins without it."""
+    root, told = logging.getLogger(), structlog.get_config()
+    handlers, level = list(root.handlers), root.level
+    yield
+    if structlog.get_config() == told:
+        return
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**told)
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("bot.", "engine.")):
+            # A logger keeps the first configuration that it was used with.
+            logger = getattr(module, "log", None)
+            if logger is not None:
+                logger.__dict__.pop("bind", None)
 
 
 @pytest.fixture(scope="session")

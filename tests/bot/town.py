@@ -35,7 +35,7 @@ from tests.servers.telegram import Chat, TelegramServer
 
 ROOT = Path(__file__).parents[2]
 #: Until something is there that has to come, on a machine that has other things to do as well.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Nursery:

@@ -120,7 +120,7 @@ class RecordingDesk:
         return locale_of(language).say(key, **facts)
 
     async def until(self, met: Callable[[RecordingDesk], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not met(self):
                 await self._changed.wait()
 

@@ -84,7 +84,7 @@ class RecordingDesk:
         return [incoming.text for incoming in self.heard]
 
     async def until(self, seen: Callable[[RecordingDesk], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not seen(self):
                 news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._news.append(news)

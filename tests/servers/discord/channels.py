@@ -107,7 +107,7 @@ class Channel:
         shown = [one for one in self.every_message.values() if not one.deleted]
         return [one for one in shown if one.ephemeral_for in (None, person)]
 
-    async def until(self, met: Callable[[Channel], object], within: float = 10.0) -> None:
+    async def until(self, met: Callable[[Channel], object], within: float = 30.0) -> None:
         """Wait until something is so here; a TimeoutError tells what is here instead."""
         await self.signal.until(lambda: met(self), within, self._describe)
 

@@ -80,20 +80,20 @@ class Interaction:
         """Whether the person reads that the application did not respond."""
         return self.acknowledged is None and self.world.monotonic() > self.due
 
-    async def until(self, met: Callable[[Interaction], object], within: float = 10.0) -> Interaction:
+    async def until(self, met: Callable[[Interaction], object], within: float = 30.0) -> Interaction:
         await self.channel.signal.until(lambda: met(self), within, self._describe)
         return self
 
-    async def until_acknowledged(self, within: float = 10.0) -> Interaction:
+    async def until_acknowledged(self, within: float = 30.0) -> Interaction:
         return await self.until(lambda one: one.acknowledged is not None, within)
 
-    async def until_answered(self, within: float = 10.0) -> Message:
+    async def until_answered(self, within: float = 30.0) -> Message:
         """Wait for a message that is no longer “thinking”."""
         await self.until(lambda one: one.response is not None and not one.response.loading, within)
         assert self.response is not None
         return self.response
 
-    async def until_asked(self, within: float = 10.0) -> Json:
+    async def until_asked(self, within: float = 30.0) -> Json:
         """Wait for a form."""
         await self.until(lambda one: one.modal is not None, within)
         assert self.modal is not None

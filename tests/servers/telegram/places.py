@@ -65,7 +65,7 @@ class Place:
         alive = [draft for draft in self.drafts.values() if not draft.over]
         return max(alive, key=lambda draft: draft.at, default=None)
 
-    async def until(self, seen: Callable[[Any], Seen], within: float = 10.0) -> Seen:
+    async def until(self, seen: Callable[[Any], Seen], within: float = 30.0) -> Seen:
         """Wait until `seen(chat)` is true and answer what it said."""
         try:
             async with asyncio.timeout(within):

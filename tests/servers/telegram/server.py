@@ -215,7 +215,7 @@ class TelegramServer:
         for press in self.world.presses.values():
             press.forgiven = True
 
-    async def until(self, seen: Callable[[TelegramServer], Seen], within: float = 10.0) -> Seen:
+    async def until(self, seen: Callable[[TelegramServer], Seen], within: float = 30.0) -> Seen:
         """Wait until `seen(server)` is true and answer what it said."""
         async with asyncio.timeout(within):
             while not (value := seen(self)):
