@@ -76,6 +76,7 @@ async def street(houses: Nursery, tmp_path: Path) -> AsyncIterator[Street]:
         )
         await town.open()
         await made.known()
+        await town.until(town.owes_nothing)
         yield made
         assert not town.broken, town.breaches
 

@@ -9,12 +9,13 @@ import base64
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -264,6 +265,14 @@ class Town:
         """SIGTERM: an orderly end."""
         assert self.nursery
         return await self.nursery.end(signal.SIGTERM)
+
+    def owes_nothing(self) -> bool:
+        """Whether all that was owed is known to be shown: what is held from here on is no older call."""
+        with closing(sqlite3.connect(f"file:{self.home / 'greenroom.db'}?mode=ro", uri=True)) as rows:
+            [[owed]] = rows.execute(
+                "SELECT count(*) FROM deliveries WHERE state IN ('pending', 'sending')"
+            ).fetchall()
+        return bool(owed == 0)
 
     async def until(self, met: Callable[[], object], within: float = PATIENCE) -> None:
         """Look again and again; what happens in another process rings no bell here."""

@@ -162,7 +162,7 @@ def test_no_word_is_lost(text: str) -> None:
         told = re.sub(r"^```\S*", "", words, flags=re.MULTILINE)
         return "".join(re.findall(r"[ab👩👧🇩é]", told))
 
-    kept = letters("".join(parts(shown(text))))
+    kept = letters("\n".join(parts(shown(text))))
     assert letters(shown(text)) == kept
 
 
