@@ -18,7 +18,7 @@ from bot import commands, orders
 from bot.faces import Faces
 from bot.front import Choice, Entry, Front, Incoming, OptionKind, Question, Reaction
 from bot.pen import Pen
-from engine import rights
+from engine import rights, safety
 from engine.conversation import Draft
 from engine.engine import Engine
 from engine.errors import GreenroomError, StoreError
@@ -93,7 +93,7 @@ class Desk:
                 chat_id,
                 reaction.message,
                 person.id,
-                reaction.emoji,
+                safety.storable(reaction.emoji),
                 added=reaction.added,
                 what=what,
                 now=self._engine.clock.now(),

@@ -116,6 +116,7 @@ class Conversation:
 
         What is refused is refused here.
         """
+        incoming = _storable(incoming)
         account = replace(
             incoming.account,
             name=safety.name_of(incoming.account.name),
@@ -174,7 +175,12 @@ class Conversation:
                 message=incoming.message,
                 answer_to=incoming.answer_to,
                 attachments=[
-                    replace(one, name=safety.name_of(one.name), mime=safety.name_of(one.mime))
+                    replace(
+                        one,
+                        id=safety.storable(one.id),
+                        name=safety.name_of(one.name),
+                        mime=safety.name_of(one.mime),
+                    )
                     for one in incoming.attachments
                 ],
                 wanted=wanted,
@@ -293,6 +299,17 @@ class Conversation:
                     now=now,
                 )
         return again
+
+
+def _storable(incoming: Incoming) -> Incoming:
+    return replace(
+        incoming,
+        account=replace(incoming.account, platform_id=safety.storable(incoming.account.platform_id)),
+        key=safety.storable(incoming.key),
+        message=safety.storable(incoming.message),
+        reply_to=safety.storable(incoming.reply_to),
+        answer_to=safety.storable(incoming.answer_to),
+    )
 
 
 def tell_answered(events: Events, said: Said, reply: Turn, written: Written) -> None:

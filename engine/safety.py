@@ -33,6 +33,11 @@ def name_of(text: str) -> str:
     return " ".join(printable(text[:MOST_NAME]).split())
 
 
+def storable(text: str) -> str:
+    """What a platform names things by, so that every database takes it: half a character is none."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
+
+
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,2}")
 
 

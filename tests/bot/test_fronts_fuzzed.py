@@ -29,8 +29,7 @@ def running() -> Counter[str]:
 
 @pytest.mark.parametrize("broken", [False, True], ids=["right forms", "broken forms"])
 async def test_strange_things_harm_nobody(tmp_path: Path, broken: bool) -> None:
-    seed = random.SystemRandom().randrange(2**32)
-    print(f"seed {seed}")
+    seed = 20_261_121  # the bench takes others, and many more of them
     async with Town(tmp_path / "home", scale=0.02) as town:
         strangers = Strangers.of(town, random.Random(seed), formless=broken)
         with capture_logs() as logs:

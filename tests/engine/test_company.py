@@ -586,3 +586,13 @@ async def test_nothing_that_a_platform_says_of_somebody_breaks_the_rows(group: G
     more = await group.hear("Ada?", Account("telegram", "odd", "", language="zh-Hans-CN"))
     assert more is not None
     assert more.person.language == "zh-Hans-CN"
+
+
+async def test_half_a_character_in_a_platform_s_own_names_is_no_trouble(group: Group) -> None:
+    half = "album:\ud83d\x00"
+    told = {"key": half, "message": half, "answer_to": half, "reply_to": half}
+    photo = Attachment("photo", id=half)
+    said = await group.hear("Ada?", Account("telegram", half, "Odd"), attachments=(photo,), **told)
+    assert said is not None
+    assert said.turn.message == "album:?"
+    assert await group.hear("Ada?", Account("telegram", half, "Odd"), **told) is None, "heard before"
