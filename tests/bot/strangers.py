@@ -16,7 +16,7 @@ from tests.servers.telegram import rendering
 #: Nobody but us knows what these are.
 _OURS = re.compile(
     r"Traceback|File \"|site-packages|\.py\b(?<!\.\./x\.py)|object at 0x|\bNone\b|"
-    r"\b[A-Z][a-z]\w*(?:Error|Exception|NotFound)\b|\b(?:sqlalchemy|aiogram|discord\.py|asyncio|sqlite3)\b|/work/"
+    r"\b[A-Z][a-z]\w*(?:Error|Exception|NotFound)\b|\b(?:sqlalchemy|aiogram|discord\.py|asyncio|sqlite3)\b|site-packages/"
 )
 #: What an event of Discord's is known by; another would be somebody else's.
 _KEPT = ("id", "application_id", "type", "token")
