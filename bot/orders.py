@@ -26,13 +26,11 @@ class Order:
     flags: Mapping[str, str] = field(default_factory=dict)
 
 
-def is_order(text: str) -> bool:
-    """A slash and a word; anything else is talk, also `/` alone and paths such as /etc/hosts."""
-    return _ORDER.match(text.strip()) is not None
-
-
 def order_in(text: str) -> Order | None:
-    """What was ordered; None where it is no order. Flags are not looked for: `flagged` does that."""
+    """What was ordered; None for talk, also for `/` alone and paths such as /etc/hosts.
+
+    Flags are not looked for: `flagged` does that.
+    """
     matched = _ORDER.match(text.strip())
     return Order(matched[1].lower(), (matched[2] or "").strip()) if matched else None
 
