@@ -5,8 +5,12 @@ messages in whose place it comes. It reads, and changes nothing.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot import cards
 from bot.faces import Faces
@@ -17,7 +21,7 @@ from engine.errors import NotFound
 from engine.locales import locale_of
 from engine.pictures.grid import as_gallery, as_grid
 from engine.store import jobs, messages, personas, pictures
-from engine.store.records import Delivery, DeliveryKind, JobState
+from engine.store.records import Delivery, DeliveryKind, JobState, Picture
 
 #: As large as faces are shown in a list of personas.
 GALLERY_SIDE = 256
@@ -30,7 +34,7 @@ class Completing:
 
     async def complete(self, row: Delivery, *, edits: bool) -> Outgoing:
         """`edits`: the front's messages stay, and one may take the place of another."""
-        replaces = await self._replaced(row) if edits else ()
+        replaces = await self._engine.database.look(partial(_replaced_by, row=row)) if edits else ()
         if row.kind is DeliveryKind.PICTURE and row.job_id is not None:
             return replace(await self._with_pictures(row, row.job_id, edits=edits), replaces=replaces)
         if not edits:
@@ -43,8 +47,7 @@ class Completing:
 
     async def _job_s(self, row: Delivery, job_id: int) -> Delivery:
         """The message of a job: what is true of it now, whatever was when this was owed."""
-        async with self._engine.database.read() as tx:
-            asked = await jobs.asked(tx, job_id)
+        asked = await self._engine.database.look(partial(jobs.asked, job_id=job_id))
         if asked is None:
             return row
         job, who, locale = asked.job, asked.persona_name, locale_of(asked.language)
@@ -58,27 +61,9 @@ class Completing:
         buttons = () if job.state is JobState.DONE else cards.buttons(locale, job_id, job.state)
         return replace(row, text=text, manner=replace(row.manner, buttons=buttons))
 
-    async def _replaced(self, row: Delivery) -> tuple[str, ...]:
-        async with self._engine.database.read() as tx:
-            if row.job_id is not None and row.kind is not DeliveryKind.REPLY:
-                return await messages.of_job(tx, row.job_id, chat_id=row.chat_id)
-            if row.kind is DeliveryKind.NOTICE and row.answers_id is not None:
-                # What was begun as an answer, and came to nothing, does not stay there half said.
-                return await messages.drafts_of(tx, row.answers_id)
-            if row.kind is not DeliveryKind.REPLY:
-                return ()
-            under = row.manner.drafted_under or row.answers_id
-            drafted = await messages.drafts_of(tx, under) if under is not None else ()
-            if not row.manner.replaces_turns:
-                return drafted
-            before = await messages.of_turns(tx, row.manner.replaces_turns)
-            return tuple(dict.fromkeys((*before, *drafted)))
-
     async def _with_pictures(self, row: Delivery, job_id: int, *, edits: bool) -> Outgoing:
         """A finished job. A file that has gone is told, not waited for."""
-        async with self._engine.database.read() as tx:
-            asked = await jobs.asked(tx, job_id)
-            made = (await pictures.of_jobs(tx, [job_id])).get(job_id, [])
+        asked, made = await self._engine.database.look(partial(_shown_of, job_id=job_id))
         locale = locale_of(row.language)
         try:
             if not made:
@@ -103,3 +88,23 @@ class Completing:
             (record.persona.called, await self._faces.picture(record, GALLERY_SIDE)) for record in records
         ]
         return await asyncio.to_thread(as_gallery, faces) if faces else b""
+
+
+async def _replaced_by(tx: AsyncConnection, row: Delivery) -> tuple[str, ...]:
+    if row.job_id is not None and row.kind is not DeliveryKind.REPLY:
+        return await messages.of_job(tx, row.job_id, chat_id=row.chat_id)
+    if row.kind is DeliveryKind.NOTICE and row.answers_id is not None:
+        # What was begun as an answer, and came to nothing, does not stay there half said.
+        return await messages.drafts_of(tx, row.answers_id)
+    if row.kind is not DeliveryKind.REPLY:
+        return ()
+    under = row.manner.drafted_under or row.answers_id
+    drafted = await messages.drafts_of(tx, under) if under is not None else ()
+    if not row.manner.replaces_turns:
+        return drafted
+    before = await messages.of_turns(tx, row.manner.replaces_turns)
+    return tuple(dict.fromkeys((*before, *drafted)))
+
+
+async def _shown_of(tx: AsyncConnection, job_id: int) -> tuple[jobs.Asked | None, Sequence[Picture]]:
+    return await jobs.asked(tx, job_id), (await pictures.of_jobs(tx, [job_id])).get(job_id, [])

@@ -24,6 +24,7 @@ from engine.events import Watch
 from engine.store import messages as shown_messages
 from engine.store import outbox
 from engine.store.records import ChatRef, Delivery, DeliveryKind, Manner, Place
+from engine.unbroken import unbroken
 
 log = structlog.get_logger(__name__)
 
@@ -121,11 +122,15 @@ class Deliveries:
     async def _drain(self) -> bool:
         """Start showing all that may go out now; False when there was nothing."""
         try:
-            async with self._engine.database.write() as tx:
-                owed = await outbox.take(tx, list(self._fronts), now=self._engine.clock.now())
+            # What is marked as under way must be: a cancellation between the two would leave it for the next start.
+            return await unbroken(self._take())
         except GreenroomError as error:
             log.warning("outbox_not_read", cause=str(error))
             return False
+
+    async def _take(self) -> bool:
+        taking = partial(outbox.take, fronts=list(self._fronts), now=self._engine.clock.now())
+        owed = await self._engine.database.change(taking)
         by_chat: dict[ChatRef, list[Delivery]] = {}
         for row in owed:
             by_chat.setdefault(row.chat, []).append(row)
@@ -182,8 +187,7 @@ class Deliveries:
         """What became of a delivery; waits out the store's trouble, or its chat would stand still until a restart."""
         while True:
             try:
-                async with self._engine.database.write() as tx:
-                    return await change(tx)
+                return await self._engine.database.change(change)
             except Exception as error:
                 log.warning("outbox_not_written", cause=repr(error))
                 await asyncio.sleep(LOOK_EVERY)

@@ -28,15 +28,13 @@ class Faces:
         """Who is going to answer a turn."""
         if said.turn.wanted:
             return await self.of(said.turn.wanted[0])
-        async with self._engine.database.read() as tx:
-            here = await chats.persona_here(tx, said.place.id)
+        here = await self._engine.database.look(partial(chats.persona_here, chat_id=said.place.id))
         return await self.of(here) if here is not None else None
 
     async def of(self, persona_id: int) -> Face | None:
         """Who somebody of the cast is; None when they have left it."""
         try:
-            async with self._engine.database.read() as tx:
-                return self._face(await personas.get(tx, persona_id))
+            return self._face(await self._engine.database.look(partial(personas.get, persona_id=persona_id)))
         except NotFound:
             return None
 
@@ -44,8 +42,8 @@ class Faces:
         """A square PNG of that side."""
         if record.face_picture_id is not None:
             try:
-                async with self._engine.database.read() as tx:
-                    made = await pictures.get(tx, record.face_picture_id)
+                found = partial(pictures.get, picture_id=record.face_picture_id)
+                made = await self._engine.database.look(found)
                 return await asyncio.to_thread(fit_face, await self._engine.files.get(made.file), side)
             except NotFound:
                 pass  # deleted since; the drawn one stands in

@@ -6,6 +6,7 @@ Where a draft is a message of its own, it remembers which, so that after a crash
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import structlog
 
@@ -87,8 +88,8 @@ class Pen:
             await front.draft(Draft(said.place.ref, said.turn.id, text))
             return
         if self._messages is None:
-            async with self._engine.database.read() as tx:
-                self._messages = await messages.drafts_of(tx, said.turn.id)
+            drafts = partial(messages.drafts_of, turn_id=said.turn.id)
+            self._messages = await self._engine.database.look(drafts)
             self._face = await self._faces.of_turn(said)
         label = locale_of(said.person.language).say("talk.stop")
         shown = await front.draft(
@@ -105,5 +106,5 @@ class Pen:
         )
         if new := tuple(one for one in shown if one not in self._messages):
             self._messages += new
-            async with self._engine.database.write() as tx:
-                await messages.drafted(tx, said.place.id, said.turn.id, new)
+            drafted = partial(messages.drafted, chat_id=said.place.id, turn_id=said.turn.id, messages=new)
+            await self._engine.database.change(drafted)

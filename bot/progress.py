@@ -251,8 +251,7 @@ async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 async def expectation(engine: Engine, job: Job) -> tuple[int | None, estimating.Expected | None]:
     """A job's place in line, and when it may be ready; None for what is not known."""
-    async with engine.database.read() as tx:
-        pace = await jobs.pace(tx, job, head_start=HEAD_START)
+    pace = await engine.database.look(partial(jobs.pace, job=job, head_start=HEAD_START))
     request = job.request
     ready = estimating.expected(
         pace.made,

@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,7 +33,7 @@ from engine.store import chats, messages, outbox, people
 from engine.store.chats import Said
 from engine.store.database import Database
 from engine.store.people import Arrival
-from engine.store.records import DeliveryKind, Incoming, Manner, Place, Turn, TurnKind, TurnState
+from engine.store.records import DeliveryKind, Incoming, Manner, Person, Place, Turn, TurnKind, TurnState
 from engine.unbroken import unbroken
 from personas import company
 from personas.prompting import Line
@@ -117,80 +118,106 @@ class Conversation:
         What is refused is refused here.
         """
         incoming = _storable(incoming)
+        # Most of what is said among many is said to nobody here: that must not make those wait who write.
+        if kind is TurnKind.WORDS and incoming.shared and not incoming.mentioned:
+            is_meant = await self._database.look(partial(self._is_meant, incoming=incoming))
+            if not is_meant:
+                return None
+        heard = partial(self._heard, incoming=incoming, kind=kind, now=self._clock.now())
+        said = await self._database.change(heard, hurried=True)  # only then may it be acknowledged
+        if said and said.is_first:
+            self._events.publish("notice.stored", chat=incoming.chat)
+        return said
+
+    async def _is_meant(self, tx: AsyncConnection, incoming: Incoming) -> bool:
+        now = self._clock.now()
+        found = await people.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
+        return await self._meant(tx, incoming, found) is not None
+
+    async def _heard(
+        self, tx: AsyncConnection, incoming: Incoming, kind: TurnKind, now: datetime
+    ) -> Said | None:
+        found = await people.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
+        if found.heard_before is not None:
+            return None
+        wanted: tuple[int, ...] = ()
+        if kind is TurnKind.WORDS:
+            meant = await self._meant(tx, incoming, found)
+            if meant is None:
+                return None
+            wanted = meant
+        # Only now: where nobody was spoken to, nobody is refused either.
+        rights.check_heard(self._settings.people, incoming)
+        text = self._text_of(incoming)
+        self._blocked.check(text)
+        limits.check_message(
+            self._settings.limits, by_person=found.by_person, in_place=found.in_place, now=now
+        )
+        if kind is TurnKind.WORDS and not incoming.text.strip():
+            kind = TurnKind.ATTACHMENT
+        kind, text = await self._as_answer(tx, found, kind, text, now)
+        place = await self._place(tx, incoming, found)
+        person = await self._person(tx, incoming, found, now)
+        turn = await chats.add_turn(
+            tx,
+            place.id,
+            text,
+            now=now,
+            kind=kind,
+            person_id=person.id,
+            dedup_key=incoming.dedup_key,
+            message=incoming.message,
+            answer_to=incoming.answer_to,
+            attachments=[
+                replace(
+                    one,
+                    id=safety.storable(one.id),
+                    name=safety.name_of(one.name),
+                    mime=safety.name_of(one.mime),
+                )
+                for one in incoming.attachments
+            ],
+            wanted=wanted,
+        )
+        is_first = found.person is None and incoming.stranger
+        if is_first:
+            told = locale_of(person.language).say("house.first_contact")
+            await outbox.owe(tx, place.id, DeliveryKind.NOTICE, text=told, now=now)
+        return Said(turn, person, place, is_first=is_first)
+
+    async def _as_answer(
+        self, tx: AsyncConnection, found: Arrival, kind: TurnKind, text: str, now: datetime
+    ) -> tuple[TurnKind, str]:
+        """What was asked back a moment ago is answered by the next words: they complete the order."""
+        asked_at = found.asked_at
+        if not (found.question and asked_at and found.place and found.person) or kind is TurnKind.ATTACHMENT:
+            return kind, text
+        await people.asked(tx, found.place.id, found.person.id)
+        if kind is TurnKind.WORDS and now - asked_at <= QUESTION_STANDS:
+            return TurnKind.COMMAND, f"/{found.question} {text}"
+        return kind, text
+
+    async def _person(self, tx: AsyncConnection, incoming: Incoming, found: Arrival, now: datetime) -> Person:
+        """Whoever speaks, under the name and in the language that their platform tells now."""
         account = replace(
             incoming.account,
             name=safety.name_of(incoming.account.name),
             language=safety.language_of(incoming.account.language),
         )
-        now = self._clock.now()
-        if kind is TurnKind.WORDS and incoming.shared and not incoming.mentioned:
-            # Most of what is said among many is said to nobody here: that must not make those wait who write.
-            async with self._database.read() as tx:
-                found = await people.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
-                if await self._meant(tx, incoming, found) is None:
-                    return None
-        async with self._database.write(hurried=True) as tx:  # only then may it be acknowledged
-            found = await people.arrival(tx, incoming, since=now - limits.MINUTE, now=now)
-            if found.heard_before is not None:
-                return None
-            wanted: tuple[int, ...] = ()
-            if kind is TurnKind.WORDS:
-                meant = await self._meant(tx, incoming, found)
-                if meant is None:
-                    return None
-                wanted = meant
-            # Only now: where nobody was spoken to, nobody is refused either.
-            rights.check_heard(self._settings.people, incoming)
-            text = self._text_of(incoming)
-            self._blocked.check(text)
-            limits.check_message(
-                self._settings.limits, by_person=found.by_person, in_place=found.in_place, now=now
-            )
-            if kind is TurnKind.WORDS and not incoming.text.strip():
-                kind = TurnKind.ATTACHMENT
-            asked = found.question and found.asked_at is not None and kind is not TurnKind.ATTACHMENT
-            if asked and found.asked_at and found.place and found.person:
-                await people.asked(tx, found.place.id, found.person.id)
-                if kind is TurnKind.WORDS and now - found.asked_at <= QUESTION_STANDS:
-                    kind, text = TurnKind.COMMAND, f"/{found.question} {text}"
-            place = await self._place(tx, incoming, found)
-            person = found.person or await people.add_person(tx, account, now=now)
-            if account.name and found.person and account.name != found.account_name:
-                await people.rename(tx, found.person.id, account, before=found.account_name)
+        if found.person is None:
+            person = await people.add_person(tx, account, now=now)
+        else:
+            person = found.person
+            if account.name and account.name != found.account_name:
+                await people.rename(tx, person.id, account, before=found.account_name)
                 person = replace(
                     person, name=account.name if person.name == found.account_name else person.name
                 )
-            known = bool(person.language) and (found.language_chosen or account.guessed)
-            if account.language not in ("", person.language) and not known:
-                await people.speak(tx, person.id, account.language)
-                person = replace(person, language=account.language)
-            turn = await chats.add_turn(
-                tx,
-                place.id,
-                text,
-                now=now,
-                kind=kind,
-                person_id=person.id,
-                dedup_key=incoming.dedup_key,
-                message=incoming.message,
-                answer_to=incoming.answer_to,
-                attachments=[
-                    replace(
-                        one,
-                        id=safety.storable(one.id),
-                        name=safety.name_of(one.name),
-                        mime=safety.name_of(one.mime),
-                    )
-                    for one in incoming.attachments
-                ],
-                wanted=wanted,
-            )
-            if found.person is None and incoming.stranger:
-                told = locale_of(person.language).say("house.first_contact")
-                await outbox.owe(tx, place.id, DeliveryKind.NOTICE, text=told, now=now)
-        if found.person is None and incoming.stranger:
-            self._events.publish("notice.stored", chat=incoming.chat)
-        return Said(turn, person, place, is_first=found.person is None and incoming.stranger)
+        known = bool(person.language) and (found.language_chosen or account.guessed)
+        if account.language not in ("", person.language) and not known:
+            await people.speak(tx, person.id, account.language)
+            person = replace(person, language=account.language)
+        return person
 
     def _text_of(self, incoming: Incoming) -> str:
         """The words; for something that came without any, what it was."""
@@ -241,44 +268,53 @@ class Conversation:
         return await unbroken(self._store_reply(said, context, written))
 
     async def _store_reply(self, said: Said, context: Context, written: Written) -> Answered | None:
+        reply = await self._database.change(
+            partial(self._replied, said=said, context=context, written=written)
+        )
+        if reply is None:
+            return None
+        tell_answered(self._events, said, reply, written)
+        return Answered(reply, Said(reply, said.person, said.place) if reply.wanted else None)
+
+    async def _replied(
+        self, tx: AsyncConnection, said: Said, context: Context, written: Written
+    ) -> Turn | None:
         now = self._clock.now()
         by_person = said.turn.person_id is not None
-        async with self._database.write() as tx:
-            after = context.head if by_person else said.turn.parent_id
-            if not await chats.close_turn(tx, said.turn, parent_id=after):
-                return None
-            if not written.text:  # stopped before the first word: the talk goes on from what was said
-                await chats.move_head(tx, said.place.id, said.turn.id, of_persona=context.host_id)
-                if drafts := await messages.drafts_of(tx, said.turn.id):
-                    gone = Manner(removes=drafts)
-                    await outbox.owe(tx, said.place.id, DeliveryKind.REMOVAL, manner=gone, now=now)
-                return None
-            following = company.goes_on(
-                written.text,
-                context.persona_id,
-                context.here,
-                still=said.turn.wanted[1:],
-                answers=context.answers + 1,
-            )
-            reply = await chats.add_turn(
-                tx,
-                said.place.id,
-                written.text,
-                now=now,
-                state=TurnState.RECEIVED if following else TurnState.ANSWERED,
-                parent_id=said.turn.id,
-                persona_id=context.persona_id,
-                source=written.source,
-                message=said.turn.message if following else "",
-                wanted=following,
-                asked_by=said.person.id if following else None,
-            )
-            await chats.move_head(tx, said.place.id, reply.id, of_persona=context.host_id)
-            await outbox.owe(
-                tx, said.place.id, DeliveryKind.REPLY, turn_id=reply.id, answers_id=said.turn.id, now=now
-            )
-        tell_answered(self._events, said, reply, written)
-        return Answered(reply, Said(reply, said.person, said.place) if following else None)
+        after = context.head if by_person else said.turn.parent_id
+        if not await chats.close_turn(tx, said.turn, parent_id=after):
+            return None
+        if not written.text:  # stopped before the first word: the talk goes on from what was said
+            await chats.move_head(tx, said.place.id, said.turn.id, of_persona=context.host_id)
+            if drafts := await messages.drafts_of(tx, said.turn.id):
+                gone = Manner(removes=drafts)
+                await outbox.owe(tx, said.place.id, DeliveryKind.REMOVAL, manner=gone, now=now)
+            return None
+        following = company.goes_on(
+            written.text,
+            context.persona_id,
+            context.here,
+            still=said.turn.wanted[1:],
+            answers=context.answers + 1,
+        )
+        reply = await chats.add_turn(
+            tx,
+            said.place.id,
+            written.text,
+            now=now,
+            state=TurnState.RECEIVED if following else TurnState.ANSWERED,
+            parent_id=said.turn.id,
+            persona_id=context.persona_id,
+            source=written.source,
+            message=said.turn.message if following else "",
+            wanted=following,
+            asked_by=said.person.id if following else None,
+        )
+        await chats.move_head(tx, said.place.id, reply.id, of_persona=context.host_id)
+        await outbox.owe(
+            tx, said.place.id, DeliveryKind.REPLY, turn_id=reply.id, answers_id=said.turn.id, now=now
+        )
+        return reply
 
     async def unanswered(self) -> list[Said]:
         """At a start: what was heard and never answered. A turn that keeps ending the process is let go."""

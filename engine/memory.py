@@ -68,19 +68,23 @@ class Memory:
         place = said.place
         wanted = speaker or (said.turn.wanted[0] if said.turn.wanted else None)
         of_many = place.shared or bool(place.guests)
-        async with self._database.read() as tx:
+
+        async def as_it_stands(tx: AsyncConnection) -> Context | None:
             talk = await chats.talk(tx, place.id, of_many=of_many)
-            if talk.persona_id is not None and talk.revision is not None:
-                persona = await self._presence.persona(tx, talk.persona_id, talk.revision)
-                context = Context(
-                    talk.persona_id, talk.revision, persona, talk.head, talk.lines, talk.persona_id
-                )
-                return await self._among_others(tx, said, talk, context, wanted) if of_many else context
-        async with self._database.write() as tx:
+            if talk.persona_id is None or talk.revision is None:
+                return None
+            persona = await self._presence.persona(tx, talk.persona_id, talk.revision)
+            context = Context(talk.persona_id, talk.revision, persona, talk.head, talk.lines, talk.persona_id)
+            return await self._among_others(tx, said, talk, context, wanted) if of_many else context
+
+        async def with_somebody_else(tx: AsyncConnection) -> Context:
             record = await self._presence.who(tx, place)
             talk = await chats.talk(tx, place.id, of_many=of_many)
             context = Context(record.id, record.revision, record.persona, talk.head, talk.lines, record.id)
             return await self._among_others(tx, said, talk, context, wanted) if of_many else context
+
+        found = await self._database.look(as_it_stands)
+        return found if found else await self._database.change(with_somebody_else)
 
     async def _among_others(
         self, tx: AsyncConnection, said: Said, talk: chats.Talk, context: Context, wanted: int | None

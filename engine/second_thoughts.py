@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -147,8 +148,7 @@ class SecondThoughts:
 
     async def asked_by(self, place: Place) -> int | None:
         """Whose words the last answer in a chat was given to."""
-        async with self._database.read() as tx:
-            asked = await self._asked(tx, place)
+        asked = await self._database.look(partial(self._asked, place=place))
         return asked.person_id if asked else None
 
     async def _asked(self, tx: AsyncConnection, place: Place) -> Turn | None:

@@ -96,8 +96,7 @@ async def run(engine: Engine, said: Said, *, writing: Writing = unseen, in_charg
         await call.demand_operator()
     try:
         if part.asks and (asked := await part.asks(call)):
-            async with call.answering() as answer:
-                answer.text, answer.question = asked
+            await call.tell(*asked)
             return
         await part.run(call)
     except AlreadyAnsweredError:

@@ -1,7 +1,7 @@
 """What a command is made of, what it is told when somebody gives it, and how it answers.
 
 It knows no command by name. What a command changes, its notice and the mark that it was answered are one
-transaction, `Call.answering`: after a crash it either happened or it is done again from the start.
+transaction, `Call.answer`: after a crash it either happened or it is done again from the start.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +25,8 @@ from engine.store import chats, outbox, people
 from engine.store.chats import Said
 from engine.store.records import DeliveryKind, Manner, Person, Place, Question
 from personas.persona import Rating
+
+Outcome = TypeVar("Outcome")
 
 #: A draft that the chat sees growing, for as long as the block lasts: the desk lends it to what makes a persona talk.
 Writing = Callable[[], AbstractAsyncContextManager[Draft]]
@@ -129,16 +132,28 @@ class Call(Asking):
     #: All that there are, for whoever lists them.
     commands: tuple[Command, ...] = ()
 
-    @asynccontextmanager
-    async def answering(self) -> AsyncIterator[Answer]:
+    async def answer(self, happens: Callable[[Answer], Awaitable[Outcome]]) -> Outcome:
         """The transaction in which the command happens, together with what is told of it."""
-        async with self.engine.database.write() as tx:
+
+        async def answered(tx: AsyncConnection) -> Outcome:
             if not await chats.close_turn(tx, self.said.turn):
                 raise AlreadyAnsweredError
             answer = Answer(tx, quiet=self.quiet)
-            yield answer
+            outcome = await happens(answer)
             await self._owe(answer)
+            return outcome
+
+        outcome = await self.engine.database.change(answered)
         self.engine.events.publish("notice.stored", chat=self.place.ref)
+        return outcome
+
+    async def tell(self, text: str, question: Question | None = None) -> None:
+        """The command changes nothing, and this is what is told."""
+
+        async def happens(answer: Answer) -> None:
+            answer.text, answer.question = text, question
+
+        await self.answer(happens)
 
     async def _owe(self, answer: Answer) -> None:
         now = self.engine.clock.now()

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.commands.calling import Asked, Asking, Call, Command, Part
+from bot.commands.calling import Answer, Asked, Asking, Call, Command, Part
 from bot.front import Button, Buttons, Choice, Option, OptionKind
 from engine import limits, safety, styles
 from engine.errors import BadRequest, NotFound
@@ -45,7 +45,7 @@ _EDIT = re.compile(rf"(.+?)\s+({'|'.join(FIELDS)})(?:\s+(.*))?\Z", re.DOTALL | r
 
 
 async def _list(call: Call) -> None:
-    async with call.answering() as answer:
+    async def happens(answer: Answer) -> None:
         cast = await personas.listing(answer.tx)
         host = await call.engine.presence.who(answer.tx, call.place)
         place = await chats.place(answer.tx, call.place.ref)
@@ -66,6 +66,8 @@ async def _list(call: Call) -> None:
             [Button(entry.name, f"persona use {entry.slug}") for entry in others[:MOST_FACES]]
         )
 
+    await call.answer(happens)
+
 
 def _mark(persona_id: int, host: int, guests: tuple[int, ...]) -> str:
     return "→" if persona_id == host else "+" if persona_id in guests else "·"
@@ -85,7 +87,7 @@ def _rows(buttons: list[Button]) -> Buttons:
 
 
 async def _show(call: Call) -> None:
-    async with call.answering() as answer:
+    async def happens(answer: Answer) -> None:
         record = await _meant(call, answer.tx)
         persona = record.persona
         safety.check_persona(persona, call.allowed_rating)
@@ -93,6 +95,8 @@ async def _show(call: Call) -> None:
         answer.faces = (record.id,)
         brings = Button(call.say("cast.talk_to", name=persona.called), f"persona use {persona.slug}")
         answer.buttons = ((brings,),)
+
+    await call.answer(happens)
 
 
 def _described(call: Call, persona: Persona) -> str:
@@ -114,27 +118,35 @@ def _described(call: Call, persona: Persona) -> str:
 
 async def _use(call: Call) -> None:
     await call.demand_charge(say("rights.company_of_all"))
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         record = await _meant(call, answer.tx)
         if not await call.engine.presence.bring(answer.tx, call.place, record, call.person):
             answer.text = call.say("cast.back", name=record.persona.name)
 
+    await call.answer(happens)
+
 
 async def _invite(call: Call) -> None:
-    async with call.answering() as answer:
+    async def happens(answer: Answer) -> None:
         record = await _meant(call, answer.tx)
         if not await call.engine.presence.invite(answer.tx, call.place, record, call.person):
             answer.text = call.say("cast.here_already", name=record.persona.called)
 
+    await call.answer(happens)
+
 
 async def _leave(call: Call) -> None:
     await call.demand_charge(say("rights.company_of_all"))
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         record = await _meant(call, answer.tx)
         if await call.engine.presence.send_away(answer.tx, call.place, record):
             answer.text = call.say("cast.left", name=record.persona.called)
         else:
             answer.text = call.say("cast.not_here", name=record.persona.called)
+
+    await call.answer(happens)
 
 
 async def _new(call: Call) -> None:
@@ -142,7 +154,8 @@ async def _new(call: Call) -> None:
     async with call.engine.database.read() as tx:
         await _check_quota(call, tx)  # before anybody writes for nothing
     persona = await call.engine.casting.invent(kind=call.words, name=call.flags.get("name", ""))
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         await _check_quota(call, answer.tx)
         now = call.engine.clock.now()
         record = await personas.take_in(answer.tx, persona, origin="made", now=now, by=call.person.id)
@@ -155,6 +168,8 @@ async def _new(call: Call) -> None:
                 Button(call.say("cast.look_at", name=name), f"persona show {slug}"),
             ),
         )
+
+    await call.answer(happens)
 
 
 async def _check_quota(call: Call, tx: AsyncConnection) -> None:
@@ -181,7 +196,8 @@ async def _asks_for_field(asking: Asking) -> Asked | None:
 
 async def _change(call: Call) -> None:
     name, field, words = _edit(call.words)
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         record = await personas.find(answer.tx, name)
         changed = _changed(call, record, field, words)
         # Who it was is a number that /forget finds, never a name.
@@ -192,6 +208,8 @@ async def _change(call: Call) -> None:
         answer.text = call.say(
             "cast.edited", field=told, name=again.persona.called, revision=str(again.revision)
         )
+
+    await call.answer(happens)
 
 
 def _edit(words: str) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bot import orders
-from bot.commands.calling import Call, Command
+from bot.commands.calling import Answer, Call, Command
 from engine import limits
 from engine.store import chats, figures
 
@@ -18,8 +18,7 @@ MEGABYTE = 1_000_000
 
 async def _help(call: Call) -> None:
     operator = await call.is_operator()
-    async with call.answering() as answer:
-        answer.text = "\n\n".join(_topics(call, call.commands, operator=operator))
+    await call.tell("\n\n".join(_topics(call, call.commands, operator=operator)))
 
 
 def _topics(call: Call, commands: Iterable[Command], *, operator: bool) -> Iterable[str]:
@@ -34,16 +33,17 @@ def _topics(call: Call, commands: Iterable[Command], *, operator: bool) -> Itera
 
 
 async def _start(call: Call) -> None:
-    async with call.answering() as answer:
+    async def happens(answer: Answer) -> None:
         place = await chats.place(answer.tx, call.place.ref)
         if place is None or place.head_turn_id is None:
             await call.engine.presence.start_over(answer.tx, call.place, call.person)
         answer.text = call.say("status.start")
 
+    await call.answer(happens)
+
 
 async def _stop(call: Call) -> None:
-    async with call.answering() as answer:
-        answer.text = call.say("status.stopped")
+    await call.tell(call.say("status.stopped"))
 
 
 async def _status(call: Call) -> None:
@@ -62,8 +62,7 @@ async def _status(call: Call) -> None:
         call.say("status.database", megabytes=round(found.database_bytes / MEGABYTE, 1)),
         *_memory(call),
     ]
-    async with call.answering() as answer:
-        answer.text = "\n".join(line for line in lines if line)
+    await call.tell("\n".join(line for line in lines if line))
 
 
 def _uptime(call: Call) -> Iterable[str]:

@@ -152,8 +152,11 @@ async def _whom(call: Call) -> PersonaRecord:
 
 async def _put_in_line(call: Call, record: PersonaRecord, wish: Wish, ledger: Ledger) -> None:
     request = await call.engine.imagining.compose(record, wish, rating=call.allowed_rating, ledger=ledger)
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         await take_on(call, answer, request, record)
+
+    await call.answer(happens)
     call.engine.imagining.nudge()
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.commands.calling import Call, Command
+from bot.commands.calling import Answer, Call, Command
 from bot.front import Button, Choice, Option, OptionKind
 from engine import forgetting, limits
 from engine.errors import BadRequest
@@ -20,8 +20,7 @@ YES = "yes"
 
 
 async def _privacy(call: Call) -> None:
-    async with call.answering() as answer:
-        answer.text = call.say("privacy.told")
+    await call.tell(call.say("privacy.told"))
 
 
 async def _forget(call: Call) -> None:
@@ -40,9 +39,12 @@ async def _forget(call: Call) -> None:
     for job in stopped:
         cancelled = JobState.CANCELLED.value
         engine.events.publish("job.ended", job=job.id, chat_id=job.chat_id, state=cancelled)
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         await store.forget(answer.tx, call.person.id, order_id=call.said.turn.id)
         answer.text = call.say("privacy.forgotten")
+
+    await call.answer(happens)
     for what, known_by, count, oldest in spent:
         engine.spent.keep(what, known_by, count, oldest)
     await forgetting.remove_files(engine.database, engine.files)
@@ -62,12 +64,14 @@ async def _spent(call: Call, tx: AsyncConnection) -> list[tuple[str, list[str], 
 
 
 async def _ask(call: Call) -> None:
-    async with call.answering() as answer:
+    async def happens(answer: Answer) -> None:
         there = await store.belongings(answer.tx, call.person.id)
         messages = say("privacy.messages", n=there.messages)
         pictures = say("privacy.pictures", n=there.pictures)
         answer.text = call.say("privacy.asks", messages=messages, pictures=pictures)
         answer.buttons = ((Button(call.say("privacy.forget_me"), f"forget {YES}", "danger"),),)
+
+    await call.answer(happens)
 
 
 _SURE = Option("sure", "", OptionKind.CHOICE, choices=(Choice(YES, ""),))

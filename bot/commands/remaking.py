@@ -7,8 +7,9 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 
-from bot.commands.calling import Asked, Asking, Call, Command
+from bot.commands.calling import Answer, Asked, Asking, Call, Command
 from bot.commands.imagining import show_job, take_on
 from bot.front import Option, OptionKind
 from engine import limits, safety
@@ -41,8 +42,7 @@ async def _named(asking: Asking, command: str) -> Named:
     matched = _NUMBERED.fullmatch(asking.words)
     if matched is None:
         raise BadRequest(say("imagine.which_job", command=command))
-    async with asking.engine.database.read() as tx:
-        job = await jobs.get(tx, int(matched[1]))
+    job = await asking.engine.database.look(partial(jobs.get, job_id=int(matched[1])))
     here, own = job.chat_id == asking.place.id, job.person_id == asking.person.id
     if not here and not (own and command == "cancel"):
         raise NotFound(say("pictures.job.unknown", id=str(job.id)))
@@ -71,8 +71,7 @@ async def _shown(call: Call, job: Job) -> PersonaRecord:
     _check_rating(call, job)
     if job.persona_id is None:
         raise NotFound(say("pictures.persona_gone"))
-    async with call.engine.database.read() as tx:
-        record = await personas.get(tx, job.persona_id)
+    record = await call.engine.database.look(partial(personas.get, persona_id=job.persona_id))
     safety.check_persona(record.persona, call.allowed_rating)
     return record
 
@@ -115,10 +114,12 @@ async def _reprompt(call: Call) -> None:
 
 
 async def _made_anew(call: Call, job: Job, record: PersonaRecord, request: PictureRequest) -> None:
-    async with call.answering() as answer:
+    async def happens(answer: Answer) -> None:
         made = (await pictures.of_jobs(answer.tx, [job.id])).get(job.id, [])
         parent = made[0].id if made else None
         await take_on(call, answer, request, record, parent_picture_id=parent)
+
+    await call.answer(happens)
     call.engine.imagining.nudge()
 
 
@@ -126,25 +127,25 @@ async def _show_prompt(call: Call) -> None:
     job = (await _named(call, "showprompt")).job
     _check_rating(call, job)
     request = job.request
-    async with call.answering() as answer:
-        told = [
-            request.prompt,
-            "",
-            call.say("imagine.prompt.negative", negative=request.negative or "–"),
-            call.say("imagine.prompt.style", style=request.style),
-            call.say("imagine.prompt.seed", seed=str(request.seed)),
-            call.say(f"imagine.prompt.by.{request.source.value}"),
-            call.say("imagine.prompt.words", n=request.word_count),
-        ]
-        if request.source is Source.PERSON and request.word_count not in PROMPT_WORDS:
-            told.append(call.say("imagine.prompt.raw"))
-        answer.text = "\n".join(told)
+    told = [
+        request.prompt,
+        "",
+        call.say("imagine.prompt.negative", negative=request.negative or "–"),
+        call.say("imagine.prompt.style", style=request.style),
+        call.say("imagine.prompt.seed", seed=str(request.seed)),
+        call.say(f"imagine.prompt.by.{request.source.value}"),
+        call.say("imagine.prompt.words", n=request.word_count),
+    ]
+    if request.source is Source.PERSON and request.word_count not in PROMPT_WORDS:
+        told.append(call.say("imagine.prompt.raw"))
+    await call.tell("\n".join(told))
 
 
 async def _delete(call: Call) -> None:
     job = (await _named_to_change(call, "delete")).job
     now = call.engine.clock.now()
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> tuple[bool, list[str]]:
         stopped = await jobs.end(answer.tx, job.id, JobState.CANCELLED, now)
         files = await forgetting.delete_pictures(answer.tx, job.id, now)
         if job.chat_id is not None:
@@ -152,6 +153,9 @@ async def _delete(call: Call) -> None:
         # A picture that is still owed would be looked for in vain.
         await outbox.drop_job(answer.tx, job.id)
         answer.text = call.say("imagine.deleted", job=str(job.id))
+        return stopped, files
+
+    stopped, files = await call.answer(happens)
     # Nothing slow holds up those who write. After a crash in between, files lie there that no row shows any more.
     for file in files:
         await call.engine.files.delete(file)
@@ -161,7 +165,8 @@ async def _delete(call: Call) -> None:
 
 async def _cancel(call: Call) -> None:
     job = (await _named_to_change(call, "cancel")).job
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         if not await jobs.end(answer.tx, job.id, JobState.CANCELLED, call.engine.clock.now()):
             ended = await jobs.get(answer.tx, job.id)
             outcome = say(f"pictures.outcome.{ended.state.value}")
@@ -179,6 +184,8 @@ async def _cancel(call: Call) -> None:
                 job_id=job.id,
                 now=call.engine.clock.now(),
             )
+
+    await call.answer(happens)
     await _tell_cancelled(call, job)
 
 
@@ -193,7 +200,8 @@ async def _retry(call: Call) -> None:
     job = (await _named_to_change(call, "retry")).job
     record = await _shown(call, job)
     now = call.engine.clock.now()
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         if job.person_id is not None:
             # One that failed today is counted among today's already, one that was cancelled is not.
             counted = job.state is JobState.FAILED and job.created_at >= now - limits.DAY
@@ -211,18 +219,19 @@ async def _retry(call: Call) -> None:
             raise BadRequest(say("pictures.job.not_failed", id=str(job.id)))
         await call.engine.queue.submit(answer.tx, again.id, fairness.rank_of(again))
         show_job(call, answer, again, record.persona.called)
+
+    await call.answer(happens)
     call.engine.imagining.nudge()
 
 
 async def _queue(call: Call) -> None:
     """Where others read along, only what was asked for there."""
     waiting = (JobState.QUEUED, JobState.RUNNING)
-    async with call.engine.database.read() as tx:
-        found = await jobs.listing(tx, states=waiting, person_id=call.person.id, limit=100)
+    listed = partial(jobs.listing, states=waiting, person_id=call.person.id, limit=100)
+    found = await call.engine.database.look(listed)
     here = [job for job in found if not call.place.shared or job.chat_id == call.place.id]
     lines = [await _told(call, job) for job in reversed(here[:MOST])]
-    async with call.answering() as answer:
-        answer.text = "\n".join(lines) or call.say("imagine.queue.empty")
+    await call.tell("\n".join(lines) or call.say("imagine.queue.empty"))
 
 
 async def _told(call: Call, job: Job) -> str:

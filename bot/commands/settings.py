@@ -26,9 +26,12 @@ async def _show(call: Call) -> None:
     lines.append(call.say("settings.rating_now", rating=most, **_conditions(call)))
     adult = person.adult_confirmed_at is not None
     lines.append(call.say("settings.adult_now" if adult else "settings.not_adult_now"))
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         answer.text = "\n".join(lines)
         answer.buttons = _buttons(call, charge=charge, operator=operator, adult=adult)
+
+    await call.answer(happens)
 
 
 def _conditions(call: Call) -> dict[str, Said]:
@@ -76,9 +79,12 @@ async def _language(call: Call) -> None:
     if code is None:
         there = [f"{name_of(code)} ({code})" for code in languages()]
         raise BadRequest(say("settings.no_language", told=call.words[:20], languages=there))
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         await people.speak(answer.tx, call.person.id, code, chosen=True)
         answer.text = locale_of(code).say("settings.language_set")
+
+    await call.answer(happens)
 
 
 async def _answers(call: Call) -> None:
@@ -88,9 +94,12 @@ async def _answers(call: Call) -> None:
     if wanted not in (CALLED, ALL):
         raise BadRequest(say("settings.how_answers"))
     await call.demand_charge()
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         await chats.set_setting(answer.tx, call.place.id, ANSWERS, wanted)
         answer.text = call.say(f"settings.answers_now.{wanted}")
+
+    await call.answer(happens)
 
 
 async def _rating(call: Call) -> None:
@@ -107,7 +116,8 @@ async def _rating(call: Call) -> None:
                 most=say(f"safety.rating.{most.value}"),
             )
         )
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         await chats.set_rating(answer.tx, call.place.id, wanted)
         told = say(f"safety.rating.{wanted.value}")
         if wanted is Rating.ALL_AGES:
@@ -116,26 +126,29 @@ async def _rating(call: Call) -> None:
             conditions = _conditions(call) | {"operator": say("settings.met")}
             answer.text = call.say("settings.rating_now", rating=told, **conditions)
 
+    await call.answer(happens)
+
 
 async def _adult(call: Call) -> None:
     """`yes` shows what somebody would agree to; only `confirm`, the button under it, is their word."""
     said = call.words.lower()
-    if said == "no":
-        async with call.answering() as answer:
-            await people.confirm_adult(answer.tx, call.person.id, None)
-            answer.text = call.say("settings.adult_taken_back")
-        return
-    if said not in ("yes", "confirm"):
+    if said not in ("yes", "confirm", "no"):
         raise BadRequest(say("settings.how_adult"))
-    if not _has_grown_up_things(call):
+    if said != "no" and not _has_grown_up_things(call):
         # What nobody needs is not asked for, and not kept.
         raise BadRequest(say("settings.adult_not_needed"))
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         if said == "yes":
             _ask_age(call, answer)
-        else:
+        elif said == "confirm":
             await people.confirm_adult(answer.tx, call.person.id, call.engine.clock.now())
             answer.text = call.say("settings.adult_recorded")
+        else:
+            await people.confirm_adult(answer.tx, call.person.id, None)
+            answer.text = call.say("settings.adult_taken_back")
+
+    await call.answer(happens)
 
 
 def _ask_age(call: Call, answer: Answer) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.commands.calling import Call, Command
+from bot.commands.calling import Answer, Call, Command
 from engine.errors import Refused
 from engine.locales import say
 
@@ -12,8 +12,11 @@ QUOTED = 60
 
 async def _reset(call: Call) -> None:
     await call.demand_charge(say("rights.talk_of_all"))
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         await call.engine.presence.start_over(answer.tx, call.place, call.person)
+
+    await call.answer(happens)
 
 
 async def _demand_own(call: Call) -> None:
@@ -38,11 +41,14 @@ async def _continue(call: Call) -> None:
 
 async def _undo(call: Call) -> None:
     await _demand_own(call)
-    async with call.answering() as answer:
+
+    async def happens(answer: Answer) -> None:
         taken, shown = await call.engine.second_thoughts.take_back(answer.tx, call.place)
         words = taken.text if len(taken.text) <= QUOTED else taken.text[: QUOTED - 1] + "…"
         answer.text = call.say("talk.taken_back", words=words)
         answer.removes = shown
+
+    await call.answer(happens)
 
 
 COMMANDS = (

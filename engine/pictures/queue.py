@@ -134,8 +134,11 @@ class EmbeddedQueue:
         waiting = select(ahead.scalar_subquery()).where(
             entries.c.job_id == job_id, entries.c.holder.is_(None)
         )
-        async with self._database.read() as tx:
+
+        async def counted(tx: AsyncConnection) -> int | None:
             return (await tx.execute(waiting)).scalar_one_or_none()
+
+        return await self._database.look(counted)
 
     async def consume(self, handler: Handler, concurrency: int = 1) -> None:
         shift = _Shift(handler, concurrency)
@@ -175,7 +178,8 @@ class EmbeddedQueue:
         free = shift.concurrency - len(shift.tasks)
         if free <= 0 or not await self._anything_ready():
             return False
-        claimed = await self._claim(shift, free)
+        # Cancelled meanwhile, what was claimed is in our books all the same, and given back.
+        claimed = await unbroken(self._claim(shift, free))
         for held in claimed:
             task = asyncio.create_task(self._work(shift, held))
             shift.tasks[task] = held
@@ -184,9 +188,12 @@ class EmbeddedQueue:
 
     async def _anything_ready(self) -> bool:
         """Most looks find nothing, and a look needs no lock."""
-        async with self._database.read() as tx:
-            ready = select(entries.c.job_id).where(self._ready()).limit(1)
+        ready = select(entries.c.job_id).where(self._ready()).limit(1)
+
+        async def anything(tx: AsyncConnection) -> bool:
             return (await tx.execute(ready)).first() is not None
+
+        return await self._database.look(anything)
 
     def _ready(self) -> ColumnElement[bool]:
         now = self._clock.monotonic()
@@ -217,8 +224,11 @@ class EmbeddedQueue:
             .values(holder=holder, heartbeat_at=self._clock.now(), attempt=entries.c.attempt + 1)
             .returning(entries.c.rank, entries.c.job_id, entries.c.attempt, entries.c.stop)
         )
-        async with self._database.write() as tx:
-            taken = sorted(tuple(row) for row in await tx.execute(taking))
+
+        async def take(tx: AsyncConnection) -> list[tuple[int, int, int, bool]]:
+            return sorted(tuple(row) for row in await tx.execute(taking))
+
+        taken = await self._database.change(take)
         claimed = [_Held(job_id, holder, attempt, stop) for _, job_id, attempt, stop in taken]
         for held in claimed:
             self._held[held.job_id] = held
@@ -262,13 +272,16 @@ class EmbeddedQueue:
     async def _settle(self, shift: _Shift, held: _Held, again: float | None) -> None:
         """Out of the line; or back in it after `again` seconds, unless it was asked to stop."""
         ours = and_(entries.c.job_id == held.job_id, entries.c.holder == held.holder)
-        async with self._database.write() as tx:
+
+        async def settled(tx: AsyncConnection) -> None:
             if again is not None and not held.stop:
                 until = self._clock.now() + timedelta(seconds=again)
                 back = update(entries).where(ours, entries.c.stop.is_(False))
                 await tx.execute(back.values(holder=None, heartbeat_at=None, available_at=until))
                 self._pauses[held.job_id] = self._clock.monotonic() + again
             await tx.execute(delete(entries).where(ours))
+
+        await self._database.change(settled)
         self._let_go(shift, held)
 
     def _let_go(self, shift: _Shift, held: _Held) -> None:
@@ -287,11 +300,14 @@ class EmbeddedQueue:
         if not expected:
             return
         alive = update(entries).where(entries.c.holder.in_({held.holder for held in expected}))
-        async with self._database.write() as tx:
+
+        async def beat(tx: AsyncConnection) -> dict[int, bool]:
             told = await tx.execute(
                 alive.values(heartbeat_at=self._clock.now()).returning(entries.c.job_id, entries.c.stop)
             )
-            stop = {row.job_id: row.stop for row in told}
+            return {row.job_id: row.stop for row in told}
+
+        stop = await self._database.change(beat)
         for held in expected:
             if held.settling or held not in shift.held:
                 continue

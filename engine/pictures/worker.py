@@ -20,6 +20,7 @@ from engine.pictures import Claim, PictureWanted, Preview, Queue, Rendered, Rend
 from engine.pictures.metadata import encode_png
 from engine.pictures.previews import Previews
 from engine.pictures.queue import TROUBLE
+from engine.stepping_back import step_back
 from engine.store import jobs, outbox, personas, pictures
 from engine.store.database import Database
 from engine.store.files import Files
@@ -67,7 +68,9 @@ class Worker:
         return self._previews.latest(job_id)
 
     async def run(self, concurrency: int) -> None:
-        self._thread = thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures")
+        self._thread = thread = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix="pictures", initializer=step_back
+        )
         try:
             await self._queue.consume(self.work, concurrency)
         finally:
@@ -171,8 +174,7 @@ class Worker:
 
     async def _write_step(self, job_id: int, step: int, steps: int) -> None:
         try:
-            async with self._database.write() as tx:
-                await jobs.progress(tx, job_id, step, steps)
+            await self._database.change(partial(jobs.progress, job_id=job_id, step=step, steps=steps))
         except GreenroomError as error:
             log.warning("step_not_written", job=job_id, cause=str(error))
 
@@ -232,8 +234,7 @@ class Worker:
                 pause = min(LONGEST_PAUSE, pause * 2)
 
     async def _write(self, change: Callable[[AsyncConnection], Awaitable[Answer]]) -> Answer:
-        async with self._database.write() as tx:
-            return await change(tx)
+        return await self._database.change(change)
 
 
 class Steps:

@@ -6,18 +6,20 @@ sentences here, so that nobody above ever sees a driver's traceback.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from engine.errors import StoreError
 from engine.locales import Said, say
+from engine.store.atonce import THREADS, Answer, AtOnce, Work
 from engine.store.turnstile import Turnstile
 
 #: The revision that this program's tables are at; a test holds it equal to the newest migration.
@@ -28,10 +30,15 @@ BUSY_SECONDS = 15
 
 
 class Database:
-    """Transactions on one database. `read` sees a snapshot; `write` is alone with its changes."""
+    """Transactions on one database. `read` sees a snapshot; `write` is alone with its changes.
 
-    def __init__(self, engine: AsyncEngine, where: str) -> None:
+    `look` and `change` are the same for work that waits for nothing but its transaction. On SQLite they are many
+    times cheaper (see `atonce.py`), so what happens at every message goes this way.
+    """
+
+    def __init__(self, engine: AsyncEngine, where: str, at_once: AtOnce | None = None) -> None:
         self._engine = engine
+        self._at_once = at_once
         #: The same connections, told that their transactions will write.
         self._writing = engine.execution_options(writes=True)
         self._where = where
@@ -43,7 +50,9 @@ class Database:
     async def open(cls, url: str) -> Database:
         """Connect, and bring the tables up to date."""
         where = address(url)
-        database = cls(_engine(where), where.render_as_string(hide_password=True))
+        engine = _engine(where)
+        at_once = AtOnce(_engine_of_threads(where), engine) if _is_file(where) else None
+        database = cls(engine, where.render_as_string(hide_password=True), at_once)
         try:
             await database._bring_up_to_date()
         except BaseException:
@@ -67,7 +76,25 @@ class Database:
                 async with self._writing.begin() as tx:
                     yield tx
 
+    async def look(self, work: Work[Answer]) -> Answer:
+        """What `work` reads in one snapshot."""
+        if self._at_once is None:
+            async with self.read() as tx:
+                return await work(tx)
+        async with self._explained():
+            return await self._at_once.read(work)
+
+    async def change(self, work: Work[Answer], *, hurried: bool = False) -> Answer:
+        """What `work` answers once all that it changed is committed; nothing is changed where it raises."""
+        if self._at_once is None:
+            async with self.write(hurried=hurried) as tx:
+                return await work(tx)
+        async with self._explained(), self._turnstile.turn(hurried=hurried):
+            return await self._at_once.write(work)
+
     async def close(self) -> None:
+        if self._at_once is not None:
+            await asyncio.to_thread(self._at_once.close)
         await self._engine.dispose()
 
     async def _bring_up_to_date(self) -> None:
@@ -112,20 +139,37 @@ def address(url: str) -> URL:
 
 def _engine(parsed: URL) -> AsyncEngine:
     if parsed.get_backend_name() == "sqlite":
-        if parsed.database and parsed.database != ":memory:":
+        if _is_file(parsed):
             try:
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+                Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreError(f"cannot make the folder of {parsed.database}: {error.strerror}") from error
-        engine = create_async_engine(
-            parsed.set(drivername="sqlite+aiosqlite"),
-            connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
-            pool_reset_on_return=None,
-        )
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), **_OF_SQLITE)
+        _listen(engine.sync_engine)
         return engine
     return create_async_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+
+
+def _engine_of_threads(parsed: URL) -> Engine:
+    """The same file, for threads that own their connections."""
+    engine = create_engine(parsed.set(drivername="sqlite+pysqlite"), pool_size=THREADS, **_OF_SQLITE)
+    _listen(engine)
+    return engine
+
+
+_OF_SQLITE: dict[str, Any] = {
+    "connect_args": {"isolation_level": None, "timeout": BUSY_SECONDS},
+    "pool_reset_on_return": None,
+}
+
+
+def _is_file(parsed: URL) -> bool:
+    return parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
+
+
+def _listen(engine: Engine) -> None:
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

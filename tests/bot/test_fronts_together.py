@@ -109,7 +109,8 @@ async def test_several_personas_share_a_group_on_each_platform(town: Town) -> No
         assert faces == [HOST, GUEST]
         # Words among people are nobody's business here.
         await general.says(mia, "What a day, w3.")
-        # To whom one replies, that one answers.
+        # To whom one replies, that one answers. Nobody replies before we know ourselves what we have said.
+        await town.until(town.owes_nothing)
         guests = [one for one in general.messages if one.face.name == GUEST][-1]
         await general.says(mia, "And w4?", reply_to=guests)
         words = [one for one in group.said_by(bot) if one.words.startswith(GUEST)][-1]
