@@ -45,6 +45,65 @@ class ChatSettings(Section):
     room: Annotated[int, Field(ge=1_000, le=1_000_000)] = 24_000
 
 
+class LanguageSettings(Section):
+    """Which language model writes, and how. A model is named by a path, by its file's name, or as in the catalogue."""
+
+    #: `off`: the understudy writes everything.
+    models: Literal["auto", "off"] = "auto"
+    #: For everything; empty: the best that is found.
+    model: str = ""
+    #: For one task alone.
+    chat: str = ""
+    prompts: str = ""
+    casting: str = ""
+    #: What personas and single requests may name besides.
+    allowed: tuple[str, ...] = ()
+    #: 0: half of the processor's, and at least one.
+    threads: Annotated[int, Field(ge=0, le=512)] = 0
+    #: How much of the model lies on the GPU; -1: all of it.
+    gpu_layers: Annotated[int, Field(ge=-1, le=1_000)] = -1
+    #: How many tokens one talk may have, persona and reply included.
+    context: Annotated[int, Field(ge=512, le=1_000_000)] = 8_192
+    #: How many tokens all talks that are kept warm may have together; 0: four times `context`.
+    memory: Annotated[int, Field(ge=0, le=16_000_000)] = 0
+    #: So many tokens are read in one step.
+    batch: Annotated[int, Field(ge=32, le=8_192)] = 512
+    #: So many replies are written at once.
+    rows: Annotated[int, Field(ge=1, le=64)] = 16
+    #: A reply has at most so many tokens.
+    reply_tokens: Annotated[int, Field(ge=16, le=8_192)] = 600
+    #: In a child process: a crash of the native library costs a restart and no turn.
+    isolate: bool = False
+    #: A model that takes longer to load lets the understudy answer meanwhile.
+    patience: Annotated[float, Field(gt=0, le=3_600)] = 20.0
+    temperature: Annotated[float, Field(ge=0, le=5)] = 0.8
+    top_k: Annotated[int, Field(ge=0, le=1_000)] = 0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    min_p: Annotated[float, Field(ge=0, le=1)] = 0.05
+    repeat_penalty: Annotated[float, Field(ge=0.5, le=2)] = 1.05
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
+    dry: Annotated[float, Field(ge=0, le=5)] = 0.8
+    xtc: Annotated[float, Field(ge=0, le=1)] = 0.0
+    xtc_threshold: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+
+
+class ServerSettings(Section):
+    """Another server that writes, instead of a model in this process: anything that speaks OpenAI's language."""
+
+    #: As `http://127.0.0.1:8080/v1`; empty: none.
+    address: str = ""
+    key: SecretStr = SecretStr("")
+    #: What that server calls its model; empty: the first that it names.
+    model: str = ""
+    #: `first`: before a model of our own; `second`: only where ours cannot.
+    turn: Literal["first", "second"] = "first"
+    #: So long the first word may take, and a pause between words, in seconds.
+    patience: Annotated[float, Field(gt=0, le=3_600)] = 60.0
+    #: Times a request is made again, where nothing was said yet.
+    tries: Annotated[int, Field(ge=1, le=10)] = 3
+
+
 class PictureSettings(Section):
     width: Annotated[int, Field(ge=64, le=2048, multiple_of=8)] = 1024
     height: Annotated[int, Field(ge=64, le=2048, multiple_of=8)] = 1024
@@ -134,6 +193,8 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=home_folder, exclude=True)
     store: StoreSettings = StoreSettings()
     chat: ChatSettings = ChatSettings()
+    language: LanguageSettings = LanguageSettings()
+    server: ServerSettings = ServerSettings()
     pictures: PictureSettings = PictureSettings()
     limits: LimitSettings = LimitSettings()
     safety: SafetySettings = SafetySettings()

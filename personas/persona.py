@@ -120,6 +120,23 @@ class Appearance(Part):
         return ", ".join(part.rstrip(". ") for part in parts if part)
 
 
+class Sampling(Part):
+    """How a model's next word is drawn for this persona. None leaves it to the house."""
+
+    temperature: float | None = Field(default=None, ge=0, le=5)
+    top_k: int | None = Field(default=None, ge=0, le=1_000)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    repeat_penalty: float | None = Field(default=None, ge=0.5, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    #: Don't Repeat Yourself: how strongly the repetition of whole phrases is discouraged; 0 is off.
+    dry: float | None = Field(default=None, ge=0, le=5)
+    #: Exclude Top Choices: how often the likeliest words are passed over, above which likelihood.
+    xtc: float | None = Field(default=None, ge=0, le=1)
+    xtc_threshold: float | None = Field(default=None, ge=0, le=0.5)
+
+
 class PictureTaste(Part):
     """What a persona's pictures look like when nobody asks for something else."""
 
@@ -127,6 +144,8 @@ class PictureTaste(Part):
     palette: tuple[Colour, ...] = ("#22333b", "#c6ac8f", "#eae0d5")
     light: Line = ""
     avoid: Line = ""
+    #: Replace the instructions for picture prompts where not empty; `{{original}}` stands for those.
+    instructions: Words = ""
 
 
 class Persona(Part):
@@ -154,6 +173,9 @@ class Persona(Part):
     lorebook: Lorebook | None = None
     #: Replace the default instructions where not empty; `{{original}}` stands for the default.
     system_prompt: Words = ""
+    #: Which language model speaks for it, of those that the operator allows; empty: the house's.
+    model: Line = ""
+    sampling: Sampling = Sampling()
     post_history_instructions: Words = ""
     creator: Line = ""
     creator_notes: Words = ""

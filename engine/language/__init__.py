@@ -33,6 +33,14 @@ class Source(StrEnum):
     PERSON = "person"
 
 
+class Task(StrEnum):
+    """What is written; a model may be chosen for each."""
+
+    CHAT = "chat"
+    PROMPTS = "prompts"
+    CASTING = "casting"
+
+
 @dataclass(frozen=True)
 class ReplyWanted:
     """The next words of `persona` in a talk; the last of `lines` is what was just said to it."""
@@ -44,6 +52,8 @@ class ReplyWanted:
     seed: int = 0
     #: Replies to the same words that the person did not keep; the next should differ.
     rejected: tuple[str, ...] = ()
+    #: A model that was asked for by name; empty: the persona's, or else the house's.
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class PromptWanted:
     rating: Rating = Rating.ALL_AGES
     segments: tuple[Segment, ...] = ()
     seed: int = 0
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,9 +78,16 @@ class PersonaWanted:
     taken: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
     seed: int = 0
+    model: str = ""
 
 
 Wanted = ReplyWanted | PromptWanted | PersonaWanted
+
+
+def task_of(wanted: Wanted) -> Task:
+    if isinstance(wanted, ReplyWanted):
+        return Task.CHAT
+    return Task.PROMPTS if isinstance(wanted, PromptWanted) else Task.CASTING
 
 
 class LanguageModel(Protocol):
