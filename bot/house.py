@@ -94,6 +94,7 @@ async def open_house(
                         for front in everybody
                     ]
                     aside = [
+                        group.create_task(engine.shelf.warm()),
                         group.create_task(kept_running("easels", easels.run, engine.clock)),
                         group.create_task(kept_running("forgetting", hands.sweep, engine.clock)),
                     ]

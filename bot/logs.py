@@ -19,6 +19,11 @@ from engine.settings import LogSettings
 _SECRET_KEYS = ("secret", "token", "password", "authorization", "api_key")
 
 
+def keep_quiet() -> None:
+    """For a command that tells all it finds by itself, and has no log."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL + 1))
+
+
 def start_logging(file: Path, settings: LogSettings, *, console: bool, least: str = "info") -> None:
     """Send our log, and what libraries log, to the file; to the terminal too where `console` says so."""
     shared: list[Processor] = [

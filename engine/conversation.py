@@ -261,7 +261,12 @@ class Conversation:
             speaker = said.person.name if said.place.shared else ""
             lines = (*lines, Line(False, said.turn.text, speaker))
         wanted = self._memory.wanted(
-            context, lines, said.person.name, seed=said.turn.id, note=note_of(said, context)
+            context,
+            lines,
+            said.person.name,
+            seed=said.turn.id,
+            talk=said.place.id,
+            note=note_of(said, context),
         )
         written = await draft.written_by(self._writers, wanted)
         # Once written it is stored, even if the house is closing: the work is done, and somebody waits.

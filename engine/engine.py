@@ -15,8 +15,10 @@ from engine.conversation import Conversation
 from engine.errors import SettingsError
 from engine.events import Events
 from engine.home import Home
-from engine.imagining import Imagining
+from engine.imagining import Imagining, Instructions
 from engine.language import LanguageModel
+from engine.language import shelf as shelves
+from engine.language.shelf import Shelf
 from engine.language.understudy import Understudy
 from engine.language.writers import Writers
 from engine.limits import Spent
@@ -58,6 +60,7 @@ class Engine:
     casting: Casting
     worker: Worker
     spent: Spent
+    shelf: Shelf
 
     @classmethod
     @asynccontextmanager
@@ -81,7 +84,10 @@ class Engine:
             if seeded:
                 log.info("cast_seeded", personas=seeded)
 
-            writers = Writers([*models, Understudy()])
+            casting, picture = _instructions("casting"), _instructions("picture")
+            shelf = Shelf(settings, shelves.Instructions(casting=casting, picture=picture))
+            stack.push_async_callback(shelf.close)
+            writers = Writers([*models, Understudy()], choose=None if models else shelf.for_)
             stack.push_async_callback(writers.close)
             files = StoredFiles.in_folder(home.files)
             events = Events()
@@ -108,12 +114,13 @@ class Engine:
                     _styles(home),
                     settings,
                     clock,
-                    _instructions("picture"),
+                    Instructions(picture, f"picture.{PROMPT_VERSION}"),
                     spent,
                 ),
                 casting=Casting(database, writers, settings, clock),
                 worker=Worker(database, files, queue, renderer or Placeholder(), events, clock),
                 spent=spent,
+                shelf=shelf,
             )
 
     async def work(self) -> None:

@@ -17,7 +17,7 @@ from engine import limits, safety
 from engine.clock import Clock
 from engine.errors import BadRequest, NotFound
 from engine.events import Events
-from engine.language import PROMPT_WORDS, PromptWanted, count_words
+from engine.language import PROMPT_WORDS, PromptWanted, Source, count_words
 from engine.language.writers import Writers
 from engine.locales import say
 from engine.pictures import Queue, fairness
@@ -28,6 +28,7 @@ from engine.store.records import Job, JobState, Lane, Person, PersonaRecord, Pic
 from engine.styles import Style, detect, negative_for
 from personas import prompting
 from personas.appearance import Ledger, Scene
+from personas.macros import expand_shared
 from personas.persona import Rating, printable
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,14 @@ class Wish:
 
 
 @dataclass(frozen=True)
+class Instructions:
+    """A system prompt of `data/prompts/`, and the name of its version."""
+
+    text: str
+    version: str
+
+
+@dataclass(frozen=True)
 class Accepted:
     """A job that stands in line. `known` means that this very order had been taken before."""
 
@@ -71,7 +80,7 @@ class Imagining:
         styles: dict[str, Style],
         settings: Settings,
         clock: Clock,
-        instructions: str,
+        instructions: Instructions,
         spent: limits.Spent,
     ) -> None:
         self._database = database
@@ -103,13 +112,14 @@ class Imagining:
         style = self._style(wish, words, record)
         ledger = ledger or Ledger()
         scene = Scene(record.persona, words, ledger, seed)
+        instructions, version = self._instructions_for(record)
         wanted = PromptWanted(
             scene=scene,
             style=style.slug,
             style_words=style.words,
             rating=rating,
             segments=prompting.picture_segments(
-                scene, instructions=self._instructions, style_words=style.words, rating=rating
+                scene, instructions=instructions, style_words=style.words, rating=rating
             ),
             seed=seed,
         )
@@ -128,8 +138,18 @@ class Imagining:
             steps=self._settings.pictures.steps,
             guidance=self._settings.pictures.guidance,
             rating=rating,
+            # A template reads no instructions.
+            prompt_version=version if written.source is Source.MODEL else "",
             ledger=ledger.__dict__,
         )
+
+    def _instructions_for(self, record: PersonaRecord) -> tuple[str, str]:
+        """The system prompt for a persona's pictures, and which version of it that is."""
+        own = record.persona.picture.instructions
+        if not own.strip():
+            return self._instructions.text, self._instructions.version
+        text = expand_shared(own, record.persona.called, original=self._instructions.text)
+        return text, f"{record.persona.slug} r{record.revision} over {self._instructions.version}"
 
     async def put_in_line(
         self,

@@ -117,6 +117,7 @@ class Memory:
         person_name: str,
         *,
         seed: int,
+        talk: int,
         rejected: tuple[str, ...] = (),
         note: str = "",
     ) -> ReplyWanted:
@@ -135,7 +136,16 @@ class Memory:
             scene_note=note,
             room_chars=self._settings.chat.room,
         )
-        return ReplyWanted(persona, lines, person_name, segments, seed=seed, rejected=rejected)
+        # Where several talk, each hears the others in their own way: what was read for one is of no use to another.
+        return ReplyWanted(
+            persona,
+            lines,
+            person_name,
+            segments,
+            seed=seed,
+            rejected=rejected,
+            talk=f"{talk}:{context.persona_id}",
+        )
 
 
 def note_of(said: Said, context: Context) -> str:

@@ -56,6 +56,7 @@ class SecondThoughts:
             context.lines[:-1] if last else context.lines,
             said.person.name,
             seed=said.turn.id,
+            talk=said.place.id,
             rejected=tuple(turn.text for turn in given),
         )
         written = await draft.written_by(self._writers, wanted)
@@ -72,7 +73,7 @@ class SecondThoughts:
             raise NotFound(say("talk.nothing_to_continue"))
         context = await self._memory.read(said, speaker=last.persona_id)
         lines = (*context.lines, Line(False, GO_ON))
-        wanted = self._memory.wanted(context, lines, said.person.name, seed=said.turn.id)
+        wanted = self._memory.wanted(context, lines, said.person.name, seed=said.turn.id, talk=said.place.id)
         # Who writes from the facts, and not from the prompt, is told that nothing was said.
         wanted = replace(wanted, lines=(*context.lines, Line(False, "")))
         written = await draft.written_by(self._writers, wanted)

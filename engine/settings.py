@@ -46,7 +46,7 @@ class ChatSettings(Section):
 
 
 class LanguageSettings(Section):
-    """Which language model writes, and how. A model is named by a path, by its file's name, or as in the catalogue."""
+    """Which language model writes, and how. A model goes by its path, its file's name, or its name in the catalogue."""
 
     #: `off`: the understudy writes everything.
     models: Literal["auto", "off"] = "auto"
@@ -74,8 +74,8 @@ class LanguageSettings(Section):
     reply_tokens: Annotated[int, Field(ge=16, le=8_192)] = 600
     #: In a child process: a crash of the native library costs a restart and no turn.
     isolate: bool = False
-    #: A model that takes longer to load lets the understudy answer meanwhile.
-    patience: Annotated[float, Field(gt=0, le=3_600)] = 20.0
+    #: A model that takes longer to load, or to begin, lets the understudy answer meanwhile. In seconds.
+    patience: Annotated[float, Field(gt=0, le=3_600)] = 60.0
     temperature: Annotated[float, Field(ge=0, le=5)] = 0.8
     top_k: Annotated[int, Field(ge=0, le=1_000)] = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95

@@ -156,17 +156,20 @@ def kept(lines: Sequence[Line], room_chars: int) -> tuple[Line, ...]:
     The last line is kept in any case.
     """
     sizes = [min(len(line.text), room_chars) + len(line.name) for line in lines]
-    if sum(sizes) <= room_chars:
-        return tuple(lines)
+    return tuple(lines[first_kept(sizes, room_chars) :])
+
+
+def first_kept(sizes: Sequence[int], room: int) -> int:
+    """Which is the first of a row of things that is kept where only so much fits; see `kept`."""
     first, spent = 0, 0
-    left = int(room_chars * KEPT_AFTER_TRIM)
+    left = int(room * KEPT_AFTER_TRIM)
     for place, size in enumerate(sizes):
         spent += size
-        if spent > room_chars:
+        if spent > room:
             while spent > left and first < place:
                 spent -= sizes[first]
                 first += 1
-    return tuple(lines[first:])
+    return first
 
 
 def picture_segments(

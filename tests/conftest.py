@@ -28,6 +28,14 @@ from engine.engine import Engine
 from engine.settings import PictureSettings, Settings, WebSettings
 from engine.store.database import Database
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
+from tests.models.fixtures import (  # noqa: F401 - fixtures for all tests
+    broken_model,
+    models_folder,
+    plain_model,
+    tiny_llama3_model,
+    tiny_model,
+    tiny_spm_model,
+)
 
 # A busy machine makes no example wrong: what is slow is measured in tests/bench, by nobody's stop-watch here.
 hypothesis.settings.register_profile("greenroom", deadline=None)

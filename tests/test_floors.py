@@ -31,7 +31,7 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     ("engine.errors", "engine.locales"),
     ("engine.clock", "engine.events", "engine.home", "engine.stepping_back", "engine.unbroken"),
     ("engine.settings", "engine.styles"),
-    ("engine.safety", "engine.limits", "engine.estimating"),
+    ("engine.safety", "engine.limits", "engine.estimating", "engine.models"),
     # The wing that writes knows nothing of rows; the store knows of it only who wrote something: `Source`.
     ("engine.language",),
     ("engine.store",),
@@ -49,7 +49,7 @@ PLACES = {
     "alembic": ("engine/store/*",),
     "click": ("bot/cli/*",),
     "fastapi": ("bot/web/*",),
-    "httpx": ("bot/client.py",),
+    "httpx": ("bot/client.py", "engine/language/remote.py", "engine/models/hub.py"),
     "obstore": ("engine/store/files.py",),
     "PIL": ("engine/pictures/*", "engine/testing.py", "bot/terminal/*"),
     "procrastinate": ("engine/pictures/cluster.py",),

@@ -13,14 +13,14 @@ from typing import Any
 
 import click
 
-from bot.cli import chatting, doctor, imagining, jobs, personas
+from bot.cli import chatting, doctor, imagining, jobs, models, personas
 from bot.cli.ending import Interrupted, code_of, sentence_of, tell_error
 
 SECTIONS = (
     ("Talk", ("up", "chat")),
     ("Pictures", ("imagine", "jobs")),
     ("Cast", ("personas",)),
-    ("House", ("doctor",)),
+    ("House", ("models", "doctor")),
 )
 
 
@@ -62,6 +62,7 @@ for _command in (
     imagining.imagine,
     jobs.jobs,
     personas.personas,
+    models.models,
     doctor.doctor,
 ):
     greenroom.add_command(_command)

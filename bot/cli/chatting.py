@@ -75,7 +75,7 @@ async def _banner(house: House, *, here: bool) -> None:
         ("home", str(house.engine.home.path)),
         ("door", house.address.url),
         ("log", str(house.engine.home.log)),
-        ("words", "understudy: no language model is loaded"),
+        ("words", await _who_writes(house)),
         ("pictures", "placeholder: no picture model is loaded"),
         ("cast", f"{len(cast)} personas"),
     ]
@@ -88,6 +88,23 @@ async def _banner(house: House, *, here: bool) -> None:
     out = opening.console()
     out.print(drawn, soft_wrap=True)
     out.file.flush()
+
+
+async def _who_writes(house: House) -> str:
+    """The model that talks, or why there is none."""
+    from engine.language import Task
+
+    settings = house.engine.settings
+    if settings.language.models == "off":
+        return "understudy: models are switched off"
+    choice = await house.engine.shelf.choice(Task.CHAT)
+    own = choice.found.name if choice.found else "understudy: no language model is loaded"
+    if not settings.server.address:
+        return own
+    first, second = (
+        (settings.server.address, own) if settings.server.turn == "first" else (own, settings.server.address)
+    )
+    return f"{first}, then {second}"
 
 
 async def _tell_fronts(settings: Settings) -> None:

@@ -39,12 +39,18 @@ class Finding:
 
 @click.command()
 @opening.as_json
-def doctor(as_json: bool) -> None:
+@click.option(
+    "--try", "tries", is_flag=True, help="Load each model that is in use, and let it write a few words."
+)
+def doctor(as_json: bool, tries: bool) -> None:
     """Look at everything, and say what mends what is broken.
 
     Ends with 1 if something is broken. Nothing is changed, but for what any command brings up to date.
     """
-    findings = opening.run_async(_look())
+    from bot.logs import keep_quiet
+
+    keep_quiet()
+    findings = opening.run_async(_look(tries=tries))
     broken = any(finding.state == "broken" for finding in findings)
     if as_json:
         opening.put_json({"well": not broken, "findings": [asdict(finding) for finding in findings]})
@@ -54,7 +60,7 @@ def doctor(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-async def _look() -> list[Finding]:
+async def _look(*, tries: bool = False) -> list[Finding]:
     from engine.errors import SettingsError
     from engine.home import Home, home_folder
     from engine.settings import read_settings
@@ -72,7 +78,8 @@ async def _look() -> list[Finding]:
     else:
         findings += [await _database(settings, home), _extras(settings), *await _fronts(settings)]
     findings += [_room(home), await _owner(home), _log(home)]
-    return [*findings, _language(), _pictures(), _styles(home)]
+    writers = await _language(settings, tries=tries) if settings else []
+    return [*findings, *writers, _pictures(), _styles(home)]
 
 
 def _python() -> Finding:
@@ -230,8 +237,12 @@ def _log(home: Home) -> Finding:
     return Finding("log", "ok", str(home.log))
 
 
-def _language() -> Finding:
-    return Finding("language model", "note", "none is loaded: the understudy writes, from templates")
+async def _language(settings: Settings, *, tries: bool) -> list[Finding]:
+    from bot.cli.writers import looked_at
+
+    return [
+        Finding("language", state, says, mend) for state, says, mend in await looked_at(settings, tries=tries)
+    ]
 
 
 def _pictures() -> Finding:

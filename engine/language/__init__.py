@@ -54,6 +54,8 @@ class ReplyWanted:
     rejected: tuple[str, ...] = ()
     #: A model that was asked for by name; empty: the persona's, or else the house's.
     model: str = ""
+    #: Which talk this is, for whoever keeps what was read of it; empty: none that goes on.
+    talk: str = ""
 
 
 @dataclass(frozen=True)

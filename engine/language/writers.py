@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -15,6 +15,10 @@ from engine.locales import say
 from personas.persona import printable
 
 log = structlog.get_logger(__name__)
+
+
+#: Which models are asked for what is wanted, in which order.
+Choose = Callable[[Wanted], Awaitable[Sequence[LanguageModel]]]
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,10 @@ class Written:
 class Writers:
     """Asks one model after another until one has written something that is accepted."""
 
-    def __init__(self, models: Sequence[LanguageModel]) -> None:
+    def __init__(self, models: Sequence[LanguageModel], *, choose: Choose | None = None) -> None:
+        #: Asked in this order, behind those that are chosen for what is wanted.
         self._models = models
+        self._choose = choose
         #: Models that failed at their last try: the operator is told once, not at every message.
         self._failing: set[str] = set()
 
@@ -42,7 +48,8 @@ class Writers:
         accept: Callable[[str], bool] = lambda text: bool(text.strip()),
     ) -> Written:
         """Write what is wanted. `on_text` is shown all that stands so far; it may start again from nothing."""
-        for model in self._models:
+        chosen = await self._choose(wanted) if self._choose else ()
+        for model in (*chosen, *self._models):
             text = ""
             try:
                 async with aclosing(model.write(wanted)) as pieces:
@@ -54,7 +61,9 @@ class Writers:
                 continue
             text = printable(text)
             if accept(text):
-                self._failing.discard(model.name)
+                if model.name in self._failing:
+                    self._failing.discard(model.name)
+                    log.info("model_back", model=model.name)
                 return Written(text, model.source, model.name)
             self._failed(model, ModelUnavailable("it wrote nothing that can be used"))
         raise ModelUnavailable(say("talk.nobody_writes"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 
 import pytest
@@ -20,13 +20,16 @@ from engine.language import (
     Wanted,
     count_words,
 )
+from engine.language.remote import Remote
 from engine.language.understudy import Understudy
 from engine.language.writers import Writers
+from engine.settings import LanguageSettings, ServerSettings
 from engine.testing import FakeLanguage
 from personas.appearance import Ledger, Scene
 from personas.cast import shipped_cast
 from personas.persona import Persona
 from personas.prompting import Line
+from tests.servers.openai import OpenAIServer
 
 CAST = tuple(shipped_cast())
 SCENES = ("on the roof at dusk", "x", "{{char}} %s <b>", "reading " * 100, "🌧️", "café, ночью")
@@ -48,16 +51,42 @@ class Chain:
         await self._writers.close()
 
 
+class Elsewhere:
+    """The model on another server, which is opened with its first words and closed with it."""
+
+    name = "elsewhere"
+    source = Source.MODEL
+
+    def __init__(self) -> None:
+        self._server = OpenAIServer()
+        self._remote: Remote | None = None
+
+    async def write(self, wanted: Wanted) -> AsyncGenerator[str, None]:
+        address = await self._server.open()
+        self._remote = self._remote or Remote(ServerSettings(address=address), LanguageSettings())
+        async with aclosing(self._remote.write(wanted)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def close(self) -> None:
+        if self._remote is not None:
+            await self._remote.close()
+        await self._server.close()
+
+
 MAKERS: dict[str, Callable[[], LanguageModel]] = {
     "understudy": Understudy,
     "fake": FakeLanguage,
     "chain": Chain,
+    "remote": Elsewhere,
 }
 
 
 @pytest.fixture(params=MAKERS)
-def model(request: pytest.FixtureRequest) -> LanguageModel:
-    return MAKERS[request.param]()
+async def model(request: pytest.FixtureRequest) -> AsyncIterator[LanguageModel]:
+    made = MAKERS[request.param]()
+    yield made
+    await made.close()
 
 
 def reply_to(text: str, persona: Persona = CAST[0], **more: object) -> ReplyWanted:

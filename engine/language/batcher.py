@@ -1,0 +1,330 @@
+"""The one thread that owns a model: drain, schedule, read, draw, hand out.
+
+What is read next, and for whom, `scheduling` decides; what tokens are, `llama` knows. Requests come in from any
+thread, and news go out through `tell`, all that a step made at once.
+"""
+
+from __future__ import annotations
+
+import codecs
+import queue
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from engine.errors import ModelUnavailable
+from engine.language.drawing import LOOK_BACK, NoNumbers, NothingFits, Sampler
+from engine.language.fitting import fitted
+from engine.language.llama import FULL, Facts, Llama
+from engine.language.requests import Broken, News, Ready, Request, Told
+from engine.language.scheduling import Ask, Forget, Scheduler, Step, TooLong
+from engine.language.templates import Form, Message
+from engine.stepping_back import step_back
+from personas.prompting import Reach
+
+log = structlog.get_logger(__name__)
+
+Tell = Callable[[Sequence[Told]], None]
+
+#: Who comes together is read together: so long the first one waits for the others, in seconds.
+GATHER = 0.002
+#: Readings in a row that may fail, before the model is taken for broken.
+MOST_FAILURES = 3
+#: So many texts are remembered as tokens.
+MOST_TEXTS = 4_096
+
+
+class Works(Protocol):
+    """Whoever runs a model: in this process, or in a child."""
+
+    def start(self, tell: Tell) -> None:
+        """Load the model; `tell` hears of that and of everything else, on any thread."""
+
+    def submit(self, number: int, request: Request) -> None: ...
+
+    def cancel(self, number: int) -> None: ...
+
+    def close(self) -> None:
+        """Write no more, and free everything; returns when that is done."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is done at once."""
+
+    context: int
+    rows: int
+    batch: int
+
+
+@dataclass
+class Writing:
+    """A text in work: who draws its tokens, and the bytes that are no letter yet."""
+
+    request: Request
+    prompt: tuple[int, ...]
+    sampler: Sampler | None = None
+    decoder: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
+    )
+
+
+@dataclass(frozen=True)
+class _Cancelled:
+    number: int
+
+
+@dataclass(frozen=True)
+class _Came:
+    number: int
+    request: Request
+
+
+class Batcher:
+    """`Works` on a thread of its own."""
+
+    def __init__(self, open_model: Callable[[], Llama], limits: Limits, *, seqs: int, cells: int) -> None:
+        self._open = open_model
+        self._limits = limits
+        self._seqs, self._cells = seqs, cells
+        self._inbox: queue.SimpleQueue[_Came | _Cancelled | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._tell: Tell = lambda _told: None
+        self._news: list[Told] = []
+        self._writings: dict[int, Writing] = {}
+        self._tokens: OrderedDict[tuple[str, bool], tuple[int, ...]] = OrderedDict()
+        self._failures = 0
+
+    # On any thread
+
+    def start(self, tell: Tell) -> None:
+        self._tell = tell
+        self._thread = threading.Thread(target=self._run, name="language", daemon=True)
+        self._thread.start()
+
+    def submit(self, number: int, request: Request) -> None:
+        self._inbox.put(_Came(number, request))
+
+    def cancel(self, number: int) -> None:
+        self._inbox.put(_Cancelled(number))
+
+    def close(self) -> None:
+        self._inbox.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    # On the model's thread
+
+    def _run(self) -> None:
+        step_back()
+        began = time.perf_counter()
+        try:
+            self._model = self._open()
+        except Exception as error:
+            if not isinstance(error, ModelUnavailable):
+                log.exception("model_not_opened")
+            self._tell([Broken(str(error) or repr(error))])
+            return
+        try:
+            facts = self._model.facts
+            self._scheduler = self._made_scheduler(facts)
+            self._form = Form(facts.template, facts.begins, facts.ends)
+            ready = Ready(
+                facts.title, facts.back_end, facts.parameters, facts.size, time.perf_counter() - began
+            )
+            self._tell([ready])
+            while self._drain():
+                if step := self._scheduler.next_step():
+                    self._do(step)
+                self._hand_out()
+        except Exception as error:
+            log.exception("model_thread_ended")
+            self._tell([Broken(str(error) or repr(error))])
+        finally:
+            self._model.close()
+
+    def _made_scheduler(self, facts: Facts) -> Scheduler:
+        limits = self._limits
+        return Scheduler(
+            most_rows=limits.rows,
+            cells=self._cells,
+            seqs=self._seqs,
+            batch=limits.batch,
+            shares=facts.shares,
+            trims=facts.trims,
+        )
+
+    def _drain(self) -> bool:
+        """Take in what has come; waits for something where there is nothing to do. False: it is over."""
+        gathered = None
+        while True:
+            try:
+                if not self._scheduler.idle and gathered is None:
+                    came = self._inbox.get_nowait()
+                else:
+                    came = self._inbox.get(timeout=gathered and max(0.0, gathered - time.perf_counter()))
+            except queue.Empty:
+                return True
+            if came is None:
+                return False
+            if self._scheduler.idle and gathered is None:
+                gathered = time.perf_counter() + GATHER
+            if isinstance(came, _Cancelled):
+                self._cancelled(came.number)
+            else:
+                self._take(came)
+            if self._scheduler.idle:
+                gathered = None  # nothing came of it: there is nobody to gather with
+                self._hand_out()
+
+    def _take(self, came: _Came) -> None:
+        try:
+            ask = self._asked(came.number, came.request)
+            self._writings[came.number] = Writing(came.request, ask.tokens)
+            self._scheduler.submit(ask)
+        except (ModelUnavailable, TooLong, ValueError) as error:
+            self._end(came.number, error=str(error))
+        except Exception as error:
+            log.exception("request_not_taken", request=came.number)
+            self._end(came.number, error=repr(error))
+
+    def _cancelled(self, number: int) -> None:
+        if self._scheduler.cancel(number):
+            self._end(number)
+
+    # From segments to tokens
+
+    def _asked(self, number: int, request: Request) -> Ask:
+        context = min(self._limits.context, self._model.facts.trained_on or self._limits.context)
+        most = min(request.most, max(16, context // 2))
+        segments = fitted(
+            request.segments,
+            context - most - 16,
+            measure=lambda text: len(self._tokens_of(text, special=False)),
+        )
+        tokens: list[int] = []
+        first = self._model.first
+        shared = 0
+        beginning = segments[0].text.strip() if segments and segments[0].reach is Reach.SHARED else None
+        for part in self._form.parts([Message(one.role, one.text) for one in segments]):
+            tokens += self._tokens_of(part.text, special=part.is_form)
+            if not shared and beginning is not None and not part.is_form and part.text == beginning:
+                shared = len(tokens)
+        if first is not None and tokens[:1] != [first]:
+            tokens.insert(0, first)
+            shared += bool(shared)
+        if request.begun:
+            tokens += self._tokens_of(request.begun, special=False)
+        return Ask(number, tuple(tokens), most, rank=request.rank, shared=shared, talk=request.talk)
+
+    def _tokens_of(self, text: str, *, special: bool) -> tuple[int, ...]:
+        key = (text, special)
+        known = self._tokens.get(key)
+        if known is None:
+            known = self._tokens[key] = tuple(self._model.tokens(text, special=special))
+            if len(self._tokens) > MOST_TEXTS:
+                self._tokens.popitem(last=False)
+        else:
+            self._tokens.move_to_end(key)
+        return known
+
+    # A step
+
+    def _do(self, step: Step) -> None:
+        scheduler = self._scheduler
+        for one in step.before:
+            if isinstance(one, Forget):
+                if not self._model.forget(one.seq, one.keep) and one.keep:
+                    # It cannot be cut after all: that is believed from here on, and read anew.
+                    scheduler.trims = False
+                    scheduler.lost(one.seq)
+                    return
+            else:
+                self._model.share(one.source, one.target, one.count)
+        if not step.reading:
+            return
+        rows = scheduler.rows
+        writing = sum(rows[one.ask].writes for one in step.reading)
+        began = time.perf_counter()
+        try:
+            code = self._model.read([(one.seq, one.position, one.tokens, one.draws) for one in step.reading])
+        except ModelUnavailable as error:
+            self._lost_everything(str(error))
+            return
+        if code == FULL:
+            log.warning("memory_full", rows=len(rows), kept=len(scheduler.branches))
+            for number in scheduler.refused(step):
+                self._end(
+                    number, error="The model's memory has no room for it: lower language.context or rows."
+                )
+            return
+        self._failures = 0
+        scheduler.was_read(step)
+        for output, number in enumerate(step.draws):
+            self._draw(number, output)
+        scheduler.pace.took(time.perf_counter() - began, writing=writing, reading=step.size - writing)
+
+    def _draw(self, number: int, output: int) -> None:
+        writing = self._writings[number]
+        if writing.sampler is None:
+            try:
+                writing.sampler = self._model.sampler(
+                    writing.request.sampling,
+                    grammar=writing.request.grammar,
+                    behind=() if writing.request.grammar else writing.prompt[-LOOK_BACK:],
+                )
+            except ValueError as error:
+                self._drop(number, error=str(error))
+                return
+        try:
+            token = self._model.draw(writing.sampler, output)
+        except NothingFits:
+            self._drop(number, error="The model has no word that the form admits here.")
+            return
+        except NoNumbers:
+            self._drop(
+                number, error="The model computes no numbers: its file is damaged. Try `models verify`."
+            )
+            return
+        if self._model.ends(token):
+            self._drop(number)
+            return
+        text = writing.decoder.decode(self._model.piece(token))
+        if text:
+            self._news.append(News(number, text))
+        if not self._scheduler.wrote(number, token):
+            self._drop(number)
+
+    def _drop(self, number: int, *, error: str = "") -> None:
+        self._scheduler.end(number)
+        self._end(number, error=error)
+
+    def _end(self, number: int, *, error: str = "") -> None:
+        writing = self._writings.pop(number, None)
+        rest = ""
+        if writing is not None:
+            rest = writing.decoder.decode(b"", final=True)
+            if writing.sampler is not None:
+                self._model.let_go(writing.sampler)
+        self._news.append(News(number, rest, ended=True, error=error))
+
+    def _lost_everything(self, reason: str) -> None:
+        """The library could not compute: nobody's row can be trusted any more."""
+        log.error("model_failed_to_read", reason=reason, rows=len(self._scheduler.rows))
+        for number in list(self._scheduler.rows):
+            self._end(number, error=reason)
+        self._scheduler.clear()
+        self._model.clear()
+        self._failures += 1
+        if self._failures >= MOST_FAILURES:
+            raise ModelUnavailable(reason)
+
+    def _hand_out(self) -> None:
+        if self._news:
+            news, self._news = self._news, []
+            self._tell(news)

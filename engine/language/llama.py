@@ -1,0 +1,362 @@
+"""llama.cpp, over its low-level interface: one model and its memory. The only file that imports llama_cpp.
+
+Much of what the library is asked by mistake ends the process: every such way is closed here before the call. It knows
+tokens and sequences; who talks, and what about, it does not know. One thread owns a model, the one that opened it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ModelUnavailable
+from engine.language.drawing import Sampler
+from engine.language.sampling import Sampling
+
+# Threads of the library that wait do not spin: on cores that others need too that costs more than it saves.
+# It is read once, when the library is loaded.
+_QUIET = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
+
+INSTALL = "pip install 'greenroom[language]'"
+#: What `read` answers.
+DONE, FULL = 0, 1
+
+
+@dataclass(frozen=True)
+class Options:
+    threads: int = 1
+    gpu_layers: int = -1
+    cells: int = 8_192
+    batch: int = 512
+    seqs: int = 64
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model is, by its own file and by the library that runs it."""
+
+    title: str
+    parameters: int
+    size: int
+    trained_on: int
+    vocabulary: int
+    template: str
+    begins: str
+    ends: str
+    #: Whether sequences can share a beginning, and be cut short.
+    shares: bool
+    trims: bool
+    back_end: str
+
+
+def library() -> Any:
+    """llama_cpp, or a sentence that says how to get it."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import llama_cpp
+    except ImportError as error:
+        raise ModelUnavailable(f"llama-cpp-python is not installed: {INSTALL}") from error
+    except Exception as error:  # a shared library that does not load raises whatever it likes
+        raise ModelUnavailable(f"llama-cpp-python cannot be loaded: {error}") from error
+    return llama_cpp
+
+
+def back_end() -> str:
+    """What the installed library computes on, in its own words."""
+    lib = library()
+    told = lib.llama_print_system_info().decode("utf-8", "replace")
+    kinds = [
+        name for name in ("CUDA", "Metal", "MTL", "Vulkan", "ROCm", "HIP", "SYCL", "BLAS") if name in told
+    ]
+    if not kinds and lib.llama_supports_gpu_offload():
+        kinds = ["GPU"]
+    return ", ".join(dict.fromkeys(kinds)) or "CPU"
+
+
+class Log:
+    """Takes the library's own lines; the last complaints are the reason when something fails."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._callback: Any = None
+
+    def install(self, lib: Any) -> None:
+        def heard(level: int, text: bytes, _data: object) -> None:
+            if level in (3, 4) and (line := text.decode("utf-8", "replace").strip()):  # warnings and errors
+                self._lines = [*self._lines[-9:], line]
+
+        self._callback = lib.llama_log_callback(heard)
+        lib.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def reason(self) -> str:
+        errors = [line for line in self._lines if "error" in line.lower() or "fail" in line.lower()]
+        return (errors or self._lines or ["it does not say why"])[-1]
+
+    def clear(self) -> None:
+        self._lines = []
+
+
+#: There is one library in a process, and it has one log.
+_LOG = Log()
+
+
+class Llama:
+    """One open model. Every method but `close` may raise `ModelUnavailable` once it is closed."""
+
+    def __init__(self, lib: Any, model: Any, context: Any, options: Options, facts: Facts) -> None:
+        self._lib = lib
+        self._model = model
+        self._context = context
+        self._vocab = lib.llama_model_get_vocab(model)
+        self._memory = lib.llama_get_memory(context)
+        self._options = options
+        self.facts = facts
+        self._batch = lib.llama_batch_init(options.batch, 0, 1)
+        self._owner = threading.get_ident()
+        self._samplers: set[Sampler] = set()
+        self._pieces: dict[int, bytes] = {}
+
+    @classmethod
+    def open(cls, path: Path, options: Options, *, progress: Callable[[float], bool] | None = None) -> Llama:
+        """Load a file. `progress` is told how far it is, and answers whether to go on."""
+        lib = library()
+        _check_file(path)
+        if _LOG._callback is None:
+            _LOG.install(lib)
+        _LOG.clear()
+        lib.llama_backend_init()
+        model = _loaded(lib, path, options, progress)
+        try:
+            context = _context(lib, model, options)
+        except ModelUnavailable:
+            lib.llama_model_free(model)
+            raise
+        try:
+            return cls(lib, model, context, options, _facts(lib, model))
+        except BaseException:
+            lib.llama_free(context)
+            lib.llama_model_free(model)
+            raise
+
+    # Text and tokens
+
+    def tokens(self, text: str, *, special: bool) -> list[int]:
+        """Text as tokens; `special`: what looks like a token of the form is one."""
+        self._check()
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        found = (ctypes.c_int32 * room)()
+        count = self._lib.llama_tokenize(self._vocab, data, len(data), found, room, False, special)
+        if count < 0:
+            raise ModelUnavailable("a text has more tokens than letters: the vocabulary is broken")
+        return list(found[:count])
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token; tokens of the form have none."""
+        known = self._pieces.get(token)
+        if known is None:
+            known = self._pieces[token] = self._piece(token)
+        return known
+
+    def _piece(self, token: int) -> bytes:
+        self._check()
+        for room in (64, 4_096, 1_048_576):
+            found = ctypes.create_string_buffer(room)
+            count = self._lib.llama_token_to_piece(self._vocab, token, found, room, 0, False)
+            if count >= 0:
+                return found.raw[:count]
+        return b""
+
+    def ends(self, token: int) -> bool:
+        return bool(self._lib.llama_vocab_is_eog(self._vocab, token))
+
+    @property
+    def first(self) -> int | None:
+        """The token that every text begins with, where the model wants one."""
+        token = self._lib.llama_vocab_bos(self._vocab)
+        return token if token >= 0 and self._lib.llama_vocab_get_add_bos(self._vocab) else None
+
+    # The memory
+
+    def forget(self, seq: int, keep: int) -> bool:
+        """Of a sequence only the first tokens stay. False: the model cannot do that, and the sequence is gone."""
+        self._check()
+        if self._lib.llama_memory_seq_rm(self._memory, seq, keep if keep else -1, -1):
+            return True
+        self._lib.llama_memory_seq_rm(self._memory, seq, -1, -1)
+        return False
+
+    def share(self, source: int, target: int, count: int) -> None:
+        self._check()
+        self._lib.llama_memory_seq_cp(self._memory, source, target, 0, count)
+
+    def clear(self) -> None:
+        self._check()
+        self._lib.llama_memory_clear(self._memory, True)
+
+    # Reading and drawing
+
+    def read(self, stretches: Sequence[tuple[int, int, Sequence[int], bool]]) -> int:
+        """Read (sequence, position, tokens, whether a token will be drawn). Answers `DONE` or `FULL`."""
+        self._check()
+        count = sum(len(tokens) for _, _, tokens, _ in stretches)
+        if not 0 < count <= self._options.batch:
+            raise ValueError(f"{count} tokens in a batch of {self._options.batch}")
+        batch, at = self._batch, 0
+        for seq, position, tokens, draws in stretches:
+            if not 0 <= seq < self._options.seqs:
+                raise ValueError(f"there is no sequence {seq}")
+            for offset, token in enumerate(tokens):
+                if not 0 <= token < self.facts.vocabulary:
+                    raise ValueError(f"there is no token {token}")
+                batch.token[at] = token
+                batch.pos[at] = position + offset
+                batch.n_seq_id[at] = 1
+                batch.seq_id[at][0] = seq
+                batch.logits[at] = draws and offset == len(tokens) - 1
+                at += 1
+        batch.n_tokens = count
+        self._outputs = [at for at in range(count) if batch.logits[at]]
+        code = int(self._lib.llama_decode(self._context, batch))
+        if code in (DONE, FULL):
+            return code
+        self._outputs = []
+        raise ModelUnavailable(f"llama.cpp could not compute (code {code}): {_LOG.reason()}")
+
+    def sampler(self, sampling: Sampling, *, grammar: str = "", behind: Sequence[int] = ()) -> Sampler:
+        """Whoever draws for one row; `behind` is what its text ends with already."""
+        self._check()
+        made = Sampler(self._lib, self._vocab, self.facts.vocabulary, sampling, grammar, behind)
+        self._samplers.add(made)
+        return made
+
+    def draw(self, sampler: Sampler, output: int) -> int:
+        """The next token, from the so-manieth output of the last reading."""
+        self._check()
+        if sampler not in self._samplers or not 0 <= output < len(self._outputs):
+            raise ValueError("nothing was computed to draw from")
+        at = self._outputs[output]
+        return sampler.draw(self._context, at)
+
+    def let_go(self, sampler: Sampler) -> None:
+        if sampler in self._samplers:
+            self._samplers.remove(sampler)
+            sampler.free()
+
+    def close(self) -> None:
+        """Once; whatever is asked afterwards is refused."""
+        if self._context is None:
+            return
+        context, model, self._context, self._model = self._context, self._model, None, None
+        for sampler in self._samplers:
+            sampler.free()
+        self._samplers.clear()
+        self._lib.llama_batch_free(self._batch)
+        self._lib.llama_free(context)
+        self._lib.llama_model_free(model)
+
+    def _check(self) -> None:
+        if self._context is None:
+            raise ModelUnavailable("the model is closed")
+        if threading.get_ident() != self._owner:
+            raise RuntimeError("a model belongs to the thread that opened it")
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            begin = file.read(4)
+    except OSError as error:
+        raise ModelUnavailable(f"{path} cannot be read: {error.strerror}") from None
+    if begin != b"GGUF":
+        raise ModelUnavailable(f"{path} is no GGUF file, or was not downloaded whole.")
+
+
+def _loaded(lib: Any, path: Path, options: Options, progress: Callable[[float], bool] | None) -> Any:
+    params = lib.llama_model_default_params()
+    params.n_gpu_layers = options.gpu_layers
+    # Repacked weights crash on processors with AMX (ggml-org/llama.cpp#20824).
+    params.use_extra_bufts = False
+    if progress is not None:
+        params.progress_callback = lib.llama_progress_callback(lambda part, _data: progress(part))
+    model = lib.llama_model_load_from_file(os.fsencode(path), params)
+    if not model:
+        raise ModelUnavailable(f"{path.name} cannot be loaded: {_LOG.reason()}")
+    if lib.llama_model_has_encoder(model) or not lib.llama_model_has_decoder(model):
+        lib.llama_model_free(model)
+        raise ModelUnavailable(
+            f"{path.name} is a model that does not write: for chats another kind is needed."
+        )
+    return model
+
+
+def _check_memory(lib: Any, model: Any, cells: int) -> None:
+    """Asked for more than there is, the library ends the process instead of refusing."""
+    heads = max(1, lib.llama_model_n_head(model))
+    width = lib.llama_model_n_embd(model) // heads * max(1, lib.llama_model_n_head_kv(model))
+    # Keys and values of each layer, in 16 bits.
+    need = cells * lib.llama_model_n_layer(model) * width * 2 * 2
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if need > there:
+        raise ModelUnavailable(
+            f"A memory of {cells:,} tokens takes {need / 1e9:,.1f} GB, and this machine has {there / 1e9:,.1f}: lower "
+            "language.memory or language.context."
+        )
+
+
+def _context(lib: Any, model: Any, options: Options) -> Any:
+    _check_memory(lib, model, options.cells)
+    params = lib.llama_context_default_params()
+    params.n_ctx = options.cells
+    params.n_batch = options.batch
+    params.n_ubatch = min(options.batch, 512)
+    params.n_seq_max = options.seqs
+    params.n_threads = params.n_threads_batch = options.threads
+    # One memory for all sequences, so that a beginning is stored once; whole also where a model would let go of it.
+    params.kv_unified = True
+    params.swa_full = True
+    params.no_perf = True
+    context = lib.llama_init_from_model(model, params)
+    if not context:
+        raise ModelUnavailable(
+            f"There is no memory for {options.cells} tokens ({_LOG.reason()}): lower language.memory or "
+            "language.context."
+        )
+    return context
+
+
+def _facts(lib: Any, model: Any) -> Facts:
+    vocab = lib.llama_model_get_vocab(model)
+
+    def text(key: bytes) -> str:
+        room = 65_536
+        found = ctypes.create_string_buffer(room)
+        count = lib.llama_model_meta_val_str(model, key, found, room)
+        return found.value.decode("utf-8", "replace") if count >= 0 else ""
+
+    def token_text(token: int) -> str:
+        return (
+            (lib.llama_vocab_get_text(vocab, token) or b"").decode("utf-8", "replace") if token >= 0 else ""
+        )
+
+    template = lib.llama_model_chat_template(model, None)
+    carries_state = bool(lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
+    return Facts(
+        title=text(b"general.name"),
+        parameters=int(lib.llama_model_n_params(model)),
+        size=int(lib.llama_model_size(model)),
+        trained_on=int(lib.llama_model_n_ctx_train(model)),
+        vocabulary=int(lib.llama_vocab_n_tokens(vocab)),
+        template=template.decode("utf-8", "replace") if template else "",
+        begins=token_text(lib.llama_vocab_bos(vocab)),
+        ends=token_text(lib.llama_vocab_eos(vocab)),
+        shares=not carries_state,
+        trims=not carries_state,
+        back_end=back_end(),
+    )

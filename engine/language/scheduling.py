@@ -1,0 +1,427 @@
+"""Pure: which tokens the model reads next, for whom, and what of its memory is kept. There is no llama.cpp in it.
+
+What the model has read of a text lies in a *sequence* of its memory. A persona's part, the same for everybody, is a
+*root*: it is read once, and every talk with that persona grows from it. What a talk added is a *branch*: it is kept
+while there is room, because most talks go on. A *row* is a text that is being written now.
+
+The owner does what `next_step` says: first what is to happen to the memory, in that order, then it reads. It tells
+`was_read`, draws a token for each row that it names, and tells `wrote` or `end`. Nothing here waits, and nothing
+fails but for what can never fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from engine.language.pacing import Pace
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A text that somebody wants continued."""
+
+    id: int
+    tokens: tuple[int, ...]
+    #: At most so many tokens are written.
+    most: int
+    #: Smaller goes first: a waiting person, then prompts, then castings.
+    rank: int = 0
+    #: So many tokens at the beginning are the same for everybody who talks with this persona.
+    shared: int = 0
+    #: Whose next words will begin with these; empty: nobody's.
+    talk: str = ""
+
+
+@dataclass(eq=False)
+class Root:
+    """A beginning that many have in common."""
+
+    tokens: tuple[int, ...]
+    seq: int
+    used: int
+    #: Read, and standing in its own sequence.
+    ready: bool = False
+
+
+@dataclass(eq=False)
+class Branch:
+    """What was read in a talk, up to its last written token."""
+
+    talk: str
+    tokens: list[int]
+    seq: int
+    used: int
+    root: Root | None = None
+
+
+@dataclass(eq=False)
+class Row:
+    """A text in work: its tokens, and how many of them the model has read."""
+
+    ask: Ask
+    seq: int
+    tokens: list[int]
+    came: int
+    read: int = 0
+    root: Root | None = None
+    #: It is the one that reads the root for all others.
+    roots: bool = False
+
+    @property
+    def written(self) -> int:
+        return len(self.tokens) - len(self.ask.tokens)
+
+    @property
+    def writes(self) -> bool:
+        """Whether all is read but the token that was drawn last."""
+        return self.written > 0 and self.read == len(self.tokens) - 1
+
+    @property
+    def cells(self) -> int:
+        """What it may need of the memory until its end, without what it shares."""
+        return len(self.ask.tokens) + self.ask.most - (len(self.root.tokens) if self.root else 0)
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Of a sequence only so many tokens stay."""
+
+    seq: int
+    keep: int = 0
+
+
+@dataclass(frozen=True)
+class Share:
+    """The first tokens of one sequence are the first tokens of another one, too."""
+
+    source: int
+    target: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Tokens of one row, from a position on. Where `draws` is set, a token is drawn behind the last of them."""
+
+    ask: int
+    seq: int
+    position: int
+    tokens: tuple[int, ...]
+    draws: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    before: tuple[Forget | Share, ...]
+    reading: tuple[Reading, ...]
+
+    @property
+    def draws(self) -> tuple[int, ...]:
+        """The asks for which a token is drawn, in the order of the model's outputs."""
+        return tuple(one.ask for one in self.reading if one.draws)
+
+    @property
+    def size(self) -> int:
+        return sum(len(one.tokens) for one in self.reading)
+
+
+class TooLong(ValueError):
+    """It can never fit, however much is forgotten."""
+
+
+@dataclass
+class Scheduler:
+    """The state of a model's memory and of those who wait. One thread owns it."""
+
+    #: So many are written at once.
+    most_rows: int
+    #: So many tokens fit into the memory.
+    cells: int
+    #: So many sequences there can be.
+    seqs: int
+    #: So many tokens are read in one step.
+    batch: int
+    #: Whether a sequence may begin with another one's tokens, and whether its end can be cut off.
+    shares: bool = True
+    trims: bool = True
+    pace: Pace = field(default_factory=Pace)
+    waiting: list[tuple[int, Ask, tuple[int, ...]]] = field(default_factory=list)
+    rows: dict[int, Row] = field(default_factory=dict)
+    branches: list[Branch] = field(default_factory=list)
+    roots: list[Root] = field(default_factory=list)
+    #: For the books: tokens that were read, of prompts alone.
+    prompt_tokens_read: int = 0
+    _time: int = 0
+    _free: list[int] = field(init=False)
+    _before: list[Forget | Share] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._free = list(range(self.seqs - 1, -1, -1))
+
+    # What the owner tells
+
+    def submit(self, ask: Ask) -> None:
+        if not ask.tokens:
+            raise TooLong("there is nothing to begin from")
+        if len(ask.tokens) + ask.most > self.cells:
+            raise TooLong(
+                f"{len(ask.tokens)} tokens, and {ask.most} to be written, do not fit into {self.cells}"
+            )
+        self._wait(ask, ())
+
+    def cancel(self, ask_id: int) -> bool:
+        """Nobody wants it any more; what was read of it is kept for its talk. False: there is no such ask."""
+        before = len(self.waiting)
+        self.waiting = [one for one in self.waiting if one[1].id != ask_id]
+        if len(self.waiting) != before:
+            return True
+        if ask_id not in self.rows:
+            return False
+        self.end(ask_id)
+        return True
+
+    def was_read(self, step: Step) -> None:
+        for one in step.reading:
+            row = self.rows.get(one.ask)
+            if row is None:
+                continue
+            if one.position < len(row.ask.tokens):
+                self.prompt_tokens_read += len(one.tokens)
+            row.read = one.position + len(one.tokens)
+            if row.roots and row.root and row.read >= len(row.root.tokens):
+                # From here on everybody grows from it; copying costs nothing, the memory is the same.
+                row.roots, row.root.ready = False, True
+                self._before.append(Share(row.seq, row.root.seq, len(row.root.tokens)))
+
+    def wrote(self, ask_id: int, token: int) -> bool:
+        """A token was drawn for a row; False when it was the last that it may have."""
+        row = self.rows[ask_id]
+        row.tokens.append(token)
+        return row.written < row.ask.most
+
+    def end(self, ask_id: int) -> None:
+        """A row is done. Its talk may go on from what was read."""
+        row = self.rows.pop(ask_id)
+        if row.roots and row.root:
+            self._give_up_root(row.root)
+        if row.ask.talk and row.read:
+            self._drop_branches(row.ask.talk)
+            self.branches.append(
+                Branch(row.ask.talk, row.tokens[: row.read], row.seq, self._now(), _standing(row.root))
+            )
+        else:
+            self._let_go(row.seq)
+
+    def refused(self, step: Step) -> tuple[int, ...]:
+        """The memory was full although it should not be. All that is idle goes; else the least urgent row waits
+        again, with what it has written. Answers who cannot be helped: it is alone, and there is no room.
+        """
+        if self.branches or any(self._idle(root) for root in self.roots):
+            for branch in list(self.branches):
+                self._evict(branch)
+            for root in [root for root in self.roots if self._idle(root)]:
+                self._evict(root)
+            return ()
+        rows = sorted(self.rows.values(), key=lambda row: (row.ask.rank, row.came))
+        if len(rows) <= 1:
+            alone = tuple(row.ask.id for row in rows)
+            for ask_id in alone:
+                self._let_go(self.rows.pop(ask_id).seq)
+            return alone
+        last = rows[-1]
+        del self.rows[last.ask.id]
+        if last.roots and last.root:
+            self._give_up_root(last.root)
+        self._let_go(last.seq)
+        self._wait(last.ask, tuple(last.tokens[len(last.ask.tokens) :]))
+        return ()
+
+    def lost(self, seq: int) -> None:
+        """A sequence is gone from the memory: whoever stands on it is read anew."""
+        for row in self.rows.values():
+            if row.seq == seq:
+                row.read, row.root = 0, None
+
+    def clear(self) -> None:
+        """The memory was lost; rows have to be asked for anew."""
+        self.rows.clear()
+        self.branches.clear()
+        self.roots.clear()
+        self._before.clear()
+        self._free = list(range(self.seqs - 1, -1, -1))
+
+    # What the owner asks
+
+    @property
+    def idle(self) -> bool:
+        return not self.rows and not self.waiting
+
+    @property
+    def used(self) -> int:
+        """Cells that are taken or promised."""
+        shared = {id(root): len(root.tokens) for root in self.roots}
+        for root in [row.root for row in self.rows.values()] + [branch.root for branch in self.branches]:
+            if root:
+                shared[id(root)] = len(root.tokens)
+        own = sum(row.cells for row in self.rows.values())
+        kept = sum(len(one.tokens) - (len(one.root.tokens) if one.root else 0) for one in self.branches)
+        return sum(shared.values()) + own + kept
+
+    def next_step(self) -> Step | None:
+        """What to do next; None when there is nothing to read."""
+        self._admit()
+        reading = tuple(self._readings())
+        before, self._before = tuple(self._before), []
+        return Step(before, reading) if before or reading else None
+
+    # Who comes in
+
+    def _admit(self) -> None:
+        for place in sorted(self.waiting, key=lambda one: (one[1].rank, one[0])):
+            if len(self.rows) >= self.most_rows:
+                return
+            came, ask, written = place
+            if not self._may_have_a_row(ask):
+                continue
+            if self._begin(ask, came, written):
+                self.waiting.remove(place)
+            elif ask.rank == 0:
+                return  # whoever waits for room is not passed by those behind
+
+    def _may_have_a_row(self, ask: Ask) -> bool:
+        """One row is kept free for a person, so that nobody waits for a form to be filled in."""
+        if ask.rank == 0 or self.most_rows == 1:
+            return True
+        patient = sum(row.ask.rank > 0 for row in self.rows.values())
+        return patient < self.most_rows - 1
+
+    def _begin(self, ask: Ask, came: int, written: tuple[int, ...]) -> bool:
+        # At least one token is a talk's own, or there would be nothing to draw from.
+        beginning = ask.tokens[: ask.shared] if self.shares and ask.shared < len(ask.tokens) else ()
+        root = next((one for one in self.roots if beginning and one.tokens == beginning), None)
+        if root and not root.ready:
+            return False  # somebody reads it now: that is waited for, and not done twice
+        branch = self._branch_of(ask)
+        if branch is None and beginning and root is None:
+            root = Root(beginning, -1, self._now())
+        row = Row(ask, -1, [*ask.tokens, *written], came, root=branch.root if branch else root)
+        if not self._make_room(row, branch=branch, root=root):
+            return False
+        if branch:
+            self.branches.remove(branch)
+            row.seq, row.read = branch.seq, self._kept_of(branch, ask)
+            if row.read < len(branch.tokens):
+                self._before.append(Forget(row.seq, row.read))
+        else:
+            row.seq = self._free.pop()
+            if root and root.ready:
+                self._before.append(Share(root.seq, row.seq, len(root.tokens)))
+                row.read = len(root.tokens)
+            elif root:
+                root.seq, row.roots = self._free.pop(), True
+                self.roots.append(root)
+        if root:
+            root.used = self._now()
+        self.rows[ask.id] = row
+        return True
+
+    def _branch_of(self, ask: Ask) -> Branch | None:
+        """What was read of this talk, where it saves more than the persona's own part does."""
+        for branch in self.branches:
+            if ask.talk and branch.talk == ask.talk:
+                kept = self._kept_of(branch, ask)
+                gained = kept > (ask.shared if self.shares else 0)
+                # A branch without its beginning would need cells that nobody counted.
+                whole = branch.root is None or kept >= len(branch.root.tokens)
+                return branch if gained and whole else None
+        return None
+
+    def _kept_of(self, branch: Branch, ask: Ask) -> int:
+        same = common(branch.tokens, ask.tokens)
+        if self.trims:
+            return min(same, len(ask.tokens) - 1)
+        # Where nothing can be cut off, it goes on exactly where it stood, or not at all.
+        return same if same == len(branch.tokens) < len(ask.tokens) else 0
+
+    def _make_room(self, row: Row, *, branch: Branch | None, root: Root | None) -> bool:
+        """Evict what was not used for longest until the row fits; False when even that is not enough."""
+        new_root = len(root.tokens) if root and root.seq < 0 else 0
+        freed = len(branch.tokens) - len(branch.root.tokens if branch.root else ()) if branch else 0
+        need = row.cells + new_root - freed
+        seqs = (0 if branch else 1) + (1 if new_root else 0)
+        while self.used + need > self.cells or len(self._free) < seqs:
+            idle: list[Branch | Root] = [one for one in self.branches if one is not branch]
+            idle += [one for one in self.roots if one is not row.root and one is not root and self._idle(one)]
+            if not idle:
+                return False
+            self._evict(min(idle, key=lambda one: one.used))
+        return True
+
+    # What is read
+
+    def _readings(self) -> Iterator[Reading]:
+        """One token for everybody who writes; what is left of the step is for those who are still to be read."""
+        rows = sorted(self.rows.values(), key=lambda row: (row.ask.rank, row.came))
+        writing = [row for row in rows if row.writes]
+        for row in writing:
+            yield self._reading(row, 1)
+        left = min(self.batch - len(writing), self.pace.chunk(writing=len(writing), most=self.batch))
+        for row in rows:
+            if left <= 0:
+                return
+            if not row.writes:
+                # What all have in common is read by itself: they wait for it, and it comes out the same each time.
+                until = len(row.root.tokens) if row.roots and row.root else len(row.tokens)
+                count = min(left, until - row.read)
+                left -= count
+                yield self._reading(row, count)
+
+    def _reading(self, row: Row, count: int) -> Reading:
+        tokens = tuple(row.tokens[row.read : row.read + count])
+        return Reading(row.ask.id, row.seq, row.read, tokens, draws=row.read + count == len(row.tokens))
+
+    # What is kept
+
+    def _idle(self, root: Root) -> bool:
+        return root.ready and not any(row.root is root for row in self.rows.values())
+
+    def _evict(self, one: Branch | Root) -> None:
+        if isinstance(one, Branch):
+            self.branches.remove(one)
+        else:
+            self.roots.remove(one)
+        self._let_go(one.seq)
+
+    def _drop_branches(self, talk: str) -> None:
+        for branch in [one for one in self.branches if one.talk == talk]:
+            self._evict(branch)
+
+    def _give_up_root(self, root: Root) -> None:
+        """Whoever read it is gone before its end."""
+        if root in self.roots:
+            self.roots.remove(root)
+            self._let_go(root.seq)
+
+    def _let_go(self, seq: int) -> None:
+        self._before.append(Forget(seq))
+        self._free.append(seq)
+
+    def _wait(self, ask: Ask, written: tuple[int, ...]) -> None:
+        self.waiting.append((self._now(), ask, written))
+
+    def _now(self) -> int:
+        self._time += 1
+        return self._time
+
+
+def common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two texts have in common from their beginning on."""
+    most = min(len(one), len(other))
+    if list(one[:most]) == list(other[:most]):
+        return most
+    return next(place for place in range(most) if one[place] != other[place])
+
+
+def _standing(root: Root | None) -> Root | None:
+    return root if root and root.ready else None

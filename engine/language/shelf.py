@@ -1,0 +1,197 @@
+"""Which model writes what: found on disk, chosen for each task, persona and request, and loaded once.
+
+One loaded model serves all tasks that agree on it. What no model can do is the understudy's, and that is not decided
+here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from engine import models
+from engine.language import LanguageModel, PersonaWanted, ReplyWanted, Task, Wanted, task_of
+from engine.language.batcher import Limits
+from engine.language.isolated import Plan
+from engine.language.llama import Options
+from engine.language.local import Local
+from engine.language.scribe import Scribe, State
+from engine.settings import LanguageSettings, Settings
+
+log = structlog.get_logger(__name__)
+
+#: Models that were not there are looked for again after this many seconds.
+LOOK_AGAIN = 30.0
+#: Sequences beside those of the rows: so many talks, and so many personas, may be kept.
+KEPT_TALKS, KEPT_PERSONAS = 96, 32
+#: More than this no library allows.
+MOST_SEQS = 256
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """The system prompts that a model of our own is given for its forms."""
+
+    casting: str
+    picture: str
+
+
+class Shelf:
+    """The models of this house. Nothing is loaded before somebody asks for it, or for `warm`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        instructions: Instructions,
+        *,
+        here: Path | None = None,
+    ) -> None:
+        self._settings = settings.language
+        self._instructions = instructions
+        self._home = settings.home
+        self._here = here or Path.cwd()
+        elsewhere = settings.server.address and settings.language.models != "off"
+        self._server = _elsewhere(settings) if elsewhere else None
+        self._server_first = settings.server.turn == "first"
+        #: What each name stands for, and when that was found out; "" is for whoever names none.
+        self._choices: dict[str, tuple[models.Choice, float]] = {}
+        self._open: dict[Path, Local] = {}
+        self._refused: set[str] = set()
+        self._looking = asyncio.Lock()
+
+    async def choice(self, task: Task) -> models.Choice:
+        """The model of our own that a task has, and why."""
+        return await self._choice(self._name_for(task))
+
+    async def for_(self, wanted: Wanted) -> Sequence[LanguageModel]:
+        """Who is to write this, in the order in which they are asked."""
+        if self._settings.models == "off":
+            return ()
+        found: list[LanguageModel] = []
+        if (own := await self._own(wanted)) is not None:
+            found.append(own)
+        if self._server is not None:
+            found.insert(0 if self._server_first else len(found), self._server)
+        return found
+
+    async def warm(self) -> None:
+        """Load the model that talks, so that the first person does not wait for it."""
+        if self._settings.models == "off" or (self._server is not None and self._server_first):
+            return
+        choice = await self.choice(Task.CHAT)
+        if choice.found is not None:
+            self._opened(choice.found).scribe.wake()
+
+    def told(self) -> list[tuple[str, State, str]]:
+        """The models that were asked for: their names, how they are, and why."""
+        rows = [
+            (
+                one.name,
+                one.scribe.state,
+                one.scribe.reason or (one.scribe.ready.back_end if one.scribe.ready else ""),
+            )
+            for one in self._open.values()
+        ]
+        if self._server is not None:
+            rows.append((self._server.name, State.READY, "another server"))
+        return rows
+
+    async def close(self) -> None:
+        await asyncio.gather(*(one.close() for one in self._open.values()))
+        if self._server is not None:
+            await self._server.close()
+
+    async def _own(self, wanted: Wanted) -> Local | None:
+        choice = await self._choice(self._named_by(wanted) or self._name_for(task_of(wanted)))
+        return self._opened(choice.found) if choice.found else None
+
+    def _name_for(self, task: Task) -> str:
+        return str(getattr(self._settings, task.value)) or self._settings.model
+
+    def _named_by(self, wanted: Wanted) -> str:
+        """A model that the request or the persona names, where the operator allows it."""
+        persona = "" if isinstance(wanted, PersonaWanted) else _persona_of(wanted)
+        for name in (wanted.model, persona):
+            if not name:
+                continue
+            if name.casefold() in {one.casefold() for one in self._settings.allowed}:
+                return name
+            if name not in self._refused:
+                self._refused.add(name)
+                log.warning("model_not_allowed", model=name[:80], allowed=list(self._settings.allowed))
+        return ""
+
+    async def _choice(self, named: str) -> models.Choice:
+        async with self._looking:
+            known = self._choices.get(named)
+            if known and (known[0].found is not None and known[0].found.path.exists()):
+                return known[0]
+            if known and known[0].found is None and time.monotonic() - known[1] < LOOK_AGAIN:
+                return known[0]
+            choice = await asyncio.to_thread(self._look, named)
+            self._choices[named] = choice, time.monotonic()
+        if known is None or known[0] != choice:
+            (log.info if choice.found else log.warning)(
+                "model_chosen",
+                named=named,
+                model=choice.found.name if choice.found else "",
+                reason=choice.reason,
+            )
+        return choice
+
+    def _look(self, named: str) -> models.Choice:
+        found = models.find_text(self._home, self._here, named)
+        return models.choose(found, named, models.machine())
+
+    def _opened(self, found: models.Found) -> Local:
+        known = self._open.get(found.path)
+        if known is None:
+            plan = plan_for(self._settings, found.path)
+            isolate = self._settings.isolate
+            scribe = Scribe(
+                found.name, lambda: plan.works(isolated=isolate), patience=self._settings.patience
+            )
+            known = self._open[found.path] = Local(
+                scribe,
+                self._settings,
+                casting=self._instructions.casting,
+                picture=self._instructions.picture,
+            )
+        return known
+
+
+def _elsewhere(settings: Settings) -> LanguageModel:
+    # Only who has such a server needs a client for it.
+    from engine.language.remote import Remote
+
+    return Remote(settings.server, settings.language)
+
+
+def plan_for(settings: LanguageSettings, path: Path) -> Plan:
+    """How a model is run by these settings."""
+    cells = settings.memory or 4 * settings.context
+    seqs = min(MOST_SEQS, settings.rows + KEPT_TALKS + KEPT_PERSONAS)
+    threads = settings.threads or max(1, (os.cpu_count() or 2) // 2)
+    return Plan(
+        path,
+        Options(
+            threads=threads,
+            gpu_layers=settings.gpu_layers,
+            cells=max(cells, settings.context),
+            batch=settings.batch,
+            seqs=seqs,
+        ),
+        Limits(context=settings.context, rows=settings.rows, batch=settings.batch),
+    )
+
+
+def _persona_of(wanted: Wanted) -> str:
+    if isinstance(wanted, ReplyWanted):
+        return wanted.persona.model
+    return "" if isinstance(wanted, PersonaWanted) else wanted.scene.persona.model

@@ -1,0 +1,54 @@
+"""The models that several tests share, made once for a run. `conftest.py` takes them in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.models.gguf import make_model
+
+#: Strings end soon: a persona in JSON is then written in half the time.
+LEANING = {'"': 5.0}
+
+
+@pytest.fixture(scope="session")
+def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(models_folder: Path) -> Path:
+    """Byte-level BPE, ChatML, Q8_0: as most models are."""
+    return make_model(models_folder / "tiny.gguf", weights="Q8_0", leaning=LEANING)
+
+
+@pytest.fixture(scope="session")
+def tiny_spm_model(models_folder: Path) -> Path:
+    """SentencePiece, and a template that knows no system role."""
+    return make_model(
+        models_folder / "tiny-spm.gguf",
+        vocabulary="spm",
+        weights="Q8_0",
+        template="no-system",
+        seed=1,
+        leaning=LEANING,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_llama3_model(models_folder: Path) -> Path:
+    """Unquantised; its texts begin with a token of their own."""
+    return make_model(models_folder / "tiny-llama3.gguf", template="llama3", seed=2)
+
+
+@pytest.fixture(scope="session")
+def plain_model(models_folder: Path) -> Path:
+    """No template at all, as models are that were never taught to talk."""
+    return make_model(models_folder / "plain.gguf", weights="Q4_0", template=None, seed=3)
+
+
+@pytest.fixture(scope="session")
+def broken_model(models_folder: Path) -> Path:
+    """Loads, and computes nothing but NaN."""
+    return make_model(models_folder / "broken.gguf", broken="nan", seed=4)
