@@ -28,7 +28,7 @@ def fetch(settings: Settings, entries: Sequence[Entry], token: str, *, quiet: bo
         with _shown(quiet=quiet) as told:
             folders = opening.run_async(work(told))
     except KeyboardInterrupt:
-        names = " ".join(entry.id if not entry.title.count("/") else entry.title for entry in entries)
+        names = " ".join(entry.reference for entry in entries)
         raise Interrupted(
             f"Stopped. What came so far stays: `greenroom models pull {names}` goes on with it."
         ) from None

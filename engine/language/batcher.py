@@ -135,7 +135,12 @@ class Batcher:
             self._scheduler = self._made_scheduler(facts)
             self._form = Form(facts.template, facts.begins, facts.ends)
             ready = Ready(
-                facts.title, facts.back_end, facts.parameters, facts.size, time.perf_counter() - began
+                facts.title,
+                facts.back_end,
+                facts.parameters,
+                facts.size,
+                time.perf_counter() - began,
+                thinks=self._form.thinks,
             )
             self._tell([ready])
             while self._drain():
@@ -201,10 +206,10 @@ class Batcher:
 
     def _asked(self, number: int, request: Request) -> Ask:
         context = min(self._limits.context, self._model.facts.trained_on or self._limits.context)
-        most = min(request.most, max(16, context // 2))
+        reserved = min(request.most, max(16, context // 2))
         segments = fitted(
             request.segments,
-            context - most - 16,
+            context - reserved - 16,
             measure=lambda text: len(self._tokens_of(text, special=False)),
         )
         tokens: list[int] = []
@@ -220,6 +225,8 @@ class Batcher:
             shared += bool(shared)
         if request.begun:
             tokens += self._tokens_of(request.begun, special=False)
+        # A short prompt leaves room for a long form.
+        most = max(16, min(request.most, context - len(tokens)))
         return Ask(number, tuple(tokens), most, rank=request.rank, shared=shared, talk=request.talk)
 
     def _tokens_of(self, text: str, *, special: bool) -> tuple[int, ...]:

@@ -43,7 +43,7 @@ from personas.prompting import Reach, Segment
 #: A waiting person, then prompts, then castings.
 CHAT, PROMPTS, CASTING = range(3)
 #: A picture prompt of 200 words, a persona with every field, a handful of corrections; in tokens, with room to spare.
-PROMPT_TOKENS, PERSONA_TOKENS, CORRECTIONS_TOKENS = 1_200, 3_000, 400
+PROMPT_TOKENS, PERSONA_TOKENS, CORRECTIONS_TOKENS = 1_200, 5_000, 600
 #: Of a picture prompt so many words at most say who is in it, as they always look.
 SUBJECT_WORDS = 70
 #: And so many at least are the model's own.
@@ -109,8 +109,12 @@ class Local:
             rank=CHAT,
             talk=wanted.talk,
         )
+        await self._scribe.up()
+        thinks = self._scribe.ready.thinks if self._scribe.ready else None
         others = {wanted.person_name, *(line.name for line in wanted.lines if not line.by_persona)}
-        cleaner = Cleaner([persona.called, persona.name], [name for name in sorted(others) if name])
+        cleaner = Cleaner(
+            [persona.called, persona.name], [name for name in sorted(others) if name], opened=thinks
+        )
         said = False
         async with aclosing(self._scribe.write(request)) as pieces:
             async for piece in pieces:

@@ -54,6 +54,8 @@ class Ready:
     parameters: int
     size: int
     seconds: float
+    #: Whether what it writes begins inside a thought, which is not shown.
+    thinks: bool = False
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,15 @@ class Form:
         raise ModelUnavailable(f"The model's chat template cannot be used: {refusal}")
 
     @cached_property
+    def thinks(self) -> bool:
+        """Whether the form opens a thought for the model, so that what it writes begins inside one."""
+        try:
+            end = self.parts([Message("user", "one")])[-1].text.rstrip()
+        except ModelUnavailable:
+            return False
+        return end.endswith(("<think>", "<thinking>", "<|think|>", "[THINK]"))
+
+    @cached_property
     def _refuses_system(self) -> bool:
         """Whether a system message behind the beginning is refused, moved or left out: found out once, on a trial."""
         trial = [

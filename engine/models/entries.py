@@ -50,6 +50,11 @@ class Entry:
     #: Fingerprints that are known beforehand, by file.
     sha256: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def reference(self) -> str:
+        """What `pull` takes for it; the title of what is not in the catalogue is just that."""
+        return self.id if self.size else self.title
+
 
 @dataclass(frozen=True)
 class Catalogue:

@@ -18,7 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from engine.errors import GreenroomError, NotFound, Refused, SettingsError, TryAgain
 from engine.models.promised import Fingerprint, HubFile, Listing, size_of
@@ -40,8 +40,13 @@ class PullFailed(GreenroomError):
 
 def endpoint() -> str:
     named = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or HUB
-    if not re.match(r"https?://[^/]", named):
-        raise SettingsError("HF_ENDPOINT is not an address: it begins with https:// or http://.")
+    try:
+        parts = urlsplit(named)
+        told = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets, or a port that is none
+        told = False
+    if not told:
+        raise SettingsError("HF_ENDPOINT is not an address: it is to look like https://hub.example.")
     return named
 
 
@@ -156,7 +161,7 @@ class Hub:
                 raise PullFailed(
                     f"{self._url} does not answer as a model hub does. Is HF_ENDPOINT right, or a proxy between?"
                 ) from None
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 raise self._unreachable(error) from None
 
     async def fetch(
@@ -195,7 +200,7 @@ class Hub:
                 problem: Exception = httpx.ReadError("the hub stopped early")
             except _Pause as error:
                 problem = error
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 problem = error
             if part.size >= file.size:
                 return

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import pty
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from bot.cli import run
 from bot.cli.models import DECLINED, offer
@@ -33,6 +35,22 @@ class Ended:
     returncode: int
     stdout: str
     stderr: str
+
+
+@contextmanager
+def own_log() -> Iterator[None]:
+    """What a command does to the log of its process is undone."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        for handler in root.handlers:
+            if handler not in before:
+                handler.close()
+        root.handlers[:] = before
+        root.setLevel(level)
+        structlog.reset_defaults()
 
 
 class Greenroom:
@@ -55,7 +73,7 @@ class Greenroom:
 
     def __call__(self, *arguments: str, **more: str) -> Ended:
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in "oe")
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err), own_log():
             patch.setattr(sys, "stdin", io.StringIO())
             patch.chdir(self.folder)
             for name in os.environ.keys() - self.environment.keys():

@@ -20,7 +20,10 @@ from engine.language import (
     Wanted,
     count_words,
 )
+from engine.language.local import Local
 from engine.language.remote import Remote
+from engine.language.scribe import Scribe
+from engine.language.shelf import plan_for
 from engine.language.understudy import Understudy
 from engine.language.writers import Writers
 from engine.settings import LanguageSettings, ServerSettings
@@ -80,13 +83,29 @@ MAKERS: dict[str, Callable[[], LanguageModel]] = {
     "chain": Chain,
     "remote": Elsewhere,
 }
+#: llama.cpp on tiny models of random weights: what holds for them holds whatever the model.
+LLAMAS = {
+    "llama": ("tiny_model", False),
+    "llama with SentencePiece": ("tiny_spm_model", False),
+    "llama without a template": ("plain_model", False),
+    "isolated llama": ("tiny_llama3_model", True),
+}
 
 
-@pytest.fixture(params=MAKERS)
+@pytest.fixture(params=[*MAKERS, *LLAMAS])
 async def model(request: pytest.FixtureRequest) -> AsyncIterator[LanguageModel]:
-    made = MAKERS[request.param]()
+    made = MAKERS[request.param]() if request.param in MAKERS else llama(request, *LLAMAS[request.param])
     yield made
     await made.close()
+
+
+def llama(request: pytest.FixtureRequest, name: str, isolated: bool) -> LanguageModel:
+    settings = LanguageSettings(isolate=isolated, context=8_192, reply_tokens=48, rows=4)
+    plan = plan_for(settings, request.getfixturevalue(name))
+    scribe = Scribe(name, lambda: plan.works(isolated=isolated), patience=60.0)
+    return Local(
+        scribe, settings, casting="You invent people.", picture="You write prompts for pictures of {{char}}."
+    )
 
 
 def reply_to(text: str, persona: Persona = CAST[0], **more: object) -> ReplyWanted:
@@ -118,7 +137,9 @@ async def test_a_reply_is_never_empty(model: LanguageModel, text: str) -> None:
         assert await written(model, reply_to(text, persona))
 
 
-async def test_the_same_wanted_is_the_same_text(model: LanguageModel) -> None:
+async def test_the_same_wanted_is_the_same_text(model: LanguageModel, request: pytest.FixtureRequest) -> None:
+    if request.node.callspec.params["model"] in LLAMAS:
+        pytest.skip("sums depend on who else is in the batch, and random weights on the last digit")
     for wanted in (reply_to("Hello"), prompt_for("by the sea"), PersonaWanted(kind="tech", seed=3)):
         assert await written(model, wanted) == await written(model, wanted)
 
@@ -142,10 +163,12 @@ async def test_a_persona_has_the_name_that_was_asked_for(model: LanguageModel) -
     assert told["name"] == "Zoë Field"
 
 
-async def test_many_can_write_at_once(model: LanguageModel) -> None:
+async def test_many_can_write_at_once(model: LanguageModel, request: pytest.FixtureRequest) -> None:
     wanted = [prompt_for("by the sea", persona) for persona in CAST]
     together = await asyncio.gather(*(written(model, one) for one in wanted))
-    assert together == [await written(model, one) for one in wanted]
+    assert all(count_words(text) in PROMPT_WORDS for text in together)
+    if request.node.callspec.params["model"] not in LLAMAS:  # whose sums depend on who else is in the batch
+        assert together == [await written(model, one) for one in wanted]
 
 
 async def test_closing_it_early_stops_the_writing(model: LanguageModel) -> None:

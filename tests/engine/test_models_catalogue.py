@@ -76,6 +76,7 @@ def test_a_name_that_is_nearly_right_is_answered_with_the_right_one() -> None:
 def test_what_is_not_in_the_catalogue_goes_by_its_repository() -> None:
     entry = catalogue().wanted("Some-Body/Their.Model-GGUF:sub/Their_Model-Q4_K_M-00001-of-00002.gguf")
     assert (entry.id, entry.kind) == ("their-model-q4-k-m", Kind.TEXT)
+    assert entry.reference == "Some-Body/Their.Model-GGUF:sub/Their_Model-Q4_K_M-00001-of-00002.gguf"
     assert catalogue().wanted("a/b").files == ()
     assert catalogue().wanted("a/b:c.safetensors").kind is Kind.PICTURE
 

@@ -71,6 +71,10 @@ def link(path: Path, target: Path) -> None:
     path.symlink_to(target)
 
 
+def inside(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
 def left_over(folder: Path) -> list[Path]:
     return sorted((folder / PARTS).glob("*"))
 
@@ -218,9 +222,10 @@ async def test_a_hub_that_is_not_there_is_said_to_be_so_with_what_to_try(
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
         with pytest.raises(TryAgain, match=r"cannot be reached.*HTTPS_PROXY.*HF_ENDPOINT.*by hand"):
             await fetch(home)
-    monkeypatch.setenv("HF_ENDPOINT", "not an address")
-    with pytest.raises(SettingsError, match="HF_ENDPOINT"):
-        await fetch(home)
+    for wrong in ("not an address", "http://[", "http://127.0.0.1:port"):
+        monkeypatch.setenv("HF_ENDPOINT", wrong)
+        with pytest.raises(SettingsError, match="HF_ENDPOINT"):
+            await fetch(home)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     with pytest.raises(PullFailed, match="HF_HUB_OFFLINE"):
@@ -346,8 +351,7 @@ async def test_many_files_keep_their_folders_and_patterns_stay_in_theirs(hub: Hu
         "p", Kind.PICTURE, "P", "owner/picture", ("unet/*.fp16.safetensors", "unet/config.json", "*.txt")
     )
     folder = await fetch(home, entry)
-    there = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert there == ["empty.txt", NOTE, "unet/a.fp16.safetensors", "unet/config.json"]
+    assert inside(folder) == ["empty.txt", NOTE, "unet/a.fp16.safetensors", "unet/config.json"]
     assert verify(home)[0].problems == ()
 
 
@@ -369,7 +373,7 @@ async def test_names_that_lead_out_of_the_folder_are_not_taken(hub: Hub, home: P
     assert sorted(path.name for path in folder.iterdir()) == ["good.json", NOTE]
     with pytest.raises(NotFound):
         await fetch(home, Entry("e", Kind.PICTURE, "E", "owner/evil", ("../../*.json",)))
-    assert [path.name for path in home.rglob("evil*")] == []
+    assert not any("evil" in name for name in inside(home.parent))
 
 
 async def test_two_models_of_one_name_do_not_overwrite_each_other(hub: Hub, home: Path) -> None:

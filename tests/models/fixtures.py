@@ -39,13 +39,13 @@ def tiny_spm_model(models_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_llama3_model(models_folder: Path) -> Path:
     """Unquantised; its texts begin with a token of their own."""
-    return make_model(models_folder / "tiny-llama3.gguf", template="llama3", seed=2)
+    return make_model(models_folder / "tiny-llama3.gguf", template="llama3", seed=2, context=8_192)
 
 
 @pytest.fixture(scope="session")
 def plain_model(models_folder: Path) -> Path:
     """No template at all, as models are that were never taught to talk."""
-    return make_model(models_folder / "plain.gguf", weights="Q4_0", template=None, seed=3)
+    return make_model(models_folder / "plain.gguf", weights="Q4_0", template=None, seed=3, context=8_192)
 
 
 @pytest.fixture(scope="session")
