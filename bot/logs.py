@@ -21,7 +21,7 @@ _SECRET_KEYS = ("secret", "token", "password", "authorization", "api_key")
 
 def keep_quiet() -> None:
     """For a command that tells all it finds by itself, and has no log."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL + 1))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def start_logging(file: Path, settings: LogSettings, *, console: bool, least: str = "info") -> None:

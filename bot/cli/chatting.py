@@ -27,6 +27,8 @@ def up(chats: bool | None) -> None:
 
     It runs until Ctrl-C or SIGTERM, and closes in order within ten seconds; a second signal ends it at once.
     """
+    from bot.cli.models import offer
+    from bot.cli.writers import can_write
     from bot.fronts import tokens_of
     from bot.terminal import on_a_terminal
     from engine.settings import read_settings
@@ -35,6 +37,8 @@ def up(chats: bool | None) -> None:
     elsewhere = bool(tokens_of(told.telegram) or tokens_of(told.discord))
     here = (on_a_terminal() and not elsewhere) if chats is None else chats
     settings = opening.settings_and_log(on_console=not here)
+    if here and can_write():
+        offer(settings)
     opening.run_async(_up(settings, here=here))
 
 
@@ -92,13 +96,16 @@ async def _banner(house: House, *, here: bool) -> None:
 
 async def _who_writes(house: House) -> str:
     """The model that talks, or why there is none."""
+    from bot.cli.writers import INSTALL, can_write
     from engine.language import Task
 
     settings = house.engine.settings
     if settings.language.models == "off":
         return "understudy: models are switched off"
     choice = await house.engine.shelf.choice(Task.CHAT)
-    own = choice.found.name if choice.found else "understudy: no language model is loaded"
+    own = choice.found.name if choice.found and can_write() else "understudy: no language model is loaded"
+    if not can_write():
+        own += f" (`{INSTALL}` brings what runs one)"
     if not settings.server.address:
         return own
     first, second = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from engine.errors import ModelUnavailable
@@ -26,6 +27,11 @@ BETTER = {
     "Metal": 'CMAKE_ARGS="-DGGML_METAL=on"',
     "Vulkan": 'CMAKE_ARGS="-DGGML_VULKAN=on"',
 }
+
+
+def can_write() -> bool:
+    """Whether what runs a model is installed; a look, without loading it."""
+    return find_spec("llama_cpp") is not None
 
 
 async def looked_at(settings: Settings, *, tries: bool) -> list[Told]:

@@ -22,7 +22,7 @@ from engine.language.sampling import Sampling
 # It is read once, when the library is loaded.
 _QUIET = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 
-INSTALL = "pip install 'greenroom[language]'"
+INSTALL = "make up EXTRAS=language, or pip install -e '.[language]'"
 #: What `read` answers.
 DONE, FULL = 0, 1
 

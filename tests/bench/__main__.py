@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import engine, fronts
+from tests.bench import engine, fronts, language
 
 if __name__ == "__main__":
     name, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
     if name == "fronts":
         fronts.main(rest)
+    elif name == "language":
+        language.main(rest)
     elif name == "engine":
         sys.argv[1:] = rest
         engine.main()
     else:
         engine.main()
         fronts.main([])
+        language.main([])

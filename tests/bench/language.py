@@ -1,0 +1,83 @@
+"""What the language engine does with many chats at once: how quick it is, what it reads twice, how it keeps form.
+
+One model of 125 million random weights, quantised, on one thread; each side in turn. A token is counted when it
+comes, and every text is ended by its length. `python -m tests.bench language --only speed` takes one part alone;
+`--quick` makes all of them small. `llama-server` is looked for at `--server`, in GREENROOM_LLAMA_SERVER and on PATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot.logs import start_logging
+from engine.language.shelf import plan_for
+from engine.settings import LanguageSettings, LogSettings
+from tests.bench.harness import Figure, report
+from tests.bench.language_bench import Bench
+from tests.bench.language_forms import take_forms, take_grammar
+from tests.bench.language_sides import Watched
+from tests.bench.language_speed import take_speed
+from tests.bench.language_waiting import take_again, take_first, take_gap
+from tests.models.gguf import make_large
+
+PARTS = ("speed", "first", "again", "gap", "grammar", "forms")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
+    options.add_argument("--quick", action="store_true", help="everything small: whether it runs at all")
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--threads", type=int, default=1, help="the same for every side")
+    options.add_argument("--most", type=int, default=64, help="tokens of each reply in `speed`")
+    options.add_argument("--turns", type=int, default=40, help="of the long talk")
+    options.add_argument(
+        "--prompt", type=int, default=4_000, help="tokens of the prompt read beside a stream"
+    )
+    options.add_argument("--forms", type=int, default=500, help="personas, and as many picture prompts")
+    options.add_argument("--server", default="", help="where llama-server is")
+    options.add_argument("--model", type=Path, help="another GGUF file than one of random weights")
+    options.add_argument("--no-report", action="store_true", help="leave RESULTS.md as it is")
+    chosen = options.parse_args(arguments)
+    if chosen.quick:
+        chosen.rounds, chosen.most, chosen.turns, chosen.forms = 1, 16, 4, 8
+        chosen.prompt = min(chosen.prompt, 1_000)
+    server = chosen.server or os.environ.get("GREENROOM_LLAMA_SERVER") or shutil.which("llama-server")
+    with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
+        start_logging(Path(folder) / "greenroom.log", LogSettings(), console=False)
+        path = chosen.model or make_large(Path(folder) / "large.gguf")
+        plan = plan_for(LanguageSettings(threads=chosen.threads), path)
+        bench = Bench(plan, chosen.threads, chosen.rounds, runner, Path(folder), server)
+        for part in chosen.only or PARTS:
+            figures, notes = _taken(part, bench, chosen)
+            how = f"median of {chosen.rounds} rounds" if part not in ("again", "forms") else "once"
+            how += f", {path.name} with {path.stat().st_size / 1e6:.0f} MB, threads: {chosen.threads}"
+            if chosen.no_report:
+                print(*figures, notes, sep="\n")
+            else:
+                report(f"language: {part}", figures, notes, how=how)
+
+
+def _taken(part: str, bench: Bench, chosen: argparse.Namespace) -> tuple[list[Figure], str]:
+    if part == "speed":
+        return take_speed(bench, chosen.most)
+    if part == "first":
+        return take_first(bench)
+    if part == "again":
+        return take_again(bench, chosen.turns)
+    if part == "gap":
+        return take_gap(bench, chosen.prompt)
+    if part == "grammar":
+        with bench.ours(Watched) as ours:
+            return take_grammar(ours, bench.runner, bench.rounds)
+    return take_forms(bench.folder, bench.runner, chosen.forms)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Many chats that share a persona: tokens a second of all together, on each side, and where the time goes."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+from engine.language.sampling import Sampling, sampling_of
+from engine.language.templates import Form
+from engine.settings import LanguageSettings
+from tests.bench.harness import Figure, interleaved, median, ratio
+from tests.bench.language_bench import CHATS, PERSONA, SAID, SHORT, Bench, words
+from tests.bench.language_sides import PLAIN, Chat, Lone, Ours, Side, serving, speed
+
+GREEDY = Sampling(temperature=0.0)
+
+
+async def second_turn(side: Side, chats: int, most: int, number: int, sampling: Sampling = PLAIN) -> float:
+    """Tokens a second of so many chats, of which each has its persona and its first turn in the memory."""
+    persona = words("persona", PERSONA)
+    first = [Chat(persona, (words(f"{number} {chat} said", SAID),), f"talk {chat}") for chat in range(chats)]
+    await side.answer(first, SHORT)
+    script = [words(f"{number} {chat} script", 2 * SAID) for chat in range(chats)]
+    halves = [(text[: len(text) // 2], text[len(text) // 2 :]) for text in script]
+    second = [replace(chat, lines=chat.lines + half) for chat, half in zip(first, halves, strict=True)]
+    return speed(await side.answer(second, most, sampling))
+
+
+def take_speed(bench: Bench, most: int) -> tuple[list[Figure], str]:
+    numbers = count()
+    with ExitStack() as stack:
+        ours = stack.enter_context(bench.ours())
+        form = Form(ours.facts.template, ours.facts.begins, ours.facts.ends)
+        lone = Lone(bench.plan.path, form, context=2_048, threads=bench.threads)
+        stack.callback(lone.close)
+        sides: dict[str, Side] = {"ours": ours, "lone": lone}
+        if bench.server:
+            sides["server"] = stack.enter_context(
+                serving(
+                    bench.server,
+                    bench.plan.path,
+                    lone,
+                    slots=CHATS,
+                    threads=bench.threads,
+                    log=bench.folder / "llama-server.log",
+                )
+            )
+
+        def turn(side: Side, chats: int = CHATS, sampling: Sampling = PLAIN) -> float:
+            return bench.runner.run(second_turn(side, chats, most, next(numbers), sampling))
+
+        for side in sides.values():  # the persona is read once, and is warm from here on
+            bench.runner.run(second_turn(side, CHATS, SHORT, next(numbers)))
+        taken = interleaved({name: partial(turn, side) for name, side in sides.items()}, bench.rounds)
+        greedy = interleaved(
+            {name: partial(turn, side, sampling=GREEDY) for name, side in sides.items()},
+            bench.rounds,
+        )
+        alone = [f"{name} {turn(side, 1):.0f}" for name, side in sides.items()]
+        rows = [_row(ours, chats, turn(ours, chats)) for chats in (1, 2, 4, 8, 16)]
+        usual = turn(ours, sampling=sampling_of(LanguageSettings(), None, seed=7))
+        usual_row = _row(ours, CHATS, usual)
+        ours.book.clear()
+        bench.runner.run(ours.answer([Chat(words("never read", PERSONA), ("Hello",), "cold")], 1))
+        computing = ours.book.tokens / ours.book.reading
+        weights = read_per_token(bench.plan.path)
+    bandwidth = memory_bandwidth()
+    limit = bandwidth / weights
+    ceiling = (
+        f"8 rows × {limit:.0f} by memory, {computing:.0f} by computing (read in one go); ours "
+        f"{median(taken['ours']):.0f}"
+    )
+    closed = None if bench.server else "no llama-server: --server, GREENROOM_LLAMA_SERVER or PATH"
+    figures = [
+        Figure(
+            "tokens/s of 8 chats ÷ the high-level Llama behind a lock",
+            ratio(taken, "ours", "lone"),
+            "≥ 2.0",
+            "higher",
+            ceiling,
+        ),
+        Figure(
+            "tokens/s of 8 chats ÷ llama-server -np 8, every slot warm",
+            ratio(taken, "ours", "server") if bench.server else None,
+            "≥ 1.0",
+            "higher",
+            ceiling,
+            closed,
+        ),
+        Figure("tokens/s of 8 chats", median(taken["ours"]), "told", "higher", ceiling),
+    ]
+    notes = [
+        f"tokens/s of 8 chats: {_told(taken)}; greedy: {_told(greedy)}",
+        f"tokens/s of one chat: {', '.join(alone)}",
+        f"limit of one chat: {weights / 1e6:.0f} MB of weights a token, {bandwidth / 1e9:.1f} GB/s on one thread: "
+        f"{limit:.0f} tokens/s",
+        "chats  tokens/s  ms a step  of it: llama.cpp computes, tokens are drawn, the rest",
+        *rows,
+        f"{usual_row}  with the product's own sampling (penalties, dry)",
+    ]
+    return figures, "\n".join(notes)
+
+
+def _told(taken: dict[str, list[float]]) -> str:
+    return ", ".join(f"{name} {median(values):.0f}" for name, values in taken.items())
+
+
+def _row(ours: Ours, chats: int, speed: float) -> str:
+    """Where the time of the last turn went, in the steps that only write."""
+    reads = ours.book.reads
+    writes = [place for place, one in enumerate(reads) if one.tokens == one.draws == chats]
+    wholes = [reads[place + 1].began - reads[place].began for place in writes if place + 1 in writes]
+    if not wholes:
+        return f"{chats:5}  {speed:8.0f}"
+    whole = median(wholes)
+    computing = median([reads[place].seconds for place in writes])
+    drawing = chats * median(ours.book.draws[-chats * len(writes) :])
+    ours.book.clear()
+    return (
+        f"{chats:5}  {speed:8.0f}  {whole * 1e3:9.2f}  {computing * 1e3:6.2f} + {drawing * 1e3:.2f}"
+        f" + {(whole - computing - drawing) * 1e3:.2f}"
+    )
+
+
+def memory_bandwidth() -> float:
+    """Bytes a second that one thread gets through, the best of reading and copying far more than a cache holds."""
+    import numpy as np
+
+    source = np.ones(48_000_000)
+    target = np.empty_like(source)
+    best = 0.0
+    for _try in range(5):
+        began = time.perf_counter()
+        source.max()
+        between = time.perf_counter()
+        np.copyto(target, source)
+        ended = time.perf_counter()
+        best = max(best, source.nbytes / (between - began), 2 * source.nbytes / (ended - between))
+    return best
+
+
+def read_per_token(path: Path) -> int:
+    """Bytes of all weights but the embedding, of which a token reads one row."""
+    from gguf import GGUFReader
+
+    return sum(int(one.n_bytes) for one in GGUFReader(path, "r").tensors if one.name != "token_embd.weight")
