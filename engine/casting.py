@@ -26,11 +26,15 @@ class Casting:
         self._clock = clock
         self._blocked = safety.BlockList(settings.safety.blocked_words)
 
-    async def write(self, *, kind: str = "", name: str = "", seed: int | None = None) -> PersonaRecord:
+    async def write(
+        self, *, kind: str = "", name: str = "", seed: int | None = None, model: str = ""
+    ) -> PersonaRecord:
         """Somebody new joins the cast."""
-        return await self.keep(await self.invent(kind=kind, name=name, seed=seed), origin="made")
+        return await self.keep(await self.invent(kind=kind, name=name, seed=seed, model=model), origin="made")
 
-    async def invent(self, *, kind: str = "", name: str = "", seed: int | None = None) -> Persona:
+    async def invent(
+        self, *, kind: str = "", name: str = "", seed: int | None = None, model: str = ""
+    ) -> Persona:
         """Somebody new, not kept yet. `kind` is a hint (fitness, tech, fashion, …), not a category."""
         kind = safety.cleaned(kind, most=MOST_KIND, what="type") if kind.strip() else ""
         name = safety.cleaned(name, most=MOST_NAME, what="name") if name.strip() else ""
@@ -38,7 +42,7 @@ class Casting:
         async with self._database.read() as tx:
             taken = tuple(entry.slug for entry in await personas.listing(tx))
         chosen = seed if seed is not None else random.SystemRandom().randrange(2**32)
-        wanted = PersonaWanted(kind=kind, name=name, taken=taken, seed=chosen)
+        wanted = PersonaWanted(kind=kind, name=name, taken=taken, seed=chosen, model=model)
         written = await self._writers.write(wanted, accept=_is_persona)
         return _persona(written.text)
 

@@ -50,6 +50,8 @@ class Wish:
     width: int | None = None
     height: int | None = None
     negative: str = ""
+    #: The language model that is to write the prompt, of those that the operator allows.
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ class Imagining:
                 scene, instructions=instructions, style_words=style.words, rating=rating
             ),
             seed=seed,
+            model=wish.model,
         )
         written = await self._writers.write(wanted, accept=lambda text: count_words(text) in PROMPT_WORDS)
         return PictureRequest(

@@ -46,7 +46,7 @@ class ChatSettings(Section):
 
 
 class LanguageSettings(Section):
-    """Which language model writes, and how. A model goes by its path, its file's name, or its name in the catalogue."""
+    """Which language model writes, and how. A model goes by its path, its file's name, or the catalogue's name."""
 
     #: `off`: the understudy writes everything.
     models: Literal["auto", "off"] = "auto"

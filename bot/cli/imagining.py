@@ -34,6 +34,9 @@ MOST_OWNERS = 5
 @click.option("--size", metavar="WxH", help="For example 1024, or 832x1216.")
 @click.option("--negative", default="", metavar="WORDS", help="What the picture must not show.")
 @click.option(
+    "--model", default="", metavar="NAME", help="Who writes the prompt, of the models that are allowed."
+)
+@click.option(
     "--out",
     "-o",
     metavar="WHERE",
@@ -51,6 +54,7 @@ def imagine(
     count: int,
     size: str | None,
     negative: str,
+    model: str,
     out: str,
     force: bool,
     as_json: bool,
@@ -73,6 +77,7 @@ def imagine(
         "width": width,
         "height": height,
         "negative": negative,
+        "model": model,
     }
     settings = opening.settings_and_log()
     opening.run_async(_imagine(settings, wish, target, as_json=as_json))

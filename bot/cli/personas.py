@@ -100,20 +100,23 @@ async def _find(settings: Settings, wanted: str) -> PersonaRecord:
 )
 @click.option("--name", default="", help="Their name; without it one is found.")
 @click.option("--seed", type=int, metavar="N", help="The same seed writes the same persona.")
+@click.option(
+    "--model", default="", metavar="NAME", help="Who writes, of the models that the settings allow."
+)
 @opening.as_json
-def new(kind: str, name: str, seed: int | None, as_json: bool) -> None:
+def new(kind: str, name: str, seed: int | None, model: str, as_json: bool) -> None:
     """Have somebody new written, and take them into the cast."""
     settings = opening.settings_and_log()
-    _show(opening.run_async(_write(settings, kind, name, seed)), as_json=as_json)
+    _show(opening.run_async(_write(settings, kind, name, seed, model)), as_json=as_json)
 
 
-async def _write(settings: Settings, kind: str, name: str, seed: int | None) -> PersonaRecord:
+async def _write(settings: Settings, kind: str, name: str, seed: int | None, model: str) -> PersonaRecord:
     from bot.client import reach
     from engine.store.records import PersonaRecord
     from personas.persona import Persona
 
     async with reach(settings) as client:
-        made = await client.post("/personas", kind=kind, name=name, seed=seed)
+        made = await client.post("/personas", kind=kind, name=name, seed=seed, model=model)
     return PersonaRecord(made["id"], Persona.model_validate(made["persona"]), 1, made["origin"])
 
 

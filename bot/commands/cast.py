@@ -153,7 +153,9 @@ async def _new(call: Call) -> None:
     await call.demand_charge()
     async with call.engine.database.read() as tx:
         await _check_quota(call, tx)  # before anybody writes for nothing
-    persona = await call.engine.casting.invent(kind=call.words, name=call.flags.get("name", ""))
+    persona = await call.engine.casting.invent(
+        kind=call.words, name=call.flags.get("name", ""), model=call.flags.get("model", "")
+    )
 
     async def happens(answer: Answer) -> None:
         await _check_quota(call, answer.tx)
@@ -268,7 +270,11 @@ COMMANDS = (
             Part("use", _use, _NAME, quiet=True),
             Part("invite", _invite, _NAME, quiet=True),
             Part("leave", _leave, _NAME, quiet=True),
-            Part("new", _new, (Option("kind", ""), Option("name", "", flag="name"))),
+            Part(
+                "new",
+                _new,
+                (Option("kind", ""), Option("name", "", flag="name"), Option("model", "", flag="model")),
+            ),
             Part(
                 "edit",
                 _change,

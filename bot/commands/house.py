@@ -57,6 +57,7 @@ async def _status(call: Call) -> None:
         call.say("status.people", people=found.people, places=found.places, active=found.active_people),
         call.say("status.turns", n=found.turns),
         *(call.say(f"status.replies.{source}", n=count) for source, count in sorted(found.replies.items())),
+        *_models(call),
         call.say("status.jobs", queued=found.queued, running=found.running, failed=found.failed),
         owed,
         call.say("status.database", megabytes=round(found.database_bytes / MEGABYTE, 1)),
@@ -71,6 +72,14 @@ def _uptime(call: Call) -> Iterable[str]:
         up = timedelta(seconds=max(1.0, time.time() - began))
         since = datetime.fromtimestamp(began, UTC)
         yield call.say("status.up", since=f"{since:%Y-%m-%d %H:%M} UTC", up=up)
+
+
+def _models(call: Call) -> Iterable[str]:
+    """Whoever writes, and how they are."""
+    for name, state, why in call.engine.shelf.told():
+        yield call.say(
+            "status.model", model=name, state=call.say(f"status.model_is.{state.value}"), why=why or "–"
+        )
 
 
 def _memory(call: Call) -> Iterable[str]:

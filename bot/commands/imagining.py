@@ -38,6 +38,7 @@ _HOW = (
     Option("negative", "", flag="negative"),
     Option("size", "", flag="size"),
     Option("persona", "", OptionKind.PERSONA, flag="persona"),
+    Option("model", "", flag="model"),
 )
 _OPTIONS = (Option("scene", ""), *_HOW)
 #: Shorter, and what other programs say.
@@ -62,6 +63,7 @@ def wish_from(scene: str, flags: Mapping[str, str], *, pixels: int = PIXELS) -> 
         width=width,
         height=height,
         negative=flags.get("negative", flags.get("no", "")),
+        model=flags.get("model", ""),
     )
 
 

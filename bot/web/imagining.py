@@ -27,6 +27,7 @@ class Asked(BaseModel):
     width: int | None = None
     height: int | None = None
     negative: Annotated[str, Field(max_length=2_000)] = ""
+    model: Annotated[str, Field(max_length=200)] = ""
     #: The asker's own id of this order: asked twice, it is done once.
     key: Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -35,6 +36,7 @@ class Hint(BaseModel):
     kind: str = ""
     name: str = ""
     seed: int | None = None
+    model: str = ""
 
 
 def routes(engine: Engine) -> APIRouter:
@@ -118,7 +120,7 @@ def routes(engine: Engine) -> APIRouter:
 
     @router.post("/personas", status_code=201)
     async def cast(hint: Hint) -> dict[str, Any]:
-        record = await engine.casting.write(kind=hint.kind, name=hint.name, seed=hint.seed)
+        record = await engine.casting.write(kind=hint.kind, name=hint.name, seed=hint.seed, model=hint.model)
         return {"id": record.id, "origin": record.origin, "persona": record.persona.model_dump(mode="json")}
 
     return router

@@ -305,8 +305,8 @@ def _check_memory(lib: Any, model: Any, cells: int) -> None:
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if need > there:
         raise ModelUnavailable(
-            f"A memory of {cells:,} tokens takes {need / 1e9:,.1f} GB, and this machine has {there / 1e9:,.1f}: lower "
-            "language.memory or language.context."
+            f"A memory of {cells:,} tokens takes {need / 1e9:,.1f} GB, and this machine has {there / 1e9:,.1f}: "
+            "lower language.memory or language.context."
         )
 
 

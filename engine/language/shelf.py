@@ -16,12 +16,14 @@ from pathlib import Path
 import structlog
 
 from engine import models
+from engine.errors import BadRequest
 from engine.language import LanguageModel, PersonaWanted, ReplyWanted, Task, Wanted, task_of
 from engine.language.batcher import Limits
 from engine.language.isolated import Plan
 from engine.language.llama import Options
 from engine.language.local import Local
 from engine.language.scribe import Scribe, State
+from engine.locales import say
 from engine.settings import LanguageSettings, Settings
 
 log = structlog.get_logger(__name__)
@@ -72,6 +74,8 @@ class Shelf:
     async def for_(self, wanted: Wanted) -> Sequence[LanguageModel]:
         """Who is to write this, in the order in which they are asked."""
         if self._settings.models == "off":
+            if wanted.model:
+                raise BadRequest(say("talk.model_not_allowed", model=wanted.model[:80], models=[]))
             return ()
         found: list[LanguageModel] = []
         if (own := await self._own(wanted)) is not None:
@@ -115,17 +119,23 @@ class Shelf:
         return str(getattr(self._settings, task.value)) or self._settings.model
 
     def _named_by(self, wanted: Wanted) -> str:
-        """A model that the request or the persona names, where the operator allows it."""
-        persona = "" if isinstance(wanted, PersonaWanted) else _persona_of(wanted)
-        for name in (wanted.model, persona):
-            if not name:
-                continue
-            if name.casefold() in {one.casefold() for one in self._settings.allowed}:
-                return name
+        """A model that the request or the persona names. Who asks for one that may not be had is told; a persona
+        speaks with the house's model instead, and the operator reads of it once.
+        """
+        allowed = self._settings.allowed
+        if wanted.model:
+            if not _is_among(wanted.model, allowed):
+                raise BadRequest(
+                    say("talk.model_not_allowed", model=wanted.model[:80], models=sorted(allowed))
+                )
+            return wanted.model
+        name = "" if isinstance(wanted, PersonaWanted) else _persona_of(wanted)
+        if name and not _is_among(name, allowed):
             if name not in self._refused:
                 self._refused.add(name)
-                log.warning("model_not_allowed", model=name[:80], allowed=list(self._settings.allowed))
-        return ""
+                log.warning("model_not_allowed", model=name[:80], allowed=list(allowed))
+            return ""
+        return name
 
     async def _choice(self, named: str) -> models.Choice:
         async with self._looking:
@@ -189,6 +199,10 @@ def plan_for(settings: LanguageSettings, path: Path) -> Plan:
         ),
         Limits(context=settings.context, rows=settings.rows, batch=settings.batch),
     )
+
+
+def _is_among(name: str, names: Sequence[str]) -> bool:
+    return name.strip().casefold() in {one.strip().casefold() for one in names}
 
 
 def _persona_of(wanted: Wanted) -> str:
