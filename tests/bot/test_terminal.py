@@ -227,7 +227,9 @@ async def sitting_beside_a_house(home: Path) -> AsyncIterator[Sitting]:
 
 async def test_up_talks_at_once_and_the_next_visit_resumes(tmp_path: Path) -> None:
     async with sitting(tmp_path, "up") as person:
-        await person.sees("Fetch all, only the words, or no")  # asked once, where a model could run and none is
+        await person.sees(
+            "Fetch all, only the words, or no"
+        )  # asked once, where a model could run and none is
         person.types("no\r")
         shown = await person.sees("›")
         assert "no language model is loaded" in shown
