@@ -1,6 +1,8 @@
 """How long a platform waits for its first sign, in an idle house and in a saturated one, in turn.
 
-Saturated: many chats are streaming replies, and the picture thread draws full-size pictures without a pause. The
+Saturated: more chats than the language model has rows are waiting for replies that stream, so that it never rests,
+and the picture thread draws full-size pictures without a pause. The model is a real one, of 125 million random
+parameters in Q8_0; its tokens are few, as they are on two cores, and a person's draft grows as it would. The
 platforms, and whoever asks, are in this process; the house is in another.
 """
 
@@ -20,8 +22,8 @@ from typing import Any
 import aiohttp
 import psutil
 
-from tests.bot.fronts_house import END
 from tests.bot.town import Town, nursery
+from tests.models.gguf import make_large
 from tests.servers import discord, telegram
 
 IDLE, BUSY = "idle", "saturated"
@@ -31,8 +33,8 @@ SPREAD = 3.0
 EVERY = 0.1
 #: Of the load, so many have pictures made instead of talking.
 PAINTERS = 2
-#: A reply of the load is so long (each another length, or all would speak at once), and a word takes so many seconds.
-WORDS, WORD = (75, 225), 0.02
+#: What is left of a reply once its words have stood still for so long is taken for its end.
+STILL = 0.6
 
 Samples = dict[str, list[float]]
 
@@ -220,29 +222,31 @@ class Stage:
 
     async def _talks(self, chat: telegram.Chat, person: telegram.Person, stop: asyncio.Event) -> None:
         bot = self.town.telegram_bot
-
-        def whole() -> int:
-            return len([one for one in chat.said_by(bot) if one.words.rstrip().endswith(END)])
-
         await asyncio.sleep(random.uniform(0, SPREAD))
         while not stop.is_set():
-            more = grown(whole)
-            await chat.says(person, f"Tell me in {random.randint(*WORDS)} words")
-            await chat.until(more, within=120)
+            # Drafts are none of the messages of a private chat: what is said there is said to its end.
+            more = grown(lambda: len(chat.said_by(bot)))
+            await chat.says(person, "Tell me of the sea, the roof and the kettle, and do not stop")
+            await chat.until(more, within=300)
             self.taken.streamed += 1
 
     async def _talks_there(
         self, channel: discord.Channel, person: discord.Person, stop: asyncio.Event
     ) -> None:
-        def whole() -> int:
-            return len([one for one in channel.messages if one.content.rstrip().endswith(END)])
-
         await asyncio.sleep(random.uniform(0, SPREAD))
         while not stop.is_set():
-            more = grown(whole)
-            await channel.says(person, f"Tell me in {random.randint(*WORDS)} words")
-            await channel.until(more, within=120)
+            more = grown(lambda: len(channel.messages), by=2)
+            await channel.says(person, "Tell me of the sea, the roof and the kettle, and do not stop")
+            await channel.until(more, within=300)
+            await self._stands_still(channel)
             self.taken.streamed += 1
+
+    async def _stands_still(self, channel: discord.Channel) -> None:
+        """Its last message is a draft for as long as it grows."""
+        words, before = channel.messages[-1].content, ""
+        while words != before:
+            await asyncio.sleep(STILL)
+            words, before = channel.messages[-1].content, words
 
     async def _paints(self, chat: telegram.Chat, person: telegram.Person, stop: asyncio.Event) -> None:
         bot = self.town.telegram_bot
@@ -265,12 +269,13 @@ def grown(count: Callable[[], int], by: int = 1) -> Callable[[object], bool]:
     return lambda _place: count() >= enough
 
 
-async def take(rounds: int, seconds: float, load: int) -> Taken:
+async def take(rounds: int, seconds: float, load: int, *, isolated: bool = False) -> Taken:
     """So many rounds of an idle phase and a saturated one."""
     taken = Taken()
     with nursery() as houses, tempfile.TemporaryDirectory() as folder:
         async with Town(Path(folder) / "home", houses, scale=1.0) as town:
-            await town.open(word=WORD, painted=True, side=1024, steps=20)
+            model = await asyncio.to_thread(make_large, Path(folder) / "talker.gguf")
+            await town.open(model=str(model), isolated=isolated, painted=True, side=1024, steps=20)
             stage = Stage(town, taken)
             await stage.settle(load)
             for _round in range(rounds):

@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
     options.add_argument("--rounds", type=int, default=5, help="of idle and saturated phases")
     options.add_argument("--seconds", type=float, default=8.0, help="of each phase")
-    options.add_argument("--load", type=int, default=30, help="chats on each platform that stream replies")
+    options.add_argument("--load", type=int, default=30, help="chats on each platform that want replies")
     options.add_argument("--chats", type=int, default=500, help="on each platform, in the storm")
     options.add_argument("--messages", type=int, default=2, help="from each of them")
     options.add_argument("--kills", type=int, default=5)
@@ -199,7 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         taken = asyncio.run(acknowledging.take(chosen.rounds, chosen.seconds, chosen.load))
         how = (
             f"{chosen.rounds} rounds of {chosen.seconds:.0f} s idle and {chosen.seconds:.0f} s saturated, in turn;"
-            f" saturated by {2 * chosen.load} chats that stream replies and a picture thread that never rests"
+            f" saturated by {2 * chosen.load} chats that a real model of 125 million parameters answers, and by a picture"
+            " thread that never rests"
         )
         report("fronts: acknowledgement", ack_figures(taken), taken.told(), how=how)
     if "storm" in parts:

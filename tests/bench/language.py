@@ -44,10 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--server", default="", help="where llama-server is")
     options.add_argument("--model", type=Path, help="another GGUF file than one of random weights")
     options.add_argument("--no-report", action="store_true", help="leave RESULTS.md as it is")
+    if options.parse_known_args(arguments)[0].quick:
+        options.set_defaults(rounds=1, most=16, turns=4, prompt=1_000, forms=8)
     chosen = options.parse_args(arguments)
-    if chosen.quick:
-        chosen.rounds, chosen.most, chosen.turns, chosen.forms = 1, 16, 4, 8
-        chosen.prompt = min(chosen.prompt, 1_000)
     server = chosen.server or os.environ.get("GREENROOM_LLAMA_SERVER") or shutil.which("llama-server")
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
         start_logging(Path(folder) / "greenroom.log", LogSettings(), console=False)

@@ -127,8 +127,10 @@ class Book:
         return len(self.draws)
 
     @property
-    def reading(self) -> float:
-        return sum(one.seconds for one in self.reads)
+    def prompt(self) -> tuple[int, float]:
+        """Of one text alone: the tokens read until its first one was drawn, and the seconds that took."""
+        behind = next(place for place, one in enumerate(self.reads) if one.draws) + 1
+        return sum(one.tokens for one in self.reads[:behind]), sum(one.seconds for one in self.reads[:behind])
 
     @property
     def tokens(self) -> int:

@@ -58,15 +58,16 @@ def take_speed(bench: Bench, most: int) -> tuple[list[Figure], str]:
         taken = interleaved({name: partial(turn, side) for name, side in sides.items()}, bench.rounds)
         greedy = interleaved(
             {name: partial(turn, side, sampling=GREEDY) for name, side in sides.items()},
-            bench.rounds,
+            min(2, bench.rounds),
         )
         alone = [f"{name} {turn(side, 1):.0f}" for name, side in sides.items()]
         rows = [_row(ours, chats, turn(ours, chats)) for chats in (1, 2, 4, 8, 16)]
         usual = turn(ours, sampling=sampling_of(LanguageSettings(), None, seed=7))
         usual_row = _row(ours, CHATS, usual)
         ours.book.clear()
-        bench.runner.run(ours.answer([Chat(words("never read", PERSONA), ("Hello",), "cold")], 1))
-        computing = ours.book.tokens / ours.book.reading
+        bench.runner.run(ours.answer([Chat(words("never read", PERSONA), ("Hello",), "cold")], SHORT))
+        tokens, seconds = ours.book.prompt
+        computing = tokens / seconds
         weights = read_per_token(bench.plan.path)
     bandwidth = memory_bandwidth()
     limit = bandwidth / weights

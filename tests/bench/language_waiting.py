@@ -45,9 +45,9 @@ def take_first(bench: Bench) -> tuple[list[Figure], str]:
             steps.append(sum(one.began < arrived for one in ours.book.reads))
             whole = Chat(persona, (words(f"{number} whole", read - read // ARRIVING),), f"{number} whole")
             ours.book.clear()
-            await ours.one(whole, 1)
-            seconds = ours.book.reading * read / ours.book.tokens
-            return max(answer.first for answer in answers), seconds, read
+            await ours.one(whole, SHORT)
+            tokens, seconds = ours.book.prompt
+            return max(answer.first for answer in answers), seconds * read / tokens, read
 
         steps: list[int] = []
         pairs = [both(number) for number in range(bench.rounds)]

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,16 @@ from bot.house import open_house, stopped_by_signals
 from bot.logs import start_logging
 from bot.telegram.front import TelegramFront
 from engine import conversation
+from engine.errors import ModelUnavailable
 from engine.home import Home
-from engine.language import ReplyWanted, Wanted
+from engine.language import LanguageModel, ReplyWanted, Wanted
+from engine.language.local import Local
+from engine.language.scribe import Scribe
+from engine.language.shelf import plan_for
 from engine.pictures import PictureWanted, Preview, Progress, Rendered, Renderer
 from engine.settings import (
     DiscordSettings,
+    LanguageSettings,
     LimitSettings,
     LogSettings,
     PeopleSettings,
@@ -46,6 +52,8 @@ from tests.bot.house_to_kill import POINTS, Countdown, wrap
 #: What every reply ends with: one without it is half written.
 END = "and that is all."
 WORDS = 24
+#: A real model writes so many replies at once, and each of so many tokens at most.
+ROWS, REPLY_TOKENS = 16, 160
 _TOKEN = re.compile(r"\bw\d+\b")
 _LENGTH = re.compile(r"\bin (\d{1,4}) words\b")
 FRONTS: dict[str, type[TelegramFront] | type[DiscordFront]] = {
@@ -69,6 +77,9 @@ class Life:
     step: float = 0.0
     steps: int = 3
     side: int = 64
+    #: A model that talks instead of the echo, and whether it does so in a process of its own.
+    model: str = ""
+    isolated: bool = False
     #: Pictures come from the placeholder, which computes them; else they are plain colour.
     painted: bool = False
     #: No turn and no job is given up, however often its process ends.
@@ -136,6 +147,30 @@ class Echo(FakeLanguage):
         self.asked.clear()  # it lives for a long time, and nobody looks
         async for piece in super().write(wanted):
             yield piece
+
+
+class Talker(Local):
+    """A real model that only talks: what has a form is left to the next in line, so that pictures come at once."""
+
+    def __init__(self, life: Life) -> None:
+        settings = LanguageSettings(
+            threads=1,
+            context=4_096,
+            rows=ROWS,
+            reply_tokens=REPLY_TOKENS,
+            isolate=life.isolated,
+            patience=600.0,
+        )
+        plan = plan_for(settings, Path(life.model))
+        scribe = Scribe("talker", lambda: plan.works(isolated=life.isolated), patience=600.0)
+        super().__init__(scribe, settings, casting="", picture="")
+
+    async def write(self, wanted: Wanted) -> AsyncGenerator[str, None]:
+        if not isinstance(wanted, ReplyWanted):
+            raise ModelUnavailable("it only talks")
+        async with aclosing(super().write(wanted)) as pieces:
+            async for piece in pieces:
+                yield piece
 
 
 class Unhurried(FakeRenderer):
@@ -206,7 +241,8 @@ async def live(life: Life) -> None:
     fronts = configured_fronts(settings, hurry=life.hurry)
     renderer: Renderer | None = None if life.painted else Unhurried(life.step)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_tasks)
-    async with open_house(settings, fronts, models=[Echo(life.word)], renderer=renderer) as house:
+    models: list[LanguageModel] = [Talker(life)] if life.model else [Echo(life.word)]
+    async with open_house(settings, fronts, models=models, renderer=renderer) as house:
         with stopped_by_signals(house.stop):
             await house.stop.wait()
 
