@@ -34,6 +34,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.core%: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Greenroom$(if $*, with$(subst -, ,$*)) …"
+	@$(if $(filter language all dev,$(subst -, ,$*)),echo "(llama.cpp is built where it was not yet: once some minutes)",:)
 	@$(PIP) install --editable ".$(if $*,[$(patsubst -%,%,$*)])"
 	@touch $@
 

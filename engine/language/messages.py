@@ -19,6 +19,8 @@ Message = dict[str, Any]
 #: How much of a talk is told where nobody has made segments of it.
 ROOM_CHARS = 24_000
 _REJECTED_TOLD = 3
+#: Words shorter than this, in characters, are not cut: something else is too long.
+LEAST_CUT = 400
 _MIMES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 
 #: What a persona looks like as JSON, where no grammar holds a model to it.
@@ -77,6 +79,23 @@ def in_strict_turn(messages: Sequence[Message]) -> list[Message]:
     if turns and turns[0]["role"] == "assistant":
         turns.insert(0, {"role": "user", "content": "(The chat begins.)"})
     return turns
+
+
+def shorter(messages: Sequence[Message]) -> list[Message] | None:
+    """The same for a server that has less room: without the oldest half of the talk, or with half of the last words.
+
+    None where there is nothing left to do without.
+    """
+    front = [one for one in messages[:1] if one["role"] == "system"]
+    talk = list(messages[len(front) :])
+    if len(talk) > 1:
+        kept = talk[(len(talk) + 1) // 2 :]
+        return [*front, *kept]
+    if not talk or not isinstance(talk[0]["content"], str) or len(talk[0]["content"]) < LEAST_CUT:
+        return None
+    words = talk[0]["content"]
+    quarter = len(words) // 4
+    return [*front, talk[0] | {"content": f"{words[:quarter]} … {words[-quarter:]}"}]
 
 
 def message_with_pictures(text: str, pictures: Sequence[bytes]) -> Message:

@@ -40,6 +40,19 @@ class PassingError(ModelUnavailable):
         self.pause = pause
 
 
+#: How servers say that a request has more tokens than there is room for.
+_TOO_LONG = re.compile(
+    r"(exceed|maximum|larger than|too long|reduce|longer than).{0,80}(context|token)"
+    r"|(context|token).{0,80}(exceed|maximum|too long)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def is_too_long(status: int, complaint: str) -> bool:
+    """Whether a refusal says that the talk has outgrown the server's context."""
+    return status in (400, 413, 422, 500) and _TOO_LONG.search(complaint[:2_000]) is not None
+
+
 @dataclass
 class Habits:
     """What one server turned out not to take. It is not offered again while the house is open."""

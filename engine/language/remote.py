@@ -11,7 +11,7 @@ import ipaddress
 import json
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine.clock import Clock, SystemClock
@@ -29,8 +29,8 @@ from engine.language import (
 )
 from engine.language.cleaning import Cleaner
 from engine.language.mending import persona_of, plain_prompt, with_style
-from engine.language.messages import Message, again_with_count, in_strict_turn, messages_of
-from engine.language.refusals import Habits, PassingError, complaint, refusal
+from engine.language.messages import Message, again_with_count, in_strict_turn, messages_of, shorter
+from engine.language.refusals import Habits, PassingError, complaint, is_too_long, refusal
 from engine.language.sampling import Sampling, for_forms, sampling_of
 from engine.language.streamed import Heard, Lines, heard, in_answer
 from engine.settings import LanguageSettings, ServerSettings
@@ -47,7 +47,7 @@ _CONNECT_SECONDS = 10.0
 #: After the last word, what else a server sends is awaited so long, so that the connection can be used again.
 _PARTING_SECONDS = 2.0
 _MOST_HEARD = 1_000_000
-_MOST_ADAPTING = 6
+_MOST_ADAPTING = 10
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,9 @@ class Remote:
                 told = self._scrubbed(complaint(await self._body(answer)))
             finally:
                 await answer.aclose()
-            if not self._habits.learn(answer.status_code, payload, told):
+            if is_too_long(answer.status_code, told) and (fewer := shorter(ask.messages)):
+                ask = replace(ask, messages=fewer)
+            elif not self._habits.learn(answer.status_code, payload, told):
                 if answer.status_code == 404:
                     self._known = None  # its models may have changed
                 self._refuse(answer, told, model)

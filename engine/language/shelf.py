@@ -17,8 +17,17 @@ import structlog
 
 from engine import models
 from engine.errors import BadRequest
-from engine.language import LanguageModel, PersonaWanted, ReplyWanted, Task, Wanted, task_of
+from engine.language import (
+    PROMPT_WORDS,
+    LanguageModel,
+    PersonaWanted,
+    ReplyWanted,
+    Task,
+    Wanted,
+    task_of,
+)
 from engine.language.batcher import Limits
+from engine.language.grammars import persona_grammar, picture_prompt_grammar
 from engine.language.isolated import Plan
 from engine.language.llama import Options
 from engine.language.local import Local
@@ -32,6 +41,8 @@ log = structlog.get_logger(__name__)
 LOOK_AGAIN = 30.0
 #: Sequences beside those of the rows: so many talks, and so many personas, may be kept.
 KEPT_TALKS, KEPT_PERSONAS = 96, 32
+#: Of a picture prompt so many words are left for its style.
+STYLE_WORDS = 40
 #: More than this no library allows.
 MOST_SEQS = 256
 
@@ -58,8 +69,8 @@ class Shelf:
         self._instructions = instructions
         self._home = settings.home
         self._here = here or Path.cwd()
-        elsewhere = settings.server.address and settings.language.models != "off"
-        self._server = _elsewhere(settings) if elsewhere else None
+        there = settings.server.address and settings.language.models != "off"
+        self._server = elsewhere(settings) if there else None
         self._server_first = settings.server.turn == "first"
         #: What each name stands for, and when that was found out; "" is for whoever names none.
         self._choices: dict[str, tuple[models.Choice, float]] = {}
@@ -176,11 +187,17 @@ class Shelf:
         return known
 
 
-def _elsewhere(settings: Settings) -> LanguageModel:
+def elsewhere(settings: Settings) -> LanguageModel:
+    """Whoever writes at the address of another server."""
     # Only who has such a server needs a client for it.
     from engine.language.remote import Remote
 
-    return Remote(settings.server, settings.language)
+    # llama-server keeps a form by a grammar as we do; where a server knows none, what comes is mended afterwards.
+    forms = {
+        Task.PROMPTS: {"grammar": picture_prompt_grammar(PROMPT_WORDS[0], PROMPT_WORDS[-1] - STYLE_WORDS)},
+        Task.CASTING: {"grammar": persona_grammar()},
+    }
+    return Remote(settings.server, settings.language, forms=forms)
 
 
 def plan_for(settings: LanguageSettings, path: Path) -> Plan:

@@ -199,8 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         taken = asyncio.run(acknowledging.take(chosen.rounds, chosen.seconds, chosen.load))
         how = (
             f"{chosen.rounds} rounds of {chosen.seconds:.0f} s idle and {chosen.seconds:.0f} s saturated, in turn;"
-            f" saturated by {2 * chosen.load} chats that a real model of 125 million parameters answers, and by a picture"
-            " thread that never rests"
+            f" saturated by {2 * chosen.load} chats that a real model of 125 million parameters answers, and by a"
+            " picture thread that never rests"
         )
         report("fronts: acknowledgement", ack_figures(taken), taken.told(), how=how)
     if "storm" in parts:

@@ -21,7 +21,7 @@ from engine.settings import LanguageSettings, LogSettings
 from tests.bench.harness import Figure, report
 from tests.bench.language_bench import Bench
 from tests.bench.language_forms import take_forms, take_grammar
-from tests.bench.language_sides import Watched
+from tests.bench.language_ours import Watched
 from tests.bench.language_speed import take_speed
 from tests.bench.language_waiting import take_again, take_first, take_gap
 from tests.models.gguf import make_large

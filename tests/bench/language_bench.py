@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.language.isolated import Plan
-from tests.bench.language_sides import Endless, Ours, Watched, watched
+from tests.bench.language_ours import Endless, Ours, Watched, watched
 from tests.models.vocabularies import WORDS
 
 CHATS = 8

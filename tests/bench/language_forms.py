@@ -25,7 +25,7 @@ from personas.cast import shipped_cast
 from personas.persona import Persona
 from personas.prompting import Reach, Segment
 from tests.bench.harness import Figure, interleaved, machine, median
-from tests.bench.language_sides import Ours
+from tests.bench.language_ours import Ours
 from tests.models.fixtures import LEANING
 from tests.models.gguf import Kind, make_model
 

@@ -11,7 +11,8 @@ from personas import prompting
 from personas.cast import shipped_cast
 from tests.bench.harness import Figure, median
 from tests.bench.language_bench import CHATS, PERSONA, SAID, SHORT, Bench, words
-from tests.bench.language_sides import PLAIN, Answer, Chat, Ours, Watched
+from tests.bench.language_ours import Ours, Watched
+from tests.bench.language_sides import PLAIN, Answer, Chat
 
 #: Of each of eight who arrive together, so many words: with the form around them, all fit into one reading.
 ARRIVING = 40

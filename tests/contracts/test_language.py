@@ -23,15 +23,16 @@ from engine.language import (
 from engine.language.local import Local
 from engine.language.remote import Remote
 from engine.language.scribe import Scribe
-from engine.language.shelf import plan_for
+from engine.language.shelf import elsewhere, plan_for
 from engine.language.understudy import Understudy
 from engine.language.writers import Writers
-from engine.settings import LanguageSettings, ServerSettings
+from engine.settings import LanguageSettings, ServerSettings, Settings
 from engine.testing import FakeLanguage
 from personas.appearance import Ledger, Scene
 from personas.cast import shipped_cast
 from personas.persona import Persona
 from personas.prompting import Line
+from tests.servers.llama_server import LlamaServer, found
 from tests.servers.openai import OpenAIServer
 
 CAST = tuple(shipped_cast())
@@ -77,6 +78,31 @@ class Elsewhere:
         await self._server.close()
 
 
+class AtLlamaServer:
+    """The model on a real llama-server, asked as the house asks it."""
+
+    name = "llama-server"
+    source = Source.MODEL
+
+    def __init__(self, server: LlamaServer) -> None:
+        self._server = server
+        self._remote: LanguageModel | None = None
+
+    async def write(self, wanted: Wanted) -> AsyncGenerator[str, None]:
+        server = ServerSettings(address=await self._server.open())
+        self._remote = self._remote or elsewhere(
+            Settings(server=server, language=LanguageSettings(reply_tokens=48))
+        )
+        async with aclosing(self._remote.write(wanted)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def close(self) -> None:
+        if self._remote is not None:
+            await self._remote.close()
+        await self._server.close()
+
+
 MAKERS: dict[str, Callable[[], LanguageModel]] = {
     "understudy": Understudy,
     "fake": FakeLanguage,
@@ -90,11 +116,18 @@ LLAMAS = {
     "llama without a template": ("plain_model", False),
     "isolated llama": ("tiny_llama3_model", True),
 }
+LLAMA_SERVER = "llama-server"
 
 
-@pytest.fixture(params=[*MAKERS, *LLAMAS])
+@pytest.fixture(params=[*MAKERS, *LLAMAS, LLAMA_SERVER])
 async def model(request: pytest.FixtureRequest) -> AsyncIterator[LanguageModel]:
-    made = MAKERS[request.param]() if request.param in MAKERS else llama(request, *LLAMAS[request.param])
+    made: LanguageModel
+    if request.param == LLAMA_SERVER:
+        if (binary := found()) is None:
+            pytest.skip("there is no llama-server: GREENROOM_LLAMA_SERVER names one")
+        made = AtLlamaServer(LlamaServer(binary, request.getfixturevalue("tiny_model")))
+    else:
+        made = MAKERS[request.param]() if request.param in MAKERS else llama(request, *LLAMAS[request.param])
     yield made
     await made.close()
 
@@ -133,12 +166,13 @@ def test_it_has_a_name_and_says_what_it_is(model: LanguageModel) -> None:
     "text", ["Hello", "", "?!", "x" * 8_000, "{{user}} {% if %} %s", "\n\n", "👋", "Why? " * 500]
 )
 async def test_a_reply_is_never_empty(model: LanguageModel, text: str) -> None:
-    for persona in (*CAST[:3], Persona(slug="plain", name="Plain")):
+    cast = CAST[:1] if isinstance(model, Local | AtLlamaServer) else CAST[:3]  # a real model takes its time
+    for persona in (*cast, Persona(slug="plain", name="Plain")):
         assert await written(model, reply_to(text, persona))
 
 
 async def test_the_same_wanted_is_the_same_text(model: LanguageModel, request: pytest.FixtureRequest) -> None:
-    if request.node.callspec.params["model"] in LLAMAS:
+    if request.node.callspec.params["model"] in (*LLAMAS, LLAMA_SERVER):
         pytest.skip("sums depend on who else is in the batch, and random weights on the last digit")
     for wanted in (reply_to("Hello"), prompt_for("by the sea"), PersonaWanted(kind="tech", seed=3)):
         assert await written(model, wanted) == await written(model, wanted)
@@ -167,7 +201,10 @@ async def test_many_can_write_at_once(model: LanguageModel, request: pytest.Fixt
     wanted = [prompt_for("by the sea", persona) for persona in CAST]
     together = await asyncio.gather(*(written(model, one) for one in wanted))
     assert all(count_words(text) in PROMPT_WORDS for text in together)
-    if request.node.callspec.params["model"] not in LLAMAS:  # whose sums depend on who else is in the batch
+    if request.node.callspec.params["model"] not in (
+        *LLAMAS,
+        LLAMA_SERVER,
+    ):  # whose sums depend on who else is in the batch
         assert together == [await written(model, one) for one in wanted]
 
 

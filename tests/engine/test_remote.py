@@ -658,3 +658,32 @@ def test_a_picture_goes_as_an_address_that_holds_it(picture: bytes, mime: str) -
 
 def test_words_without_pictures_are_plain() -> None:
     assert message_with_pictures("Look!", [b"no picture"]) == {"role": "user", "content": "Look!"}
+
+
+TOO_LONG = "request (4679 tokens) exceeds the available context size (4096 tokens), try increasing it"
+
+
+async def test_a_talk_that_outgrows_the_servers_context_loses_its_oldest_half(
+    server: OpenAIServer, opened: Opened
+) -> None:
+    server.script(Script(status=400, body=TOO_LONG))
+    lines = [Line(bool(number % 2), f"line {number}") for number in range(9)]
+    made = segments(IDA, lines, shared="You are Ida.", person_name="Zoe", room_chars=9_000)
+    assert await written(opened(), reply(segments=made))
+    first, second = (call["messages"] for call in server.calls)
+    assert len(first) == 10
+    assert [one["content"] for one in second[:2]] == ["You are Ida.", "line 5"]
+    assert second[-1] == first[-1]
+
+
+async def test_words_that_outgrow_it_lose_their_middle_and_a_persona_that_does_is_told(
+    server: OpenAIServer, opened: Opened
+) -> None:
+    refused = Script(status=400, body=TOO_LONG)
+    server.script(refused)
+    long = segments(IDA, [Line(False, "why? " * 900)], shared="I", person_name="", room_chars=9_000)
+    await written(opened(), reply(segments=long))
+    assert len(server.calls[1]["messages"][-1]["content"]) < 2_400
+    server.script(*[refused] * 10)
+    with pytest.raises(ModelUnavailable, match="context size"):
+        await written(opened(), reply(segments=HELLO))

@@ -20,7 +20,7 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(models_folder: Path) -> Path:
     """Byte-level BPE, ChatML, Q8_0: as most models are."""
-    return make_model(models_folder / "tiny.gguf", weights="Q8_0", leaning=LEANING)
+    return make_model(models_folder / "tiny.gguf", weights="Q8_0", leaning=LEANING, context=8_192)
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +33,7 @@ def tiny_spm_model(models_folder: Path) -> Path:
         template="no-system",
         seed=1,
         leaning=LEANING,
+        context=8_192,
     )
 
 
