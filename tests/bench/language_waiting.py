@@ -143,7 +143,7 @@ async def _long_talk(ours: Ours, turns: int, *, block: bool) -> list[tuple[int, 
 
 def take_gap(bench: Bench, prompt: int) -> tuple[list[Figure], str]:
     with bench.ours() as ours:
-        taken = [bench.runner.run(_disturbed(ours, prompt, number)) for number in range(bench.rounds)]
+        taken = [bench.runner.run(_disturbed(ours, prompt, number)) for number in range(min(3, bench.rounds))]
     figure = Figure(
         f"one stream's longest gap while another's {prompt:,}-token prompt is read ÷ its usual gap",
         median([longest / usual for usual, longest, _, _ in taken]),

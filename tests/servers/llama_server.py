@@ -25,9 +25,14 @@ class LlamaServer:
         self._model = model
         self._process: asyncio.subprocess.Process | None = None
         self._address = ""
+        self._opening = asyncio.Lock()
 
     async def open(self) -> str:
         """The address that a client is given."""
+        async with self._opening:
+            return await self._opened()
+
+    async def _opened(self) -> str:
         if self._process is None:
             port = _free_port()
             self._address = f"http://127.0.0.1:{port}/v1"
