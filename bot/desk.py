@@ -26,6 +26,7 @@ from engine.locales import languages, locale_of
 from engine.store import chats, messages, outbox, people
 from engine.store.chats import Said
 from engine.store.records import ChatRef, DeliveryKind, TurnKind, TurnState
+from engine.unbroken import unbroken
 
 log = structlog.get_logger(__name__)
 
@@ -60,9 +61,11 @@ class Desk:
         order = orders.order_in(incoming.text)
         if order and order.name not in commands.COMMANDS and incoming.shared and not incoming.mentioned:
             return  # meant for some other bot
-        kind = TurnKind.COMMAND if order else TurnKind.WORDS
         try:
-            said = await self._engine.conversation.hear(incoming, kind=kind)
+            # What was stored is answered: between the two nobody may be cancelled.
+            taken = await unbroken(self._take(incoming, TurnKind.COMMAND if order else TurnKind.WORDS))
+            if taken and order and order.name == commands.STOP:
+                await self._stop_for(incoming)  # at once: in line it stands behind what it is to stop
         except StoreError:
             raise
         except GreenroomError as error:
@@ -71,12 +74,12 @@ class Desk:
                 person = await people.known(tx, incoming.account)
             language = (person.language if person else "") or incoming.account.language
             await self._front(incoming.chat).tell(incoming, locale_of(language).says(error))
-            return
-        if said is None:
-            return
-        if order and order.name == commands.STOP:
-            await self._stop_for(incoming)  # at once: in line it would stand behind what it is to stop
-        self._answer(said)
+
+    async def _take(self, incoming: Incoming, kind: TurnKind) -> bool:
+        said = await self._engine.conversation.hear(incoming, kind=kind)
+        if said is not None:
+            self._answer(said)
+        return said is not None
 
     async def react(self, reaction: Reaction) -> None:
         """Keep a reaction with what it is about. One to somebody else's message is none of our business."""

@@ -30,11 +30,17 @@ from personas.prompting import Reach
 log = structlog.get_logger(__name__)
 
 Tell = Callable[[Sequence[Told]], None]
+#: Told how much of a model is loaded; answers whether to go on.
+GoOn = Callable[[float], bool]
 
 #: Who comes together is read together: so long the first one waits for the others, in seconds.
 GATHER = 0.002
 #: Readings in a row that may fail, before the model is taken for broken.
 MOST_FAILURES = 3
+#: While nobody can be let in, it is looked again after so many seconds.
+STUCK = 0.05
+#: A thread that does not come back ends with the process.
+LONGEST_CLOSING = 20.0
 #: So many texts are remembered as tokens.
 MOST_TEXTS = 4_096
 
@@ -88,10 +94,10 @@ class _Came:
 class Batcher:
     """`Works` on a thread of its own."""
 
-    def __init__(self, open_model: Callable[[], Llama], limits: Limits, *, seqs: int, cells: int) -> None:
+    def __init__(self, open_model: Callable[[GoOn], Llama], limits: Limits) -> None:
+        """`open_model` is given a function that says, while it loads, whether it is still wanted."""
         self._open = open_model
         self._limits = limits
-        self._seqs, self._cells = seqs, cells
         self._inbox: queue.SimpleQueue[_Came | _Cancelled | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._tell: Tell = lambda _told: None
@@ -99,6 +105,8 @@ class Batcher:
         self._writings: dict[int, Writing] = {}
         self._tokens: OrderedDict[tuple[str, bool], tuple[int, ...]] = OrderedDict()
         self._failures = 0
+        self._stuck = False
+        self._closing = threading.Event()
 
     # On any thread
 
@@ -114,9 +122,10 @@ class Batcher:
         self._inbox.put(_Cancelled(number))
 
     def close(self) -> None:
+        self._closing.set()
         self._inbox.put(None)
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(LONGEST_CLOSING)
 
     # On the model's thread
 
@@ -124,7 +133,7 @@ class Batcher:
         step_back()
         began = time.perf_counter()
         try:
-            self._model = self._open()
+            self._model = self._open(lambda _part: not self._closing.is_set())
         except Exception as error:
             if not isinstance(error, ModelUnavailable):
                 log.exception("model_not_opened")
@@ -144,7 +153,10 @@ class Batcher:
             )
             self._tell([ready])
             while self._drain():
-                if step := self._scheduler.next_step():
+                step = self._scheduler.next_step()
+                # Nobody can be let in, and nothing is being written: then it is not asked again at once.
+                self._stuck = step is None
+                if step:
                     self._do(step)
                 self._hand_out()
         except Exception as error:
@@ -157,8 +169,8 @@ class Batcher:
         limits = self._limits
         return Scheduler(
             most_rows=limits.rows,
-            cells=self._cells,
-            seqs=self._seqs,
+            cells=self._model.options.cells,
+            seqs=self._model.options.seqs,
             batch=limits.batch,
             shares=facts.shares,
             trims=facts.trims,
@@ -170,7 +182,7 @@ class Batcher:
         while True:
             try:
                 if not self._scheduler.idle and gathered is None:
-                    came = self._inbox.get_nowait()
+                    came = self._inbox.get(timeout=STUCK) if self._stuck else self._inbox.get_nowait()
                 else:
                     came = self._inbox.get(timeout=gathered and max(0.0, gathered - time.perf_counter()))
             except queue.Empty:
@@ -243,17 +255,16 @@ class Batcher:
     # A step
 
     def _do(self, step: Step) -> None:
-        scheduler = self._scheduler
+        scheduler, lost = self._scheduler, False
         for one in step.before:
             if isinstance(one, Forget):
                 if not self._model.forget(one.seq, one.keep) and one.keep:
                     # It cannot be cut after all: that is believed from here on, and read anew.
-                    scheduler.trims = False
+                    scheduler.trims, lost = False, True
                     scheduler.lost(one.seq)
-                    return
             else:
                 self._model.share(one.source, one.target, one.count)
-        if not step.reading:
+        if lost or not step.reading:
             return
         rows = scheduler.rows
         writing = sum(rows[one.ask].writes for one in step.reading)
@@ -313,12 +324,10 @@ class Batcher:
 
     def _end(self, number: int, *, error: str = "") -> None:
         writing = self._writings.pop(number, None)
-        rest = ""
-        if writing is not None:
-            rest = writing.decoder.decode(b"", final=True)
-            if writing.sampler is not None:
-                self._model.let_go(writing.sampler)
-        self._news.append(News(number, rest, ended=True, error=error))
+        if writing is not None and writing.sampler is not None:
+            self._model.let_go(writing.sampler)
+        # Bytes that are half a character at the end are nobody's letter.
+        self._news.append(News(number, ended=True, error=error))
 
     def _lost_everything(self, reason: str) -> None:
         """The library could not compute: nobody's row can be trusted any more."""

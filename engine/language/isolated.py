@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from typing import IO, Any
 
 import structlog
 
-from engine.language.batcher import Batcher, Limits, Tell, Works
+from engine.language.batcher import Batcher, GoOn, Limits, Tell, Works
 from engine.language.llama import Llama, Options
 from engine.language.requests import Broken, News, Ready, Request, Told
 
@@ -42,10 +43,10 @@ class Plan:
     def works(self, *, isolated: bool) -> Works:
         if isolated:
             return Child(self)
-        return Batcher(self.open, self.limits, seqs=self.options.seqs, cells=self.options.cells)
+        return Batcher(self.open, self.limits)
 
-    def open(self) -> Llama:
-        return Llama.open(self.path, self.options)
+    def open(self, go_on: GoOn | None = None) -> Llama:
+        return Llama.open(self.path, self.options, progress=go_on)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"path": str(self.path)}
@@ -80,6 +81,8 @@ class Child:
             cwd=Path(__file__).parents[2],
             text=True,
             encoding="utf-8",
+            # Ctrl-C is for the house, which ends its child when the last reply is said.
+            start_new_session=True,
         )
         self._orders.put(self._plan.as_json())
         self._threads = [
@@ -125,7 +128,11 @@ class Child:
             return
         for line in process.stdout:
             with suppress(ValueError, KeyError, TypeError):
-                self._tell([_KINDS[kind](**fields) for kind, fields in json.loads(line)])
+                told = [_KINDS[kind](**fields) for kind, fields in json.loads(line)]
+                if any(isinstance(one, Broken) for one in told):
+                    self._closing = True  # it has said why; nothing more comes of it
+                    self._orders.put(None)
+                self._tell(told)
         process.stdout.close()
         code = process.wait()
         self._orders.put(None)
@@ -136,8 +143,6 @@ class Child:
 
 def _ending(code: int) -> str:
     if code < 0:
-        import signal
-
         with suppress(ValueError):
             return signal.Signals(-code).name
     return f"exit code {code}"
@@ -145,6 +150,8 @@ def _ending(code: int) -> str:
 
 def main(orders: IO[str], news: IO[str]) -> None:
     """The child: the first line says which model, the others what to write. It ends with its orders."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     plan = Plan.of_json(json.loads(orders.readline()))
     speaking = threading.Lock()
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from engine.language.sampling import Sampling
 _QUIET = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 
 INSTALL = "make up EXTRAS=language, or pip install -e '.[language]'"
+_MARK = re.compile(r"<[^\s<>]{2,60}>|\[/?[A-Z_]{2,40}\]")
 #: What `read` answers.
 DONE, FULL = 0, 1
 
@@ -34,6 +36,8 @@ class Options:
     cells: int = 8_192
     batch: int = 512
     seqs: int = 64
+    #: Of a model that carries a state for each sequence there are only so many: each takes much memory.
+    rows: int = 64
 
 
 @dataclass(frozen=True)
@@ -115,12 +119,13 @@ class Llama:
         self._context = context
         self._vocab = lib.llama_model_get_vocab(model)
         self._memory = lib.llama_get_memory(context)
-        self._options = options
+        self.options = options
         self.facts = facts
         self._batch = lib.llama_batch_init(options.batch, 0, 1)
         self._owner = threading.get_ident()
         self._samplers: set[Sampler] = set()
         self._pieces: dict[int, bytes] = {}
+        self._marks: tuple[str, ...] | None = None
 
     @classmethod
     def open(cls, path: Path, options: Options, *, progress: Callable[[float], bool] | None = None) -> Llama:
@@ -132,6 +137,8 @@ class Llama:
         _LOG.clear()
         lib.llama_backend_init()
         model = _loaded(lib, path, options, progress)
+        if _carries_state(lib, model):
+            options = replace(options, seqs=min(options.seqs, options.rows))
         try:
             context = _context(lib, model, options)
         except ModelUnavailable:
@@ -149,6 +156,21 @@ class Llama:
     def tokens(self, text: str, *, special: bool) -> list[int]:
         """Text as tokens; `special`: what looks like a token of the form is one."""
         self._check()
+        if not special:
+            return [token for part in self._harmless(text) for token in self._tokens(part, special=False)]
+        return self._tokens(text, special=True)
+
+    def _harmless(self, text: str) -> list[str]:
+        """Some files call tokens of the form ordinary ones: where somebody writes such a text, it is cut in two."""
+        if self._marks is None:
+            self._marks = _marks(self._lib, self._vocab, self.facts.vocabulary)
+        parts = [text]
+        for mark in self._marks:
+            if mark in text:
+                parts = [piece for part in parts for piece in _cut(part, mark)]
+        return parts
+
+    def _tokens(self, text: str, *, special: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
         room = len(data) + 8
         found = (ctypes.c_int32 * room)()
@@ -206,11 +228,11 @@ class Llama:
         """Read (sequence, position, tokens, whether a token will be drawn). Answers `DONE` or `FULL`."""
         self._check()
         count = sum(len(tokens) for _, _, tokens, _ in stretches)
-        if not 0 < count <= self._options.batch:
-            raise ValueError(f"{count} tokens in a batch of {self._options.batch}")
+        if not 0 < count <= self.options.batch:
+            raise ValueError(f"{count} tokens in a batch of {self.options.batch}")
         batch, at = self._batch, 0
         for seq, position, tokens, draws in stretches:
-            if not 0 <= seq < self._options.seqs:
+            if not 0 <= seq < self.options.seqs:
                 raise ValueError(f"there is no sequence {seq}")
             for offset, token in enumerate(tokens):
                 if not 0 <= token < self.facts.vocabulary:
@@ -268,6 +290,27 @@ class Llama:
             raise RuntimeError("a model belongs to the thread that opened it")
 
 
+def _marks(lib: Any, vocab: Any, vocabulary: int) -> tuple[str, ...]:
+    """Ordinary tokens whose text is a mark of some form: `<|im_start|>`, `[INST]`, `<start_of_turn>`."""
+    found = []
+    for token in range(vocabulary):
+        if lib.llama_vocab_get_attr(vocab, token) & lib.LLAMA_TOKEN_ATTR_USER_DEFINED:
+            text = (lib.llama_vocab_get_text(vocab, token) or b"").decode("utf-8", "replace")
+            if _MARK.fullmatch(text):
+                found.append(text)
+    return tuple(found)
+
+
+def _cut(text: str, mark: str) -> list[str]:
+    first, *others = text.split(mark)
+    half = len(mark) // 2
+    parts = [first]
+    for other in others:
+        parts[-1] += mark[:half]
+        parts.append(mark[half:] + other)
+    return parts
+
+
 def _check_file(path: Path) -> None:
     try:
         with path.open("rb") as file:
@@ -294,6 +337,11 @@ def _loaded(lib: Any, path: Path, options: Options, progress: Callable[[float], 
             f"{path.name} is a model that does not write: for chats another kind is needed."
         )
     return model
+
+
+def _carries_state(lib: Any, model: Any) -> bool:
+    """Recurrent models and hybrids: what was read is one state, which cannot be shared or cut."""
+    return bool(lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
 
 
 def _check_memory(lib: Any, model: Any, cells: int) -> None:
@@ -346,7 +394,7 @@ def _facts(lib: Any, model: Any) -> Facts:
         )
 
     template = lib.llama_model_chat_template(model, None)
-    carries_state = bool(lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
+    carries_state = _carries_state(lib, model)
     return Facts(
         title=text(b"general.name"),
         parameters=int(lib.llama_model_n_params(model)),

@@ -44,6 +44,8 @@ from personas.prompting import Reach, Segment
 CHAT, PROMPTS, CASTING = range(3)
 #: A picture prompt of 200 words, a persona with every field, a handful of corrections; in tokens, with room to spare.
 PROMPT_TOKENS, PERSONA_TOKENS, CORRECTIONS_TOKENS = 1_200, 5_000, 600
+#: What a model may think before it speaks, where its form makes it think.
+THOUGHT_TOKENS = 1_500
 #: Of a picture prompt so many words at most say who is in it, as they always look.
 SUBJECT_WORDS = 70
 #: And so many at least are the model's own.
@@ -102,15 +104,15 @@ class Local:
 
     async def _talk(self, wanted: ReplyWanted) -> AsyncGenerator[str, None]:
         persona = wanted.persona
+        await self._scribe.up()
+        thinks = self._scribe.ready.thinks if self._scribe.ready else None
         request = Request(
             wanted.segments or _plain_talk(wanted),
             sampling=sampling_of(self._settings, persona.sampling, seed=wanted.seed),
-            most=self._settings.reply_tokens,
+            most=self._settings.reply_tokens + (THOUGHT_TOKENS if thinks else 0),
             rank=CHAT,
             talk=wanted.talk,
         )
-        await self._scribe.up()
-        thinks = self._scribe.ready.thinks if self._scribe.ready else None
         others = {wanted.person_name, *(line.name for line in wanted.lines if not line.by_persona)}
         cleaner = Cleaner(
             [persona.called, persona.name], [name for name in sorted(others) if name], opened=thinks

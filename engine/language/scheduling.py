@@ -168,7 +168,7 @@ class Scheduler:
             raise TooLong(
                 f"{len(ask.tokens)} tokens, and {ask.most} to be written, do not fit into {self.cells}"
             )
-        self._wait(ask, ())
+        self.waiting.append((self._now(), ask, ()))
 
     def cancel(self, ask_id: int) -> bool:
         """Nobody wants it any more; what was read of it is kept for its talk. False: there is no such ask."""
@@ -224,18 +224,14 @@ class Scheduler:
                 self._evict(root)
             return ()
         rows = sorted(self.rows.values(), key=lambda row: (row.ask.rank, row.came))
-        if len(rows) <= 1:
-            alone = tuple(row.ask.id for row in rows)
-            for ask_id in alone:
-                self._let_go(self.rows.pop(ask_id).seq)
-            return alone
-        last = rows[-1]
-        del self.rows[last.ask.id]
-        if last.roots and last.root:
-            self._give_up_root(last.root)
-        self._let_go(last.seq)
-        self._wait(last.ask, tuple(last.tokens[len(last.ask.tokens) :]))
-        return ()
+        if not rows:
+            return ()
+        self._put_back(rows[-1])
+        if len(rows) > 1:
+            return ()
+        alone = rows[0].ask.id
+        self.cancel(alone)
+        return (alone,)
 
     def lost(self, seq: int) -> None:
         """A sequence is gone from the memory: whoever stands on it is read anew."""
@@ -260,13 +256,7 @@ class Scheduler:
     @property
     def used(self) -> int:
         """Cells that are taken or promised."""
-        shared = {id(root): len(root.tokens) for root in self.roots}
-        for root in [row.root for row in self.rows.values()] + [branch.root for branch in self.branches]:
-            if root:
-                shared[id(root)] = len(root.tokens)
-        own = sum(row.cells for row in self.rows.values())
-        kept = sum(len(one.tokens) - (len(one.root.tokens) if one.root else 0) for one in self.branches)
-        return sum(shared.values()) + own + kept
+        return _cells(list(self.rows.values()), self.branches, self.roots)
 
     def next_step(self) -> Step | None:
         """What to do next; None when there is nothing to read."""
@@ -279,31 +269,56 @@ class Scheduler:
 
     def _admit(self) -> None:
         for place in sorted(self.waiting, key=lambda one: (one[1].rank, one[0])):
-            if len(self.rows) >= self.most_rows:
-                return
             came, ask, written = place
-            if not self._may_have_a_row(ask):
-                continue
-            if self._begin(ask, came, written):
+            root = self._root_of(ask)
+            if root and not root.ready:
+                continue  # somebody reads it now: that is waited for, and not done twice
+            admitted = self._may_have_a_row(ask) and self._begin(ask, came, written)
+            while not admitted and ask.rank == 0 and self._a_form_steps_aside():
+                admitted = self._may_have_a_row(ask) and self._begin(ask, came, written)
+            if admitted:
                 self.waiting.remove(place)
             elif ask.rank == 0:
                 return  # whoever waits for room is not passed by those behind
 
     def _may_have_a_row(self, ask: Ask) -> bool:
         """One row is kept free for a person, so that nobody waits for a form to be filled in."""
+        if len(self.rows) >= self.most_rows:
+            return False
         if ask.rank == 0 or self.most_rows == 1:
             return True
         patient = sum(row.ask.rank > 0 for row in self.rows.values())
         return patient < self.most_rows - 1
 
+    def _a_form_steps_aside(self) -> bool:
+        """The least urgent form waits again, with what it has written, because a person needs its place."""
+        forms = [row for row in self.rows.values() if row.ask.rank > 0]
+        if not forms:
+            return False
+        self._put_back(max(forms, key=lambda row: (row.ask.rank, row.came)))
+        return True
+
+    def _put_back(self, row: Row) -> None:
+        del self.rows[row.ask.id]
+        if row.roots and row.root:
+            self._give_up_root(row.root)
+        self._let_go(row.seq)
+        self.waiting.append((row.came, row.ask, tuple(row.tokens[len(row.ask.tokens) :])))
+
+    def _beginning_of(self, ask: Ask) -> tuple[int, ...]:
+        """What is read for everybody; at least one token is a talk's own, or there is nothing to draw from."""
+        return ask.tokens[: ask.shared] if self.shares and ask.shared < len(ask.tokens) else ()
+
+    def _root_of(self, ask: Ask) -> Root | None:
+        beginning = self._beginning_of(ask)
+        return next((one for one in self.roots if beginning and one.tokens == beginning), None)
+
     def _begin(self, ask: Ask, came: int, written: tuple[int, ...]) -> bool:
-        # At least one token is a talk's own, or there would be nothing to draw from.
-        beginning = ask.tokens[: ask.shared] if self.shares and ask.shared < len(ask.tokens) else ()
-        root = next((one for one in self.roots if beginning and one.tokens == beginning), None)
-        if root and not root.ready:
-            return False  # somebody reads it now: that is waited for, and not done twice
-        branch = self._branch_of(ask)
-        if branch is None and beginning and root is None:
+        beginning = self._beginning_of(ask)
+        root, branch = self._root_of(ask), self._branch_of(ask)
+        if branch:
+            root = None  # it stands on what it stood on, whether that is still kept for others or not
+        elif beginning and root is None:
             root = Root(beginning, -1, self._now())
         row = Row(ask, -1, [*ask.tokens, *written], came, root=branch.root if branch else root)
         if not self._make_room(row, branch=branch, root=root):
@@ -350,13 +365,20 @@ class Scheduler:
         freed = len(branch.tokens) - len(branch.root.tokens if branch.root else ()) if branch else 0
         need = row.cells + new_root - freed
         seqs = (0 if branch else 1) + (1 if new_root else 0)
+        alone = _cells([*self.rows.values(), row], [], [root] if root else [])
+        if alone > self.cells or len(self._free) + len(self._evictable(row, branch, root)) < seqs:
+            return False  # then nobody's talk is forgotten for it
         while self.used + need > self.cells or len(self._free) < seqs:
-            idle: list[Branch | Root] = [one for one in self.branches if one is not branch]
-            idle += [one for one in self.roots if one is not row.root and one is not root and self._idle(one)]
+            idle = self._evictable(row, branch, root)
             if not idle:
                 return False
             self._evict(min(idle, key=lambda one: one.used))
         return True
+
+    def _evictable(self, row: Row, branch: Branch | None, root: Root | None) -> list[Branch | Root]:
+        idle: list[Branch | Root] = [one for one in self.branches if one is not branch]
+        idle += [one for one in self.roots if one is not row.root and one is not root and self._idle(one)]
+        return idle
 
     # What is read
 
@@ -407,12 +429,18 @@ class Scheduler:
         self._before.append(Forget(seq))
         self._free.append(seq)
 
-    def _wait(self, ask: Ask, written: tuple[int, ...]) -> None:
-        self.waiting.append((self._now(), ask, written))
-
     def _now(self) -> int:
         self._time += 1
         return self._time
+
+
+def _cells(rows: Sequence[Row], branches: Sequence[Branch], roots: Sequence[Root]) -> int:
+    """What these take or may take of the memory; what several stand on is there once."""
+    stands = [*roots, *(row.root for row in rows), *(branch.root for branch in branches)]
+    shared = {id(root): len(root.tokens) for root in stands if root}
+    own = sum(row.cells for row in rows)
+    kept = sum(len(one.tokens) - (len(one.root.tokens) if one.root else 0) for one in branches)
+    return sum(shared.values()) + own + kept
 
 
 def common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 #: A text in whose time the process crashed so often is not tried again: it may be what crashes it.
 MOST_CRASHES = 2
+#: A text that was begun may rest so long, in seconds; after that somebody else writes it.
+LONGEST_SILENCE = 120.0
 #: A model that could not be loaded is tried again after this many seconds: its file may be there by then.
 TRY_AGAIN = 60.0
 
@@ -55,16 +57,18 @@ class Stream:
 
     async def pieces(self, patience: float) -> AsyncGenerator[str, None]:
         """What is written, as it comes. The first of it has so many seconds."""
-        waits: float | None = patience
+        waits = patience
         while True:
             try:
                 async with asyncio.timeout(waits):
                     await self._news.wait()
             except TimeoutError:
-                raise ModelUnavailable(f"The model did not begin within {patience:g} seconds.") from None
+                raise ModelUnavailable(f"The model said nothing for {waits:g} seconds.") from None
             self._news.clear()
             while self._pieces:
-                waits = None
+                waits = max(
+                    patience, LONGEST_SILENCE
+                )  # it may have to step aside for others, or be started again
                 yield self._pieces.popleft()
             if self.error:
                 raise ModelUnavailable(self.error)
@@ -81,6 +85,8 @@ class Scribe:
         #: What is known of the model once it is loaded, and why it is not there when it is not.
         self.ready: Ready | None = None
         self.reason = ""
+        #: The reason that the operator has read last.
+        self._told = ""
         self._make = works
         self._patience = patience
         self._works: Works | None = None
@@ -99,13 +105,18 @@ class Scribe:
             return
         self.state, self.reason = State.LOADING, ""
         self._settled.clear()
-        self._works = works = self._make()
 
         def tell(told: Sequence[Told]) -> None:
             with suppress(RuntimeError):  # the loop is gone: nobody listens any more
                 loop.call_soon_threadsafe(self._heard, works, told)
 
-        works.start(tell)
+        try:
+            self._works = works = self._make()
+            works.start(tell)
+        except (
+            Exception
+        ) as error:  # no memory for a process, no more threads: tried again like any other trouble
+            self._broke(Broken(f"it could not be started: {error}"))
 
     async def up(self) -> None:
         """Wait until the model is loaded. Raises `ModelUnavailable` when it is not, or not in time."""
@@ -148,7 +159,7 @@ class Scribe:
                 if stream := self._streams.get(one.request):
                     stream.took(one)
             elif isinstance(one, Ready):
-                self.ready, self.state = one, State.READY
+                self.ready, self.state, self._told = one, State.READY, ""
                 self._settled.set()
                 log.info("model_ready", model=self.name, seconds=round(one.seconds, 2), on=one.back_end)
             else:
@@ -156,7 +167,9 @@ class Scribe:
 
     def _broke(self, how: Broken) -> None:
         was_ready = self.state is State.READY
-        log.error("model_broke", model=self.name, reason=how.reason, crashed=how.crashed)
+        told = log.error if how.reason != self._told else log.debug
+        told("model_broke", model=self.name, reason=how.reason, crashed=how.crashed)
+        self._told = how.reason
         self.state, self.reason = State.BROKEN, how.reason
         self._broke_at = asyncio.get_running_loop().time()
         self._works = None

@@ -99,9 +99,12 @@ class Shelf:
         """Load the model that talks, so that the first person does not wait for it."""
         if self._settings.models == "off" or (self._server is not None and self._server_first):
             return
-        choice = await self.choice(Task.CHAT)
-        if choice.found is not None:
-            self._opened(choice.found).scribe.wake()
+        try:
+            choice = await self.choice(Task.CHAT)
+            if choice.found is not None:
+                self._opened(choice.found).scribe.wake()
+        except Exception:  # whoever asks later is answered, by the understudy if need be
+            log.exception("model_not_warmed")
 
     def told(self) -> list[tuple[str, State, str]]:
         """The models that were asked for: their names, how they are, and why."""
@@ -118,7 +121,10 @@ class Shelf:
         return rows
 
     async def close(self) -> None:
-        await asyncio.gather(*(one.close() for one in self._open.values()))
+        closing = await asyncio.gather(*(one.close() for one in self._open.values()), return_exceptions=True)
+        for error in closing:
+            if isinstance(error, BaseException):
+                log.error("model_not_closed", cause=repr(error))
         if self._server is not None:
             await self._server.close()
 
@@ -151,7 +157,11 @@ class Shelf:
     async def _choice(self, named: str) -> models.Choice:
         async with self._looking:
             known = self._choices.get(named)
-            if known and (known[0].found is not None and known[0].found.path.exists()):
+            if (
+                known
+                and known[0].found is not None
+                and await asyncio.to_thread(_is_there, known[0].found.path)
+            ):
                 return known[0]
             if known and known[0].found is None and time.monotonic() - known[1] < LOOK_AGAIN:
                 return known[0]
@@ -204,6 +214,8 @@ def plan_for(settings: LanguageSettings, path: Path) -> Plan:
     """How a model is run by these settings."""
     cells = settings.memory or 4 * settings.context
     seqs = min(MOST_SEQS, settings.rows + KEPT_TALKS + KEPT_PERSONAS)
+    # Everybody who writes needs a place in each step, and some are left to read.
+    batch = max(settings.batch, 4 * settings.rows)
     threads = settings.threads or max(1, (os.cpu_count() or 2) // 2)
     return Plan(
         path,
@@ -211,11 +223,19 @@ def plan_for(settings: LanguageSettings, path: Path) -> Plan:
             threads=threads,
             gpu_layers=settings.gpu_layers,
             cells=max(cells, settings.context),
-            batch=settings.batch,
+            batch=batch,
             seqs=seqs,
+            rows=settings.rows,
         ),
-        Limits(context=settings.context, rows=settings.rows, batch=settings.batch),
+        Limits(context=settings.context, rows=settings.rows, batch=batch),
     )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder that is no longer ours to look into
+        return False
 
 
 def _is_among(name: str, names: Sequence[str]) -> bool:

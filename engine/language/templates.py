@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+import structlog
+
 from engine.errors import ModelUnavailable
+
+log = structlog.get_logger(__name__)
 
 CHATML = (
     "{% for message in messages %}"
@@ -57,7 +61,15 @@ class Form:
             if {part.text for part in parts if not part.is_form} >= {one.text for one in said}:
                 return parts
             refusal = ValueError("it leaves out what was said")
-        raise ModelUnavailable(f"The model's chat template cannot be used: {refusal}")
+        if self.template in ("", CHATML):
+            raise ModelUnavailable(f"The model's chat template cannot be used: {refusal}")
+        log.warning("chat_template_not_used", cause=str(refusal)[:300])
+        return self._plainly.parts(said)
+
+    @cached_property
+    def _plainly(self) -> Form:
+        """The form that most models have seen, where their own cannot be used."""
+        return Form(CHATML, self.begins, self.ends)
 
     @cached_property
     def thinks(self) -> bool:

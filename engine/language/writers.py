@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from engine.errors import ModelUnavailable
-from engine.language import LanguageModel, Source, Wanted
+from engine.errors import GreenroomError, ModelUnavailable
+from engine.language import LanguageModel, Source, Task, Wanted, task_of
 from engine.locales import say
 from personas.persona import printable
 
@@ -38,7 +38,7 @@ class Writers:
         self._models = models
         self._choose = choose
         #: Models that failed at their last try: the operator is told once, not at every message.
-        self._failing: set[str] = set()
+        self._failing: set[tuple[str, Task]] = set()
 
     async def write(
         self,
@@ -48,7 +48,8 @@ class Writers:
         accept: Callable[[str], bool] = lambda text: bool(text.strip()),
     ) -> Written:
         """Write what is wanted. `on_text` is shown all that stands so far; it may start again from nothing."""
-        chosen = await self._choose(wanted) if self._choose else ()
+        chosen = await self._chosen(wanted)
+        task = task_of(wanted)
         for model in (*chosen, *self._models):
             text = ""
             try:
@@ -57,25 +58,39 @@ class Writers:
                         text += _readable(piece)
                         on_text(text)
             except Exception as error:
-                self._failed(model, error)
+                self._failed(model, task, error)
                 continue
             text = printable(text)
             if accept(text):
-                if model.name in self._failing:
-                    self._failing.discard(model.name)
+                if (model.name, task) in self._failing:
+                    self._failing.discard((model.name, task))
                     log.info("model_back", model=model.name)
                 return Written(text, model.source, model.name)
-            self._failed(model, ModelUnavailable("it wrote nothing that can be used"))
+            self._failed(model, task, ModelUnavailable("it wrote nothing that can be used"))
         raise ModelUnavailable(say("talk.nobody_writes"))
 
     async def close(self) -> None:
         for model in self._models:
             await model.close()
 
-    def _failed(self, model: LanguageModel, error: Exception) -> None:
-        first = model.name not in self._failing
-        self._failing.add(model.name)
-        (log.warning if first else log.debug)("model_failed", model=model.name, cause=str(error))
+    async def _chosen(self, wanted: Wanted) -> Sequence[LanguageModel]:
+        """Who was chosen for this; nobody where that could not be found out. A wish that is refused is told."""
+        if self._choose is None:
+            return ()
+        try:
+            chosen = await self._choose(wanted)
+        except GreenroomError:
+            raise
+        except Exception:
+            log.exception("no_model_chosen")
+            return ()
+        return chosen
+
+    def _failed(self, model: LanguageModel, task: Task, error: Exception) -> None:
+        first = (model.name, task) not in self._failing
+        self._failing.add((model.name, task))
+        told = log.warning if first else log.debug
+        told("model_failed", model=model.name, task=task.value, cause=str(error))
 
 
 def _readable(piece: str) -> str:

@@ -75,7 +75,14 @@ def _as_path(named: str, here: Path) -> Path | None:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted((one for one in _inside(folder) if one.is_dir()), key=_by_name)
+    return sorted((one for one in _inside(folder) if _is_folder(one)), key=_by_name)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a link into somewhere that we may not look into
+        return False
 
 
 def _ggufs(folder: Path) -> list[Path]:
@@ -121,8 +128,11 @@ def _parts(path: Path) -> list[Path]:
 
 def _why_not(path: Path) -> str:
     """What keeps a file from being a model that writes; empty: nothing."""
-    if not path.is_file():
-        return "is not a file"
+    try:
+        if not path.is_file():
+            return "is not a file"
+    except OSError:
+        return "may not be looked at"
     if not os.access(path, os.R_OK):
         return "may not be read"
     if not is_gguf(path):

@@ -273,12 +273,15 @@ class EmbeddedQueue:
         """Out of the line; or back in it after `again` seconds, unless it was asked to stop."""
         ours = and_(entries.c.job_id == held.job_id, entries.c.holder == held.holder)
 
+        rests = again is not None and not held.stop
+        if again is not None and rests:
+            self._pauses[held.job_id] = self._clock.monotonic() + again
+
         async def settled(tx: AsyncConnection) -> None:
-            if again is not None and not held.stop:
+            if again is not None and rests:
                 until = self._clock.now() + timedelta(seconds=again)
                 back = update(entries).where(ours, entries.c.stop.is_(False))
                 await tx.execute(back.values(holder=None, heartbeat_at=None, available_at=until))
-                self._pauses[held.job_id] = self._clock.monotonic() + again
             await tx.execute(delete(entries).where(ours))
 
         await self._database.change(settled)

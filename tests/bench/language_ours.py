@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.language.batcher import GoOn
 from engine.language.isolated import Plan
 from engine.language.llama import Facts, Llama
 from engine.language.sampling import Sampling
@@ -106,8 +107,8 @@ class WatchedPlan(Plan):
     kind: type[Watched] = Endless
     opened: list[Watched] = field(default_factory=list)
 
-    def open(self) -> Llama:
-        model = self.kind.open(self.path, self.options)
+    def open(self, go_on: GoOn | None = None) -> Llama:
+        model = self.kind.open(self.path, self.options, progress=go_on)
         assert isinstance(model, Watched)
         self.opened.append(model)
         return model

@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 
 import pytest
+import structlog
 
-from engine.errors import ModelUnavailable
+from engine.errors import BadRequest, ModelUnavailable
 from engine.language import (
     PROMPT_WORDS,
     LanguageModel,
@@ -290,3 +291,32 @@ async def test_what_is_shown_can_always_be_encoded() -> None:
     assert told.text == "a[0mb\tc"
     for text in (*shown, told.text):
         text.encode()
+
+
+async def test_where_nobody_can_be_chosen_the_others_write_and_a_refused_wish_is_told() -> None:
+    async def fails(_wanted: Wanted) -> Sequence[LanguageModel]:
+        raise PermissionError("models")
+
+    async def refuses(_wanted: Wanted) -> Sequence[LanguageModel]:
+        raise BadRequest("There is no such model.")
+
+    assert (await Writers([FakeLanguage("One.")], choose=fails).write(reply_to("Hello"))).text == "One."
+    with pytest.raises(BadRequest):
+        await Writers([FakeLanguage("One.")], choose=refuses).write(reply_to("Hello"))
+
+
+async def test_the_operator_is_told_once_for_each_task_that_a_model_fails_at() -> None:
+    class OnlyTalks(FakeLanguage):
+        async def write(self, wanted: Wanted) -> AsyncGenerator[str, None]:
+            if not isinstance(wanted, ReplyWanted):
+                raise ModelUnavailable("it only talks")
+            yield "Yes."
+
+    writers = Writers([OnlyTalks(), Understudy()])
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            await writers.write(reply_to("Hello"))
+            await writers.write(prompt_for("by the sea"))
+    assert [(one["event"], one["log_level"]) for one in logs if one["log_level"] != "debug"] == [
+        ("model_failed", "warning")
+    ]

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import signal
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -153,16 +155,14 @@ async def test_a_model_that_computes_no_numbers_is_told(
 
 
 async def test_a_model_that_takes_too_long_to_load_is_told(plan: Plan) -> None:
-    def slowly() -> Llama:
+    def slowly(go_on: Callable[[float], bool]) -> Llama:
         release.wait(10)
-        return plan.open()
-
-    import threading
+        return plan.open(go_on)
 
     release = threading.Event()
     scribe = Scribe(
         "slow",
-        lambda: Batcher(slowly, plan.limits, seqs=plan.options.seqs, cells=plan.options.cells),
+        lambda: Batcher(slowly, plan.limits),
         patience=0.05,
     )
     with pytest.raises(ModelUnavailable, match="still being loaded"):
@@ -253,6 +253,57 @@ async def test_a_child_ends_with_whoever_started_it(plan: Plan) -> None:
         os.kill(pid, 0)
 
 
+async def test_a_child_that_cannot_load_its_model_is_ended(tmp_path: Path, plan: Plan) -> None:
+    (tmp_path / "words.gguf").write_text("I am a model.")
+    scribe = Watched(Plan(tmp_path / "words.gguf", plan.options, plan.limits))
+    with pytest.raises(ModelUnavailable, match="no GGUF"):
+        await written(scribe, talk("Hello"))
+    process = scribe.children[0]._process
+    assert process is not None
+    assert await asyncio.to_thread(process.wait, 10) == 0
+    await scribe.close()
+
+
+async def test_a_child_is_not_for_ctrl_c(plan: Plan) -> None:
+    scribe = Watched(plan)
+    await scribe.up()
+    pid = scribe.children[0].pid
+    assert pid is not None
+    assert os.getpgid(pid) != os.getpgid(0)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(pid, number)
+    assert await written(scribe, talk("Hello"))
+    assert len(scribe.children) == 1
+    await scribe.close()
+
+
+async def test_works_that_cannot_be_started_are_told_and_keep_nobody_waiting(plan: Plan) -> None:
+    def none() -> Child:
+        raise OSError("Cannot allocate memory")
+
+    scribe = Scribe("none", none, patience=PATIENCE)
+    with pytest.raises(ModelUnavailable, match="Cannot allocate memory"):
+        await written(scribe, talk("Hello"))
+    await scribe.close()
+
+
+async def test_it_can_be_closed_while_it_loads(plan: Plan) -> None:
+    begun, asked = threading.Event(), threading.Event()
+
+    def slowly(go_on: Callable[[float], bool]) -> Llama:
+        begun.set()
+        while go_on(0.5):
+            time.sleep(0.005)
+        asked.set()
+        raise ModelUnavailable("it was broken off")
+
+    scribe = Scribe("slow", lambda: Batcher(slowly, plan.limits), patience=PATIENCE)
+    scribe.wake()
+    await asyncio.to_thread(begun.wait, 10)
+    await scribe.close()
+    assert asked.is_set()
+
+
 # What is read again
 
 
@@ -260,7 +311,7 @@ class Counting:
     """The works of a scribe, with a look at the scheduler's books."""
 
     def __init__(self, plan: Plan) -> None:
-        self.batcher = Batcher(plan.open, plan.limits, seqs=plan.options.seqs, cells=plan.options.cells)
+        self.batcher = Batcher(plan.open, plan.limits)
 
     @property
     def read(self) -> int:

@@ -283,3 +283,69 @@ def test_what_two_texts_have_in_common(one: Sequence[int], other: Sequence[int])
     count = common(one, other)
     assert list(one[:count]) == list(other[:count])
     assert count in (len(one), len(other)) or one[count] != other[count]
+
+
+def test_a_persona_whose_reader_cannot_be_helped_is_read_by_the_next() -> None:
+    made = scheduler(cells=400, batch=10)
+    made.submit(Ask(1, (*text(1, 60), *text(2, 5)), 5, shared=60))
+    [read] = steps(made)
+    assert made.refused(read) == (1,)
+    made.submit(Ask(2, (*text(1, 60), *text(3, 5)), 5, shared=60))
+    assert made.next_step() is not None
+
+
+def test_whoever_waits_for_a_persona_to_be_read_keeps_nobody_else_waiting() -> None:
+    made = scheduler(cells=4_000, batch=10)
+    made.submit(Ask(1, (*text(1, 600), *text(2, 5)), 5, shared=600))
+    steps(made)
+    made.submit(Ask(2, (*text(1, 600), *text(3, 5)), 5, shared=600))
+    made.submit(Ask(3, text(4, 5), 5))
+    steps(made)
+    assert set(made.rows) == {1, 3}
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_form_steps_aside_for_a_person_and_goes_on_with_what_it_has_written(rows: int) -> None:
+    made = scheduler(most_rows=rows, cells=400)
+    for number in range(rows):
+        made.submit(Ask(number, text(number, 10), 90, rank=2))
+    steps(made, 3)
+    forms = {number: list(row.tokens) for number, row in made.rows.items()}
+    for number in range(10, 10 + rows):
+        made.submit(Ask(number, text(number, 10), 110))
+    steps(made)
+    assert set(range(10, 10 + rows)) <= set(made.rows)
+    for number in range(10, 10 + rows):
+        made.end(number)
+    steps(made)
+    assert all(made.rows[number].tokens[: len(told)] == told for number, told in forms.items())
+
+
+def test_nobodys_talk_is_forgotten_for_what_does_not_fit_anyway() -> None:
+    made = scheduler(cells=300, most_rows=3, batch=100)
+    for number in range(2):
+        made.submit(Ask(number, text(number, 40), 5, talk=f"t{number}"))
+        steps(made, 2)
+        made.end(number)
+    made.submit(Ask(7, text(7, 60), 100))
+    steps(made)
+    made.submit(Ask(8, text(8, 60), 200, rank=1))
+    steps(made)
+    assert set(made.rows) == {7}
+    assert len(made.branches) == 2
+
+
+def test_a_talk_goes_on_where_it_stood_although_its_persona_is_read_anew() -> None:
+    """With a memory that holds little more than one talk, what it stood on is gone for others, and not for itself."""
+    made = scheduler(cells=150, most_rows=2, batch=200)
+    persona = text(1, 60)
+    made.submit(Ask(1, (*persona, *text(2, 10)), 5, shared=60, talk="a"))
+    steps(made, 2)
+    written = tuple(made.rows[1].tokens)
+    made.end(1)
+    made.submit(Ask(2, text(3, 70), 5))
+    steps(made)
+    made.end(2)
+    made.submit(Ask(3, (*written, *text(4, 10)), 40, shared=60, talk="a"))
+    assert made.next_step() is not None
+    assert 3 in made.rows

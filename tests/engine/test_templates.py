@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import ModelUnavailable
 from engine.language.templates import CHATML, Form, Message, Part
 from tests.models.templates import CHATML as SHIPPED_CHATML
 from tests.models.templates import LLAMA3, NO_SYSTEM
@@ -79,18 +78,16 @@ def test_any_talk_has_a_form_in_any_template(talk: list[tuple[str, str]]) -> Non
 
 
 @pytest.mark.parametrize(
-    "template", ["{% if %}", "{{ messages[0]['content'] }}", "{{ ''.__class__.__mro__ }}"]
+    "template",
+    [
+        "{% if %}",
+        "{{ messages[0]['content'] }}",
+        "{{ tools[0] }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{% for c in ''.__class__.__base__.__subclasses__() %}{{ c }}{% endfor %}",
+        "{% for i in range(10 ** 9) %}x{% endfor %}",
+    ],
 )
-def test_a_template_that_is_none_is_not_trusted(template: str) -> None:
-    form = Form(template)
-    if template == "{% if %}":
-        assert said(form.parts(TALK)) == [one.text for one in TALK], "ChatML stands in"
-    else:
-        with pytest.raises(ModelUnavailable, match="chat template"):
-            form.parts(TALK)
-
-
-def test_a_template_cannot_reach_out() -> None:
-    evil = "{% for c in ''.__class__.__base__.__subclasses__() %}{{ c }}{% endfor %}"
-    with pytest.raises(ModelUnavailable):
-        Form(evil).parts(TALK)
+def test_where_a_template_is_none_or_hostile_chatml_stands_in(template: str) -> None:
+    told = whole(Form(template).parts(TALK))
+    assert told == whole(Form(CHATML).parts(TALK))
