@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,6 +15,7 @@ from bot.front import ChatRef, Incoming
 from bot.testing import FakeFront
 from engine.engine import Engine
 from engine.language import ReplyWanted, Wanted
+from engine.store import chats
 from engine.store.records import Account, DeliveryKind, TurnState
 from engine.store.tables import deliveries, turns
 from engine.testing import FakeLanguage
@@ -209,3 +211,27 @@ async def test_a_chat_of_a_front_that_is_gone_is_answered_all_the_same(engine: E
     await without.resume()
     await without.quiet()
     assert await ana.owed() == ["Quite so."]
+
+
+async def test_what_was_stored_is_answered_although_whoever_told_it_is_cancelled(
+    ana: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, storing, add = asyncio.get_running_loop(), asyncio.Event(), chats.add_turn
+
+    async def slowly(*args: object, **more: object) -> object:
+        loop.call_soon_threadsafe(storing.set)
+        time.sleep(0.05)  # noqa: ASYNC251 - on a thread of the store's, which waits for nothing but its database
+        return await add(*args, **more)  # type: ignore[arg-type]  # passed on as it came
+
+    with monkeypatch.context() as patched:
+        patched.setattr(chats, "add_turn", slowly)
+        telling = asyncio.create_task(ana.says("Are you there?", key="1"))
+        await storing.wait()
+        telling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await telling
+    await ana.desk.quiet()
+    assert await ana.states() == ["answered"]
+    await ana.says("Are you there?", key="1")
+    await ana.desk.quiet()
+    assert await ana.states() == ["answered"]
