@@ -107,7 +107,7 @@ def take_speed(bench: Bench, most: int) -> tuple[list[Figure], str]:
         Figure("tokens/s of 8 chats", median(taken["ours"]), "told", "higher", ceiling),
     ]
     notes = [
-        f"tokens/s of 8 chats: {_told(taken)}; greedy: {_told(greedy)}",
+        f"tokens/s of 8 chats, round by round: {_told(taken)}; greedy: {_told(greedy)}",
         f"tokens/s of one chat: {', '.join(alone)}",
         f"limit of one chat: {weights / 1e6:.0f} MB of weights a token, {bandwidth / 1e9:.1f} GB/s on one thread: "
         f"{limit:.0f} tokens/s",
@@ -119,7 +119,9 @@ def take_speed(bench: Bench, most: int) -> tuple[list[Figure], str]:
 
 
 def _told(taken: dict[str, list[float]]) -> str:
-    return ", ".join(f"{name} {median(values):.0f}" for name, values in taken.items() if values)
+    return ", ".join(
+        f"{name} {' '.join(f'{one:.0f}' for one in values)}" for name, values in taken.items() if values
+    )
 
 
 @dataclass(frozen=True)
