@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
     options.add_argument("--quick", action="store_true", help="everything small: whether it runs at all")
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--threads", type=int, default=1, help="the same for every side")
     options.add_argument("--most", type=int, default=64, help="tokens of each reply in `speed`")
     options.add_argument("--turns", type=int, default=40, help="of the long talk")
