@@ -27,7 +27,15 @@ class Sampler:
     """Draws the tokens of one row; with a grammar, only what that admits."""
 
     def __init__(
-        self, lib: Any, vocab: Any, vocabulary: int, sampling: Sampling, grammar: str, behind: Sequence[int]
+        self,
+        lib: Any,
+        vocab: Any,
+        vocabulary: int,
+        sampling: Sampling,
+        grammar: str,
+        behind: Sequence[int],
+        *,
+        dry: Any = None,
     ) -> None:
         import numpy
 
@@ -41,7 +49,7 @@ class Sampler:
             self._grammar = lib.llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
             if not self._grammar:
                 raise ValueError("the grammar is not one")
-        self._chain = _chain(lib, vocab, vocabulary, sampling)
+        self._chain = _chain(lib, vocabulary, sampling, dry)
         for token in behind[-LOOK_BACK:]:
             lib.llama_sampler_accept(self._chain, token)
         #: Room for the whole vocabulary; only who draws under a grammar ever needs it.
@@ -105,7 +113,15 @@ class Sampler:
         return int(asked.data[asked.selected].id)
 
 
-def _chain(lib: Any, vocab: Any, vocabulary: int, how: Sampling) -> Any:
+def dry_sampler(lib: Any, vocab: Any, strength: float) -> Any:
+    """Whoever keeps whole phrases from coming again; what it was told is its own, so each text has a copy."""
+    breaks = [b"\n", b":", b'"', b"*"]
+    return lib.llama_sampler_init_dry(
+        vocab, strength, 1.75, 2, LOOK_BACK, (ctypes.c_char_p * len(breaks))(*breaks), len(breaks)
+    )
+
+
+def _chain(lib: Any, vocabulary: int, how: Sampling, dry: Any) -> Any:
     chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
 
     def add(link: Any) -> None:
@@ -118,13 +134,8 @@ def _chain(lib: Any, vocab: Any, vocabulary: int, how: Sampling) -> Any:
                 vocabulary, 64, how.repeat_penalty, how.frequency_penalty, how.presence_penalty
             )
         )
-    if how.dry > 0:
-        breaks = [b"\n", b":", b'"', b"*"]
-        add(
-            lib.llama_sampler_init_dry(
-                vocab, how.dry, 1.75, 2, LOOK_BACK, (ctypes.c_char_p * len(breaks))(*breaks), len(breaks)
-            )
-        )
+    if dry:
+        add(dry)
     if how.temperature <= 0:
         add(lib.llama_sampler_init_greedy())
         return chain

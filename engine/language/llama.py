@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelUnavailable
-from engine.language.drawing import Sampler
+from engine.language.drawing import Sampler, dry_sampler
 from engine.language.sampling import Sampling
 
 # Threads of the library that wait do not spin: on cores that others need too that costs more than it saves.
@@ -125,6 +125,7 @@ class Llama:
         self._owner = threading.get_ident()
         self._samplers: set[Sampler] = set()
         self._pieces: dict[int, bytes] = {}
+        self._dry: dict[float, Any] = {}
         self._marks: tuple[str, ...] | None = None
 
     @classmethod
@@ -254,9 +255,16 @@ class Llama:
     def sampler(self, sampling: Sampling, *, grammar: str = "", behind: Sequence[int] = ()) -> Sampler:
         """Whoever draws for one row; `behind` is what its text ends with already."""
         self._check()
-        made = Sampler(self._lib, self._vocab, self.facts.vocabulary, sampling, grammar, behind)
+        dry = self._dry_for(sampling.dry) if sampling.dry > 0 else None
+        made = Sampler(self._lib, self._vocab, self.facts.vocabulary, sampling, grammar, behind, dry=dry)
         self._samplers.add(made)
         return made
+
+    def _dry_for(self, strength: float) -> Any:
+        """Made once for each strength, and copied: it reads the whole vocabulary for what breaks a phrase."""
+        if strength not in self._dry:
+            self._dry[strength] = dry_sampler(self._lib, self._vocab, strength)
+        return self._lib.llama_sampler_clone(self._dry[strength])
 
     def draw(self, sampler: Sampler, output: int) -> int:
         """The next token, from the so-manieth output of the last reading."""
@@ -279,6 +287,9 @@ class Llama:
         for sampler in self._samplers:
             sampler.free()
         self._samplers.clear()
+        for dry in self._dry.values():
+            self._lib.llama_sampler_free(dry)
+        self._dry.clear()
         self._lib.llama_batch_free(self._batch)
         self._lib.llama_free(context)
         self._lib.llama_model_free(model)
@@ -311,6 +322,13 @@ def _cut(text: str, mark: str) -> list[str]:
     return parts
 
 
+def has_amx() -> bool:
+    try:
+        return " amx" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False  # only Linux tells; the Macs and most others have none
+
+
 def _check_file(path: Path) -> None:
     try:
         with path.open("rb") as file:
@@ -324,8 +342,8 @@ def _check_file(path: Path) -> None:
 def _loaded(lib: Any, path: Path, options: Options, progress: Callable[[float], bool] | None) -> Any:
     params = lib.llama_model_default_params()
     params.n_gpu_layers = options.gpu_layers
-    # Repacked weights crash on processors with AMX (ggml-org/llama.cpp#20824).
-    params.use_extra_bufts = False
+    # Repacked weights are twice as quick, and crash on processors with AMX (ggml-org/llama.cpp#20824).
+    params.use_extra_bufts = not has_amx()
     if progress is not None:
         params.progress_callback = lib.llama_progress_callback(lambda part, _data: progress(part))
     model = lib.llama_model_load_from_file(os.fsencode(path), params)
@@ -370,6 +388,9 @@ def _context(lib: Any, model: Any, options: Options) -> Any:
     params.kv_unified = True
     params.swa_full = True
     params.no_perf = True
+    if not (options.gpu_layers and lib.llama_supports_gpu_offload()):
+        # On processors flash attention takes longer, the more the deeper a talk is.
+        params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
     context = lib.llama_init_from_model(model, params)
     if not context:
         raise ModelUnavailable(

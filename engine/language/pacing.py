@@ -1,16 +1,21 @@
 """Pure: how much of somebody's prompt is read in one step, so that nobody else's stream stalls meanwhile.
 
-It learns from the steps themselves what a token costs on this machine, when it is written and when it is read.
+It learns from the steps themselves what a token costs on this machine: written, read alone, and read beside those who
+write, which costs several times as much where the library reads few tokens less well than many.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: While somebody's words stream, a step takes at most so many times what it takes without reading.
+#: While somebody's words stream, a step takes at most so many times what it takes without reading, ...
 STALL = 3.0
+#: ... or so many seconds more, where that is longer: nobody notices, and whoever waits is read much sooner.
+UNNOTICED = 0.03
 #: However slow the machine, so many are read in a step; fewer would cost more than they spare.
-LEAST = 8
+LEAST = 4
+#: Before anything is known, so many.
+AT_FIRST = 32
 #: And no step takes longer than about so many seconds: whoever gives up should not have to wait for it.
 LONGEST = 2.0
 #: How much the newest step counts.
@@ -21,8 +26,9 @@ _NEWEST = 0.2
 class Pace:
     #: Seconds of a step in which everybody who writes gets one token, and nothing is read.
     writing: float | None = None
-    #: Seconds for each token that is read.
+    #: Seconds for each token that is read while nobody writes, and while somebody does.
     reading: float | None = None
+    beside: float | None = None
 
     def took(self, seconds: float, *, writing: int, reading: int) -> None:
         """What a step cost in which so many rows wrote, and so many tokens were read."""
@@ -31,16 +37,17 @@ class Pace:
         elif reading and not writing:
             self.reading = _blended(self.reading, seconds / reading)
         elif reading and self.writing is not None:
-            self.reading = _blended(self.reading, max(seconds - self.writing, 0.0) / reading)
+            self.beside = _blended(self.beside, max(seconds - self.writing, 0.0) / reading)
 
     def chunk(self, *, writing: int, most: int) -> int:
         """So many tokens of prompts may be read in the next step."""
-        if self.reading is None or self.reading <= 0:
-            return min(most, 4 * LEAST) if writing else most
-        longest = LONGEST / self.reading
+        each = (self.beside or self.reading) if writing else self.reading
+        if not each:
+            return min(most, AT_FIRST) if writing else most
+        longest = LONGEST
         if writing and self.writing is not None:
-            longest = min(longest, (STALL - 1) * self.writing / self.reading)
-        return max(LEAST, int(min(most, longest)))
+            longest = min(longest, max((STALL - 1) * self.writing, UNNOTICED))
+        return max(LEAST, int(min(most, longest / each)))
 
 
 def _blended(before: float | None, now: float) -> float:

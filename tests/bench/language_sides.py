@@ -22,7 +22,7 @@ from unittest import mock
 
 import httpx
 
-from engine.language.llama import library
+from engine.language.llama import has_amx, library
 from engine.language.requests import Request
 from engine.language.sampling import Sampling
 from engine.language.templates import Form, Message
@@ -105,7 +105,7 @@ class Lone:
 
         def plain() -> Any:
             params = usual()
-            params.use_extra_bufts = False  # as on our side, where it says why
+            params.use_extra_bufts = not has_amx()  # as on our side, where it says why
             return params
 
         with mock.patch.object(lib.llama_cpp, "llama_model_default_params", plain):
@@ -226,7 +226,8 @@ def serving(
         "--port",
         address.rpartition(":")[2],
     ]
-    command += ["-np", str(slots), "-c", str(slots * 2_048), "-b", "512", "--no-repack", "--no-webui"]
+    command += ["-np", str(slots), "-c", str(slots * 2_048), "-b", "512", "--no-webui", "-fa", "off"]
+    command += ["--no-repack"] if has_amx() else []
     command += ["-t", str(threads), "-tb", str(threads), "-ngl", "0", "--offline", "--cache-ram", "0"]
     with log.open("wb") as told:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=told, stderr=told)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.language.pacing import LEAST, STALL, Pace
+from engine.language.pacing import LEAST, STALL, UNNOTICED, Pace
 from engine.language.scheduling import Ask, Forget, Scheduler, Step, TooLong, common
 
 END = 0
@@ -242,7 +242,7 @@ def test_a_memory_that_is_full_all_the_same_makes_room_and_loses_nobody() -> Non
 
 
 def test_a_step_reads_for_one_and_writes_for_another() -> None:
-    made = scheduler(cells=10_000, batch=500, pace=Pace(writing=0.010, reading=0.001))
+    made = scheduler(cells=10_000, batch=500, pace=Pace(writing=0.1, beside=0.01))
     made.submit(Ask(1, text(1, 5), 100))
     steps(made)
     made.submit(Ask(2, text(2, 4_000), 10))
@@ -261,11 +261,11 @@ def test_a_step_reads_for_one_and_writes_for_another() -> None:
 def test_reading_never_stops_and_never_takes_all(
     writing: float | None, reading: float | None, rows: int, most: int
 ) -> None:
-    pace = Pace(writing, reading)
+    pace = Pace(writing, reading, reading)
     count = pace.chunk(writing=rows, most=most)
     assert LEAST <= count <= most
     if rows and writing and reading and count > LEAST:
-        assert count * reading <= (STALL - 1) * writing * 1.001
+        assert count * reading <= max((STALL - 1) * writing, UNNOTICED) * 1.001
 
 
 def test_the_pace_is_learned_from_steps_of_every_kind() -> None:
@@ -273,8 +273,9 @@ def test_the_pace_is_learned_from_steps_of_every_kind() -> None:
     for _ in range(50):
         pace.took(0.5, writing=0, reading=100)
         pace.took(0.02, writing=3, reading=0)
-        pace.took(0.12, writing=3, reading=20)
+        pace.took(0.22, writing=3, reading=20)
     assert pace.reading == pytest.approx(0.005)
+    assert pace.beside == pytest.approx(0.01)
     assert pace.writing == pytest.approx(0.02)
 
 
