@@ -1,7 +1,7 @@
 """How long a platform waits for its first sign, in an idle house and in a saturated one, in turn.
 
-Saturated: more chats than the language model has rows are waiting for replies that stream, so that it never rests,
-and the picture thread draws full-size pictures without a pause. The model is a real one, of 125 million random
+Saturated: as many chats as the language model has rows want replies that stream, so that it never rests, and the
+picture thread draws full-size pictures without a pause. The model is a real one, of 125 million random
 parameters in Q8_0; its tokens are few, as they are on two cores, and a person's draft grows as it would. The
 platforms, and whoever asks, are in this process; the house is in another.
 """

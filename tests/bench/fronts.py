@@ -185,7 +185,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
     options.add_argument("--rounds", type=int, default=5, help="of idle and saturated phases")
     options.add_argument("--seconds", type=float, default=8.0, help="of each phase")
-    options.add_argument("--load", type=int, default=30, help="chats on each platform that want replies")
+    options.add_argument(
+        "--load", type=int, default=8, help="chats on each platform that want replies; the model has 16 rows"
+    )
     options.add_argument("--chats", type=int, default=500, help="on each platform, in the storm")
     options.add_argument("--messages", type=int, default=2, help="from each of them")
     options.add_argument("--kills", type=int, default=5)
