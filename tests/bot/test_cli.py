@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import logging
 import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from PIL import Image
 
 from bot.cli import run
@@ -26,6 +24,7 @@ from bot.terminal.words import safe, safe_line
 from engine.store import personas as store
 from personas.cards import CardFormat, write_card
 from personas.persona import Persona
+from tests.bot.logged import own_log
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,22 +93,6 @@ class Greenroom:
             cwd=self.folder,
             env=environment(self.home),
         )
-
-
-@contextmanager
-def own_log() -> Iterator[None]:
-    """What a command does to the log of its process is undone."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    try:
-        yield
-    finally:
-        for handler in root.handlers:
-            if handler not in before:
-                handler.close()
-        root.handlers[:] = before
-        root.setLevel(level)
-        structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 import pty
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from bot.cli import run
 from bot.cli.models import DECLINED, offer
 from engine.models import Entry, catalogue
 from engine.settings import LanguageSettings, Settings
+from tests.bot.logged import own_log
 from tests.servers.hub import Hub, Repo
 from tests.servers.hub.models import gguf
 
@@ -35,22 +34,6 @@ class Ended:
     returncode: int
     stdout: str
     stderr: str
-
-
-@contextmanager
-def own_log() -> Iterator[None]:
-    """What a command does to the log of its process is undone."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    try:
-        yield
-    finally:
-        for handler in root.handlers:
-            if handler not in before:
-                handler.close()
-        root.handlers[:] = before
-        root.setLevel(level)
-        structlog.reset_defaults()
 
 
 class Greenroom:

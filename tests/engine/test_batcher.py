@@ -232,10 +232,10 @@ async def test_what_crashes_it_again_and_again_is_given_up(plan: Plan) -> None:
     scribe = Watched(plan)
     writing = asyncio.create_task(written(scribe, talk("Poison", most=2_000)))
     for crashes in (1, 2):
-        while len(scribe.children) < crashes or scribe.state is not State.READY:  # noqa: ASYNC110
+        while len(scribe.children) < crashes or scribe.state is not State.READY:  # noqa: ASYNC110 - until it runs
             await asyncio.sleep(0.002)
         scribe.crash()
-        while scribe.state is State.READY and len(scribe.children) == crashes:  # noqa: ASYNC110
+        while scribe.state is State.READY and len(scribe.children) == crashes:  # noqa: ASYNC110 - until it is gone
             await asyncio.sleep(0.002)
     with pytest.raises(ModelUnavailable, match="SIGSEGV"):
         await writing
@@ -325,8 +325,7 @@ class Counting:
 @pytest.fixture
 async def counted(plan: Plan) -> AsyncIterator[tuple[Scribe, Counting]]:
     counting = Counting(plan)
-    made: Callable[[], Batcher] = lambda: counting.batcher  # noqa: E731
-    scribe = Scribe("tiny", made, patience=PATIENCE)
+    scribe = Scribe("tiny", lambda: counting.batcher, patience=PATIENCE)
     await scribe.up()
     yield scribe, counting
     await scribe.close()
