@@ -4,7 +4,6 @@ messages in whose place it comes. It reads, and changes nothing.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -75,7 +74,8 @@ class Completing:
             return Outgoing(row, shown)
         caption = cards.caption(locale, asked.persona_name if asked else "", [one for one, _bytes in shown])
         manner = replace(row.manner, buttons=cards.buttons(locale, job_id, JobState.DONE))
-        image = await asyncio.to_thread(as_grid, [png for _picture, png in shown])
+        pngs = [png for _picture, png in shown]
+        image = await self._engine.atelier.do(as_grid, sum(map(len, pngs)), pngs)
         return Outgoing(replace(row, text=caption, manner=manner), shown, image=image)
 
     async def _gallery(self, persona_ids: tuple[int, ...]) -> bytes:
@@ -87,7 +87,8 @@ class Completing:
         faces = [
             (record.persona.called, await self._faces.picture(record, GALLERY_SIDE)) for record in records
         ]
-        return await asyncio.to_thread(as_gallery, faces) if faces else b""
+        size = sum(len(png) for _name, png in faces)
+        return await self._engine.atelier.do(as_gallery, size, faces) if faces else b""
 
 
 async def _replaced_by(tx: AsyncConnection, row: Delivery) -> tuple[str, ...]:

@@ -129,8 +129,11 @@ class Deliveries:
             return False
 
     async def _take(self) -> bool:
-        taking = partial(outbox.take, fronts=list(self._fronts), now=self._engine.clock.now())
-        owed = await self._engine.database.change(taking)
+        fronts, now = list(self._fronts), self._engine.clock.now()
+        # Most looks find nothing, and nobody's words wait in line for the store behind them.
+        if not await self._engine.database.look(partial(outbox.anything, fronts=fronts, now=now)):
+            return False
+        owed = await self._engine.database.change(partial(outbox.take, fronts=fronts, now=now))
         by_chat: dict[ChatRef, list[Delivery]] = {}
         for row in owed:
             by_chat.setdefault(row.chat, []).append(row)

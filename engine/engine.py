@@ -24,7 +24,8 @@ from engine.language.writers import Writers
 from engine.limits import Spent
 from engine.memory import Memory
 from engine.pictures import Queue, Renderer
-from engine.pictures.placeholder import Placeholder
+from engine.pictures.apart import Apart
+from engine.pictures.atelier import Atelier
 from engine.pictures.queue import EmbeddedQueue
 from engine.pictures.worker import Worker
 from engine.presence import Presence
@@ -59,6 +60,7 @@ class Engine:
     imagining: Imagining
     casting: Casting
     worker: Worker
+    atelier: Atelier
     spent: Spent
     shelf: Shelf
 
@@ -89,6 +91,8 @@ class Engine:
             stack.push_async_callback(shelf.close)
             writers = Writers([*models, Understudy()], choose=None if models else shelf.for_)
             stack.push_async_callback(writers.close)
+            atelier = Atelier()
+            stack.callback(atelier.close)
             files = StoredFiles.in_folder(home.files)
             events = Events()
             queue = await stack.enter_async_context(_queue(database, settings, clock))
@@ -118,7 +122,8 @@ class Engine:
                     spent,
                 ),
                 casting=Casting(database, writers, settings, clock),
-                worker=Worker(database, files, queue, renderer or Placeholder(), events, clock),
+                worker=Worker(database, files, queue, renderer or Apart(atelier), events, clock, atelier),
+                atelier=atelier,
                 spent=spent,
                 shelf=shelf,
             )

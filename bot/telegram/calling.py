@@ -54,6 +54,20 @@ class Standing:
 class Line(AiohttpSession):
     """The connections to Telegram. They open by themselves, also after they were closed."""
 
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        #: What answers look like. The library makes each of these types when it is asked for, in ten milliseconds,
+        #: and forgets it with the next garbage.
+        self._shapes: dict[object, object] = {}
+
+    def check_response(
+        self, bot: Bot, method: TelegramMethod[Result], status_code: int, content: str
+    ) -> Response[Result]:
+        returns = method.__returning__
+        if returns not in self._shapes:
+            self._shapes[returns] = Response.__class_getitem__(returns)
+        return super().check_response(bot, method, status_code, content)
+
     async def close(self) -> None:
         if self._session is not None and not self._session.closed:
             await self._session.close()

@@ -6,6 +6,7 @@ It reads and writes the text chunks of a PNG. It does not know where files are k
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 
@@ -37,8 +38,8 @@ def encode_png(
         else:
             info.add_text(name, text)
     out = BytesIO()
-    # Level 4 takes a third of the time of the default for a few percent in size.
-    rendered.image.save(out, "PNG", pnginfo=info, compress_level=4)
+    # Level 2 takes a quarter of the time of the default, for two percent in size.
+    rendered.image.save(out, "PNG", pnginfo=info, compress_level=2)
     return out.getvalue()
 
 
@@ -100,6 +101,7 @@ def _storable(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+@cache
 def _version() -> str:
     try:
         return version("greenroom")

@@ -13,7 +13,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from engine.pictures import PictureWanted, Preview, Progress, Rendered
 from engine.pictures.compositions import compose
@@ -30,6 +30,7 @@ from engine.pictures.sheet import (
     halftoned,
     legible,
     mix,
+    softly_lit,
 )
 
 LABEL = "STAND-IN · no picture model loaded"
@@ -238,7 +239,7 @@ def _printed(
         low = Image.frombytes("L", (14, 14), rng.randbytes(196)).resize(art.size, Image.Resampling.BICUBIC)
         fine = Image.frombytes("L", (60, 60), rng.randbytes(3600)).resize(art.size, Image.Resampling.BICUBIC)
         pools = Image.blend(low, fine, 0.35).point([round(128 + (v - 128) * print_.wash) for v in range(256)])
-        art = ImageChops.soft_light(art, Image.merge("RGB", (pools, pools, pools)))
+        art = softly_lit(art, pools)
     if print_.dots:
         art = halftoned(art, max(3, round(min(width, height) / 110)), palette.ground, print_.dots)
     return art

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import structlog
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -33,6 +33,22 @@ log = structlog.get_logger(__name__)
 
 #: What a database can raise for reasons that pass: busy, full, gone for a moment.
 TROUBLE = (StoreError, SQLAlchemyError, OSError)
+
+
+def _ahead() -> Select[int]:
+    others = entries.alias()
+    before = or_(
+        others.c.rank < entries.c.rank,
+        and_(others.c.rank == entries.c.rank, others.c.job_id < entries.c.job_id),
+    )
+    ahead = select(func.count()).select_from(others).where(others.c.holder.is_(None), before)
+    return select(ahead.scalar_subquery()).where(
+        entries.c.job_id == bindparam("job"), entries.c.holder.is_(None)
+    )
+
+
+#: Made once: every card in every chat asks it whenever the line moves.
+_AHEAD = _ahead()
 
 
 @dataclass(frozen=True)
@@ -125,18 +141,8 @@ class EmbeddedQueue:
         return found
 
     async def position(self, job_id: int) -> int | None:
-        others = entries.alias()
-        before = or_(
-            others.c.rank < entries.c.rank,
-            and_(others.c.rank == entries.c.rank, others.c.job_id < entries.c.job_id),
-        )
-        ahead = select(func.count()).select_from(others).where(others.c.holder.is_(None), before)
-        waiting = select(ahead.scalar_subquery()).where(
-            entries.c.job_id == job_id, entries.c.holder.is_(None)
-        )
-
         async def counted(tx: AsyncConnection) -> int | None:
-            return (await tx.execute(waiting)).scalar_one_or_none()
+            return (await tx.execute(_AHEAD, {"job": job_id})).scalar_one_or_none()
 
         return await self._database.look(counted)
 

@@ -19,6 +19,9 @@ Point = tuple[float, float]
 BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)
 
+#: Rows of a picture that are worked on in one go.
+BAND = 64
+
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
     """`one` with a share of `other` in it, from 0 to 1."""
@@ -195,7 +198,21 @@ def grained(image: Image.Image, rng: Random, strength: float = 0.06) -> Image.Im
     for x in range(0, image.width, side):
         for y in range(0, image.height, side):
             sheet.paste(tile, (x, y))
-    return ImageChops.soft_light(image, Image.merge("RGB", (sheet, sheet, sheet)))
+    return softly_lit(image, sheet)
+
+
+def softly_lit(image: Image.Image, light: Image.Image) -> Image.Image:
+    """The picture under a light of greys: darker where it is below the middle, lighter above.
+
+    Band by band, because Pillow keeps Python's lock while it does this: the whole of a large picture at once would
+    hold up everybody whom the house answers meanwhile.
+    """
+    lit = Image.new("RGB", image.size)
+    for top in range(0, image.height, BAND):
+        box = (0, top, image.width, min(top + BAND, image.height))
+        band = light.crop(box)
+        lit.paste(ImageChops.soft_light(image.crop(box), Image.merge("RGB", (band, band, band))), (0, top))
+    return lit
 
 
 def halftoned(image: Image.Image, pitch: int, ink: Colour, strength: float = 0.35) -> Image.Image:

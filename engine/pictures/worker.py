@@ -17,6 +17,7 @@ from engine.errors import GreenroomError, NotFound, Stopped, TryAgain
 from engine.events import Events
 from engine.locales import locale_of, say
 from engine.pictures import Claim, PictureWanted, Preview, Queue, Rendered, Renderer
+from engine.pictures.atelier import Atelier
 from engine.pictures.metadata import encode_png
 from engine.pictures.previews import Previews
 from engine.pictures.queue import TROUBLE
@@ -49,6 +50,7 @@ class Worker:
         renderer: Renderer,
         events: Events,
         clock: Clock,
+        atelier: Atelier,
     ) -> None:
         self._database = database
         self._files = files
@@ -56,6 +58,7 @@ class Worker:
         self._renderer = renderer
         self._events = events
         self._clock = clock
+        self._atelier = atelier
         #: The one thread that ever touches the renderer; there while the worker runs.
         self._thread: ThreadPoolExecutor | None = None
         self._previews = Previews(clock, lambda job_id: events.publish("job.preview", job=job_id))
@@ -144,7 +147,7 @@ class Worker:
         )
         [rendered] = await loop.run_in_executor(thread, self._renderer.render, [wanted], steps)
         seconds = time.perf_counter() - began
-        png = await asyncio.to_thread(encode_png, rendered, wanted)
+        png = await self._atelier.do(encode_png, wanted.width * wanted.height, rendered, wanted)
         slug = record.persona.slug
         key = f"pictures/{slug}/{job.id}-{number}_{slug}_{request.style}.png"
         await self._files.put(key, png)

@@ -14,9 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     FromClause,
+    Integer,
     RowMapping,
+    Select,
     bindparam,
     delete,
     func,
@@ -71,10 +74,33 @@ async def owe(
     return int((await tx.execute(_OWE, values)).scalar_one())
 
 
+async def anything(tx: AsyncConnection, fronts: Collection[tuple[str, str]], *, now: datetime) -> bool:
+    """Whether `take` would find something. It only reads, and is in nobody's way."""
+    return (await tx.execute(_READY, _asked(fronts, now, 1))).scalar() is not None
+
+
 async def take(
     tx: AsyncConnection, fronts: Collection[tuple[str, str]], *, now: datetime, most: int = 50
 ) -> list[Delivery]:
     """Mark what may go out now as `sending`: in order within a chat, and nothing past one that waits."""
+    ids = list((await tx.execute(_READY, _asked(fronts, now, most))).scalars())
+    if not ids:
+        return []
+    await tx.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(ids))
+        .values(state=DeliveryState.SENDING.value, attempts=deliveries.c.attempts + 1)
+    )
+    return await _by_id(tx, ids)
+
+
+def _due(rows: FromClause) -> ColumnElement[bool]:
+    """Its pause is over; so is one that ends impossibly late, because the clock was set back meanwhile."""
+    ends = rows.c.available_at
+    return ends.is_(None) | (ends <= bindparam("now")) | (ends > bindparam("late"))
+
+
+def _ready() -> Select[int]:
     # However much was ever sent, only the few rows that are owed are read: their index is found by these very words.
     owed = (
         select(deliveries.c.id, deliveries.c.chat_id, deliveries.c.state, deliveries.c.available_at)
@@ -89,41 +115,34 @@ async def take(
             earlier.c.chat_id == owed.c.chat_id,
             earlier.c.id < owed.c.id,
             (earlier.c.state == DeliveryState.SENDING.value)
-            | ((earlier.c.state == DeliveryState.PENDING.value) & ~_due(earlier, now)),
+            | ((earlier.c.state == DeliveryState.PENDING.value) & ~_due(earlier)),
         )
         .exists()
     )
-    ready = (
+    return (
         select(owed.c.id)
         .join(chats, chats.c.id == owed.c.chat_id)
         .where(
             owed.c.state == DeliveryState.PENDING.value,
-            _due(owed, now),
+            _due(owed),
             ~blocked,
-            _on(fronts),
+            _on(bindparam("fronts", expanding=True)),
         )
         .order_by(owed.c.id)
-        .limit(most)
+        .limit(bindparam("most", type_=Integer))
     )
-    ids = list((await tx.execute(ready)).scalars())
-    if not ids:
-        return []
-    await tx.execute(
-        update(deliveries)
-        .where(deliveries.c.id.in_(ids))
-        .values(state=DeliveryState.SENDING.value, attempts=deliveries.c.attempts + 1)
-    )
-    return await _by_id(tx, ids)
 
 
-def _due(rows: FromClause, now: datetime) -> ColumnElement[bool]:
-    """Its pause is over; so is one that ends impossibly late, because the clock was set back meanwhile."""
-    ends = rows.c.available_at
-    return ends.is_(None) | (ends <= now) | (ends > now + 2 * LONGEST_PAUSE)
+def _asked(fronts: Collection[tuple[str, str]], now: datetime, most: int) -> dict[str, Any]:
+    return {"now": now, "late": now + 2 * LONGEST_PAUSE, "fronts": list(fronts), "most": most}
 
 
-def _on(fronts: Collection[tuple[str, str]]) -> ColumnElement[bool]:
-    return tuple_(chats.c.front, chats.c.account).in_(list(fronts))
+def _on(fronts: Sequence[tuple[str, str]] | BindParameter[Any]) -> ColumnElement[bool]:
+    return tuple_(chats.c.front, chats.c.account).in_(fronts)
+
+
+#: Made once: it is asked many times a second, and a statement like this is a thousand objects for the garbage.
+_READY = _ready()
 
 
 def _manner_to_json(manner: Manner) -> dict[str, Any]:
@@ -282,7 +301,7 @@ async def recover(
     tx: AsyncConnection, fronts: Collection[tuple[str, str]], *, recognises_repeats: bool
 ) -> tuple[int, int]:
     """After a crash: what was being sent is unknown. Answers how many are sent again, and how many held."""
-    of_front = select(chats.c.id).where(_on(fronts))
+    of_front = select(chats.c.id).where(_on(list(fronts)))
     unknown = update(deliveries).where(
         text("deliveries.state IN ('pending', 'sending')"),
         deliveries.c.state == DeliveryState.SENDING.value,

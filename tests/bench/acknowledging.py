@@ -147,7 +147,8 @@ class Stage:
         assert self.town.nursery.house
         house = psutil.Process(self.town.nursery.house)
         threads = {one.id: one.user_time + one.system_time for one in house.threads()}
-        return threads[house.pid], sum(threads.values())
+        children = [one.cpu_times() for one in house.children(recursive=True)]
+        return threads[house.pid], sum(threads.values()) + sum(one.user + one.system for one in children)
 
     async def _probe(self, state: str, seconds: float) -> None:
         until, asked = time.monotonic() + seconds, 0

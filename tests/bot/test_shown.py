@@ -6,9 +6,11 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import pytest
+from PIL import Image
 from sqlalchemy import func, select, update
 
 from bot.front import Account, Attachment, ChatRef, Incoming
@@ -227,7 +229,8 @@ async def test_a_place_where_nobody_wants_us_is_owed_nothing_until_somebody_spea
 async def test_faces_of_the_cast_come_as_one_picture(stage: Stage) -> None:
     await stage.hear("/persona")
     await stage.until(lambda: stage.front.delivered)
-    assert stage.front.delivered[0].image.startswith(b"\x89PNG")
+    with Image.open(BytesIO(stage.front.delivered[0].image)) as gallery:
+        assert gallery.width > gallery.height > 256
 
 
 async def test_whoever_is_forgotten_leaves_no_message_of_ours_behind_in_the_rows(stage: Stage) -> None:

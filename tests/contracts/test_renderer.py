@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from engine.errors import Stopped
 from engine.pictures import PictureWanted, Preview, Renderer
+from engine.pictures.apart import Apart
+from engine.pictures.atelier import Atelier
 from engine.pictures.placeholder import Placeholder
 from engine.testing import FakeRenderer
 from personas.appearance import Ledger, Scene
@@ -25,12 +28,30 @@ WANTED = PictureWanted(
     height=64,
     steps=4,
 )
-MAKERS: dict[str, Callable[[], Renderer]] = {"placeholder": Placeholder, "fake": FakeRenderer}
+ATELIER = Atelier()
+MAKERS: dict[str, Callable[[], Renderer]] = {
+    "placeholder": Placeholder,
+    "apart": lambda: Apart(ATELIER, large=0),
+    "fake": FakeRenderer,
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def atelier() -> Iterator[None]:
+    yield
+    ATELIER.close()
 
 
 @pytest.fixture(params=MAKERS)
-def renderer(request: pytest.FixtureRequest) -> Renderer:
-    return MAKERS[request.param]()
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def renderer(kind: str) -> Iterator[Renderer]:
+    renderer = MAKERS[kind]()
+    yield renderer
+    renderer.close()
 
 
 def quiet(_step: int, _steps: int, _preview: Preview | None = None) -> None: ...
@@ -48,10 +69,11 @@ def test_it_has_a_name_and_signs_what_it_makes(renderer: Renderer) -> None:
     assert isinstance(made.facts, dict)
 
 
-def test_the_same_wanted_is_the_same_picture(renderer: Renderer) -> None:
+def test_the_same_wanted_is_the_same_picture(renderer: Renderer, kind: str) -> None:
     [first] = pixels(renderer, WANTED)
     assert pixels(renderer, WANTED) == [first]
-    assert pixels(MAKERS["placeholder" if isinstance(renderer, Placeholder) else "fake"](), WANTED) == [first]
+    with closing(MAKERS[kind]()) as another:
+        assert pixels(another, WANTED) == [first]
 
 
 def test_another_seed_is_another_picture(renderer: Renderer) -> None:

@@ -59,10 +59,16 @@ def test_pictures_stand_beside_or_above_each_other(
     assert size[1] * rows <= grid.height <= size[1] * rows + 10
 
 
-def test_they_keep_their_order() -> None:
+def test_they_keep_their_order_and_their_colours() -> None:
     grid = opened(as_grid([png(200, 200, ink) for ink in INKS]))
     middles = [(100, 100), (304, 100), (100, 304), (304, 304)]
-    assert [grid.getpixel(middle) for middle in middles] == INKS
+    for middle, ink in zip(middles, INKS, strict=True):
+        assert near(grid.getpixel(middle), ink)
+
+
+def near(seen: object, ink: Colour) -> bool:
+    """To the eye the same, in a picture made for the eye."""
+    return isinstance(seen, tuple) and max(abs(a - b) for a, b in zip(seen, ink, strict=True)) <= 2
 
 
 def test_each_has_a_number_that_is_seen_on_snow_and_at_night() -> None:
@@ -83,8 +89,8 @@ def test_each_has_a_number_that_is_seen_on_snow_and_at_night() -> None:
 def test_pictures_of_several_shapes_are_shown_whole() -> None:
     tall, wide = png(100, 400, (200, 40, 40)), png(400, 100, (40, 90, 200))
     grid = opened(as_grid([tall, wide]))
-    found = {colour for _, colour in grid.getcolors(grid.width * grid.height) or []}
-    assert {(200, 40, 40), (40, 90, 200)} <= found
+    found = [colour for _, colour in grid.getcolors(grid.width * grid.height) or []]
+    assert all(any(near(colour, ink) for colour in found) for ink in ((200, 40, 40), (40, 90, 200)))
 
 
 @pytest.mark.parametrize("count", [0, 5])
