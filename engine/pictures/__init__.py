@@ -40,6 +40,8 @@ class Rendered:
     #: True for a placeholder: nobody may take it for the real thing.
     stand_in: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
+    #: The picture as a plain PNG, where whoever made it encoded it too; else empty.
+    png: bytes = b""
 
 
 #: Makes a small picture of how it stands. Whoever is given one may call it then and there, once, or not at all.

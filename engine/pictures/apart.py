@@ -5,15 +5,16 @@ how far it is, or to stop. Where there is no child, the same picture is drawn he
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from io import BytesIO
+from typing import Any, cast
+
+from PIL import Image
 
 from engine.errors import RenderFailed, Stopped
 from engine.pictures import PictureWanted, Preview, Progress, Rendered
 from engine.pictures.atelier import LARGE, Atelier, Missed, Raised, Talk
+from engine.pictures.metadata import plain_png
 from engine.pictures.placeholder import Placeholder
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 # What the child is told after a step.
 GO_ON, SHOW, STOP = "go on", "show", "stop"
@@ -46,12 +47,12 @@ class Apart:
         failed: BaseException | None = None
         with self._atelier.visit() as talk:
 
-            def look() -> Image:
+            def look() -> Image.Image:
                 talk.say(SHOW)
                 seen = talk.heard()
                 if isinstance(seen, Raised):
                     raise RenderFailed(str(seen.error))
-                return cast("Image", seen)
+                return cast("Image.Image", seen)
 
             talk.say((draw, (list(wanted),), {"talk": None}))
             while isinstance(told := talk.heard(), tuple):
@@ -65,10 +66,23 @@ class Apart:
             raise failed
         if isinstance(told, Raised):
             raise told.error
-        return cast("list[Rendered]", told)
+        return [_unpacked(*one) for one in cast("list[_Packed]", told)]
 
 
-def draw(wanted: Sequence[PictureWanted], talk: Talk) -> list[Rendered]:
+#: All of a `Rendered` but its picture, which is on its way as a PNG: its pixels are four times as many bytes.
+_Packed = tuple[bytes, str, str, bool, dict[str, Any]]
+
+
+def _packed(made: Rendered) -> _Packed:
+    return plain_png(made.image), made.model, made.device, made.stand_in, made.facts
+
+
+def _unpacked(png: bytes, model: str, device: str, stand_in: bool, facts: dict[str, Any]) -> Rendered:
+    # It is decoded only if somebody looks at it.
+    return Rendered(Image.open(BytesIO(png)), model, device, stand_in=stand_in, facts=facts, png=png)
+
+
+def draw(wanted: Sequence[PictureWanted], talk: Talk) -> list[_Packed]:
     """In the child: each step is told, and waits for its answer."""
 
     def progress(step: int, steps: int, preview: Preview | None = None) -> None:
@@ -78,7 +92,7 @@ def draw(wanted: Sequence[PictureWanted], talk: Talk) -> list[Rendered]:
         if answer == STOP:
             raise Stopped
 
-    return Placeholder().render(wanted, progress)
+    return [_packed(made) for made in Placeholder().render(wanted, progress)]
 
 
 def _seen(preview: Preview | None) -> object:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
+from zlib import crc32
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -17,6 +18,8 @@ from engine.pictures import PictureWanted, Rendered
 
 _SOURCE_TYPES = "https://cv.iptc.org/newscodes/digitalsourcetype/"
 
+#: A PNG's signature and its first chunk, which has always one length.
+HEADER = 33
 #: No chunk of ours is longer; the rest of a longer text is left out.
 LONGEST = 200_000
 
@@ -37,10 +40,25 @@ def encode_png(
             info.add_itxt(name, text)
         else:
             info.add_text(name, text)
+    if rendered.png:
+        return _with_chunks(rendered.png, info)
+    return plain_png(rendered.image, info)
+
+
+def plain_png(image: Image.Image, info: PngInfo | None = None) -> bytes:
     out = BytesIO()
     # Level 2 takes a quarter of the time of the default, for two percent in size.
-    rendered.image.save(out, "PNG", pnginfo=info, compress_level=2)
+    image.save(out, "PNG", pnginfo=info, compress_level=2)
     return out.getvalue()
+
+
+def _with_chunks(png: bytes, info: PngInfo) -> bytes:
+    """The same picture, not encoded again: its texts stand behind its header."""
+    chunks = [
+        b"".join((len(data).to_bytes(4), kind, data, crc32(kind + data).to_bytes(4)))
+        for kind, data, *_where in info.chunks
+    ]
+    return b"".join((png[:HEADER], *chunks, png[HEADER:]))
 
 
 def read_parameters(data: bytes) -> dict[str, str]:

@@ -147,7 +147,9 @@ class Worker:
         )
         [rendered] = await loop.run_in_executor(thread, self._renderer.render, [wanted], steps)
         seconds = time.perf_counter() - began
-        png = await self._atelier.do(encode_png, wanted.width * wanted.height, rendered, wanted)
+        # What is encoded already gets its texts in passing.
+        size = 0 if rendered.png else wanted.width * wanted.height
+        png = await self._atelier.do(encode_png, size, rendered, wanted)
         slug = record.persona.slug
         key = f"pictures/{slug}/{job.id}-{number}_{slug}_{request.style}.png"
         await self._files.put(key, png)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from engine.language.requests import Request
@@ -141,26 +141,47 @@ async def _long_talk(ours: Ours, turns: int, *, block: bool) -> list[tuple[int, 
 # A stream while somebody else's prompt is read
 
 
-def take_gap(bench: Bench, prompt: int) -> tuple[list[Figure], str]:
+def take_gap(bench: Bench, prompt: int, *, beside: Bench | None = None) -> tuple[list[Figure], str]:
+    """On this model, and on a slower one beside it. A stream of 150 tokens a second is held up by a few milliseconds
+    that nobody notices, so that whoever waits is read in seconds; of that, the ratio is told. See `pacing.py`.
+    """
+    quick = _gaps(bench, prompt)
+    slow = _gaps(beside, prompt) if beside else quick
+    name = f"one stream's longest gap while another's {prompt:,}-token prompt is read ÷ its usual gap"
+    figures = [
+        Figure(name, median([gap.longest / gap.usual for gap in slow]), "≤ 4", "lower", "1: nothing is read")
+    ]
+    if beside:
+        ratio, longest = median([gap.longest / gap.usual for gap in quick]), max(gap.longest for gap in quick)
+        figures += [
+            Figure("the same, of a stream that is four times as quick", ratio, "told", "lower", "1"),
+            Figure("its longest gap in seconds", longest, "told", "lower", "a step without reading"),
+        ]
+    notes = [
+        f"{what}: usual gap {gap.usual * 1e3:.1f} ms, longest {gap.longest * 1e3:.1f} ms "
+        f"({gap.longest / gap.usual:.2f}); the other waited {gap.waited:.1f} s for {gap.tokens} tokens"
+        for what, gaps in (("slow", slow), ("quick", quick if beside else []))
+        for gap in gaps
+    ]
+    return figures, "\n".join(notes)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Of a stream: its usual gap and its longest. Of the other: how long it waited, and for how many tokens."""
+
+    usual: float
+    longest: float
+    waited: float
+    tokens: int
+
+
+def _gaps(bench: Bench, prompt: int) -> list[Gap]:
     with bench.ours() as ours:
-        taken = [bench.runner.run(_disturbed(ours, prompt, number)) for number in range(min(3, bench.rounds))]
-    figure = Figure(
-        f"one stream's longest gap while another's {prompt:,}-token prompt is read ÷ its usual gap",
-        median([longest / usual for usual, longest, _, _ in taken]),
-        "≤ 4",
-        "lower",
-        "1: nothing is read at all",
-    )
-    notes = "\n".join(
-        f"usual gap {usual * 1e3:.1f} ms, longest {longest * 1e3:.1f} ms ({longest / usual:.2f}); the other waited "
-        f"{waited:.1f} s for {tokens} tokens"
-        for usual, longest, waited, tokens in taken
-    )
-    return [figure], notes
+        return [bench.runner.run(_disturbed(ours, prompt, number)) for number in range(min(3, bench.rounds))]
 
 
-async def _disturbed(ours: Ours, prompt: int, number: int) -> tuple[float, float, float, int]:
-    """The usual gap, the longest one, how long the other one waited, and for how many tokens of its own."""
+async def _disturbed(ours: Ours, prompt: int, number: int) -> Gap:
     stream, other = Answer(0.0), Answer(0.0)
     calm = Chat(words("calm", PERSONA), (words(f"calm {number}", SAID),), f"calm {number}")
     line = 100
@@ -178,7 +199,7 @@ async def _disturbed(ours: Ours, prompt: int, number: int) -> tuple[float, float
         tokens = ours.book.tokens
         gaps = [later - one for one, later in pairwise(stream.pieces[before - 1 :])]
         tokens -= len(gaps) + SHORT
-        return usual, max(gaps), other.first, tokens
+        return Gap(usual, max(gaps), other.first, tokens)
     finally:
         talking.cancel()
         await asyncio.gather(talking, return_exceptions=True)

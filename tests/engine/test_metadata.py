@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.pictures import PictureWanted, Rendered
-from engine.pictures.metadata import encode_png, read_parameters
+from engine.pictures.metadata import encode_png, plain_png, read_parameters
 from personas.appearance import Scene
 from personas.persona import Persona
 
@@ -72,6 +73,17 @@ def test_the_picture_itself_is_unchanged() -> None:
     with Image.open(BytesIO(encode_png(made(), wanted()))) as image:
         assert image.format == "PNG"
         assert image.tobytes() == made().image.tobytes()
+
+
+def test_a_picture_that_is_encoded_already_says_the_same_and_is_not_encoded_again() -> None:
+    plain = replace(made(), facts={"sampler": "Ωμέγα"})
+    encoded = replace(plain, image=Image.new("RGB", (1, 1)), png=plain_png(plain.image))
+    data = encode_png(encoded, wanted("Ein Mädchen, 日本"))
+    assert read_parameters(data) == read_parameters(encode_png(plain, wanted("Ein Mädchen, 日本")))
+    with Image.open(BytesIO(data)) as picture:
+        picture.verify()
+    with Image.open(BytesIO(data)) as picture:
+        assert picture.tobytes() == plain.image.tobytes()
 
 
 def test_latin_text_is_a_plain_chunk_and_other_text_an_international_one() -> None:
