@@ -77,7 +77,7 @@ def test_the_picture_itself_is_unchanged() -> None:
 
 def test_a_picture_that_is_encoded_already_says_the_same_and_is_not_encoded_again() -> None:
     plain = replace(made(), facts={"sampler": "Ωμέγα"})
-    encoded = replace(plain, image=Image.new("RGB", (1, 1)), png=plain_png(plain.image))
+    encoded = replace(plain, image=Image.new("RGB", plain.image.size), png=plain_png(plain.image))
     data = encode_png(encoded, wanted("Ein Mädchen, 日本"))
     assert read_parameters(data) == read_parameters(encode_png(plain, wanted("Ein Mädchen, 日本")))
     with Image.open(BytesIO(data)) as picture:
