@@ -32,6 +32,7 @@ from tests.models.fixtures import (  # noqa: F401 - fixtures for all tests
     broken_model,
     models_folder,
     plain_model,
+    recurrent_model,
     tiny_llama3_model,
     tiny_model,
     tiny_spm_model,

@@ -115,6 +115,7 @@ LLAMAS = {
     "llama": ("tiny_model", False),
     "llama with SentencePiece": ("tiny_spm_model", False),
     "llama without a template": ("plain_model", False),
+    "llama without attention": ("recurrent_model", False),
     "isolated llama": ("tiny_llama3_model", True),
 }
 LLAMA_SERVER = "llama-server"

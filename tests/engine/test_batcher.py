@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -360,3 +361,48 @@ async def test_a_turn_reads_little_more_than_is_new(counted: tuple[Scribe, Count
     assert sorted(again)[10] <= 1.5, (
         "the last turn, which stood behind the block that changes, and the form around"
     )
+
+
+# A model whose memory is one state: nothing of it can be shared or cut off
+
+
+@pytest.fixture
+async def stateful(plan: Plan, recurrent_model: Path) -> AsyncIterator[tuple[Scribe, Counting]]:
+    counting = Counting(replace(plan, path=recurrent_model))
+    scribe = Scribe("recurrent", lambda: counting.batcher, patience=PATIENCE)
+    await scribe.up()
+    yield scribe, counting
+    await scribe.close()
+
+
+async def test_where_nothing_can_be_shared_each_talk_is_read_whole(
+    stateful: tuple[Scribe, Counting],
+) -> None:
+    scribe, counting = stateful
+    await written(scribe, talk("Hello"))
+    first = counting.read
+    await asyncio.gather(*(written(scribe, talk(f"Hello {number}")) for number in range(4)))
+    assert (counting.read - first) / 4 >= first
+
+
+async def test_among_others_it_writes_what_it_writes_alone(stateful: tuple[Scribe, Counting]) -> None:
+    scribe, _ = stateful
+    requests = [talk(f"Hello {number}", f"Well, {number}.", "And then?", most=24) for number in range(4)]
+    alone = [await written(scribe, request) for request in requests]
+    together = await asyncio.gather(*(written(scribe, request) for request in requests))
+    assert together == alone
+    assert len(set(alone)) == 4
+
+
+async def test_a_talk_goes_on_where_nothing_can_be_cut_off(stateful: tuple[Scribe, Counting]) -> None:
+    """Each turn stands behind a block that changes; what was read before it cannot be kept, and is read again."""
+    scribe, counting = stateful
+    said: list[str] = []
+    for number in range(6):
+        said.append(f"Well, {number}, and what of the sea?")
+        request = talk(*said, talk="one", most=16)
+        warm = await written(scribe, request)
+        said.append(warm or "Hm.")
+        fresh = replace(request, talk=f"another {number}")
+        assert await written(scribe, fresh) == warm, "a memory that was kept says nothing else"
+    assert counting.read

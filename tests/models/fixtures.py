@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.models.gguf import make_model
+from tests.models.recurrent import make_recurrent
 
 #: Strings end soon: a persona in JSON is then written in half the time.
 LEANING = {'"': 5.0}
@@ -47,6 +48,12 @@ def tiny_llama3_model(models_folder: Path) -> Path:
 def plain_model(models_folder: Path) -> Path:
     """No template at all, as models are that were never taught to talk."""
     return make_model(models_folder / "plain.gguf", weights="Q4_0", template=None, seed=3, context=8_192)
+
+
+@pytest.fixture(scope="session")
+def recurrent_model(models_folder: Path) -> Path:
+    """Without attention: nothing that it read can be shared or cut off."""
+    return make_recurrent(models_folder / "recurrent.gguf", seed=5, context=8_192)
 
 
 @pytest.fixture(scope="session")

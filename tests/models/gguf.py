@@ -63,7 +63,7 @@ def make_model(
     """A tiny model. `leaning`: about so much is added to the logits of these tokens, so that it ends what it says, or
     never does. A `broken` one loads, and computes nothing but NaN."""
     shape = Shape(hidden, layers, heads=4, kv_heads=2, inner=2 * hidden, context=context)
-    words = _vocabulary(vocabulary, vocab_size, template)
+    words = vocabulary_of(vocabulary, vocab_size, template)
     random = np.random.default_rng(seed)
     with _Writing(path, shape, words, template, weights) as file:
         for name, rows, columns, scale in _matrices(shape, len(words.tokens)):
@@ -88,7 +88,7 @@ def make_large(
 ) -> Path:
     """A model of 125 million random parameters in Q8_0, for benchmarks: it takes the time that a real one takes."""
     shape = Shape(hidden, layers, heads=hidden // 64, kv_heads=hidden // 192, inner=inner, context=context)
-    words = _vocabulary("bpe", vocab_size, template)
+    words = vocabulary_of("bpe", vocab_size, template)
     random = np.random.default_rng(seed)
     with _Writing(path, shape, words, template, "Q8_0") as file:
         for name, rows, columns, scale in _matrices(shape, len(words.tokens)):
@@ -97,7 +97,7 @@ def make_large(
     return path
 
 
-def _vocabulary(kind: Kind, size: int, template: TemplateName | None) -> Vocabulary:
+def vocabulary_of(kind: Kind, size: int, template: TemplateName | None) -> Vocabulary:
     wanted = TEMPLATES[template] if template else None
     specials = wanted.specials if wanted else ()
     made = vocabularies.bpe(size, specials) if kind == "bpe" else vocabularies.spm(size, specials)
@@ -153,7 +153,7 @@ class _Writing:
         self._shape = shape
         self._weights = weights
         _describe(self._writer, shape, weights)
-        _add_vocabulary(self._writer, words)
+        add_vocabulary(self._writer, words)
         if template:
             self._writer.add_eot_token_id(words.id_of(TEMPLATES[template].end_of_turn))
             self._writer.add_chat_template(TEMPLATES[template].jinja)
@@ -207,7 +207,7 @@ def _describe(writer: GGUFWriter, shape: Shape, weights: Weights) -> None:
     writer.add_quantization_version(2)
 
 
-def _add_vocabulary(writer: GGUFWriter, words: Vocabulary) -> None:
+def add_vocabulary(writer: GGUFWriter, words: Vocabulary) -> None:
     writer.add_tokenizer_model(words.model)
     writer.add_tokenizer_pre(words.pre)
     writer.add_vocab_size(len(words.tokens))

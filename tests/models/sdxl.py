@@ -1,0 +1,204 @@
+"""Makes diffusion models that diffusers loads: SDXL, its refiner and SD 1.5, whole and real, with random weights.
+
+Nothing can be made out in their pictures. All parts are there, and each answers to words, seeds and steps.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+Kind = Literal["base", "refiner", "sd15"]
+
+WORDS = """
+the and with his her from this that woman man girl boy face eyes hair smile red coat blue green dress soft light
+morning evening night window street city garden forest river mountain sea sky cloud rain snow fog mist sun moon
+portrait photograph photo painting detailed sharp focus background standing sitting walking looking holding cup
+coffee hat book cat dog fox horse old young long short dark bright warm cold gold silver wood stone water hand
+"""
+#: Bytes, bytes that end a word, pieces of the words above, and two tokens of its own.
+VOCABULARY = 900
+BEGIN, END = "<|startoftext|>", "<|endoftext|>"
+#: Numbers for each token of an encoder, and for each number that SDXL is told of a picture's size.
+WIDTH, SIZE_WIDTH = 32, 8
+
+
+def write_sdxl(folder: Path, *, kind: Kind = "base", seed: int = 0) -> Path:
+    """A model in diffusers' layout, for pictures of 64 by 64; the same seed, the same weights."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        pipeline = {"base": _base, "refiner": _refiner, "sd15": _sd15}[kind]()
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def _base() -> Any:
+    from diffusers import StableDiffusionXLPipeline
+
+    return StableDiffusionXLPipeline(
+        vae=_vae(0.13025),
+        text_encoder=_encoder(),
+        text_encoder_2=_encoder_2(),
+        tokenizer=_tokenizer(END),
+        tokenizer_2=_tokenizer("!"),
+        # Both encoders side by side, and six numbers: two sizes and where the picture was cropped.
+        unet=_sdxl_unet(2 * WIDTH, 6),
+        scheduler=_scheduler(),
+        force_zeros_for_empty_prompt=True,
+        add_watermarker=False,
+    )
+
+
+def _refiner() -> Any:
+    from diffusers import StableDiffusionXLImg2ImgPipeline
+
+    return StableDiffusionXLImg2ImgPipeline(
+        vae=_vae(0.13025),
+        text_encoder=None,
+        text_encoder_2=_encoder_2(),
+        tokenizer=None,
+        tokenizer_2=_tokenizer("!"),
+        # One size, where it was cropped, and how beautiful it is.
+        unet=_sdxl_unet(WIDTH, 5),
+        scheduler=_scheduler(),
+        requires_aesthetics_score=True,
+        force_zeros_for_empty_prompt=False,
+        add_watermarker=False,
+    )
+
+
+def _sd15() -> Any:
+    from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(8, 16, 32),
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        attention_head_dim=4,
+        cross_attention_dim=WIDTH,
+        layers_per_block=1,
+        norm_num_groups=4,
+    )
+    return StableDiffusionPipeline(
+        vae=_vae(0.18215),
+        text_encoder=_encoder(),
+        tokenizer=_tokenizer(END),
+        unet=unet,
+        scheduler=_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def _sdxl_unet(words: int, sizes: int) -> UNet2DConditionModel:
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(8, 16, 32),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 1, 2),
+        attention_head_dim=(2, 4, 4),
+        cross_attention_dim=words,
+        layers_per_block=2,
+        norm_num_groups=4,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=SIZE_WIDTH,
+        projection_class_embeddings_input_dim=sizes * SIZE_WIDTH + WIDTH,
+    )
+
+
+def _vae(scaling: float) -> AutoencoderKL:
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        block_out_channels=(4, 8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=4,
+        sample_size=64,
+        scaling_factor=scaling,
+    )
+
+
+def _scheduler() -> EulerDiscreteScheduler:
+    from diffusers import EulerDiscreteScheduler
+
+    return EulerDiscreteScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        steps_offset=1,
+        timestep_spacing="leading",
+    )
+
+
+def _encoder() -> CLIPTextModel:
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    return CLIPTextModel(CLIPTextConfig(**_shape(), hidden_act="quick_gelu"))
+
+
+def _encoder_2() -> CLIPTextModelWithProjection:
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+    return CLIPTextModelWithProjection(CLIPTextConfig(**_shape(), hidden_act="gelu"))
+
+
+def _shape() -> dict[str, Any]:
+    return {
+        "vocab_size": VOCABULARY,
+        "hidden_size": WIDTH,
+        "intermediate_size": 2 * WIDTH,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "projection_dim": WIDTH,
+        "max_position_embeddings": 77,
+        # As the real ones have them: not the tokens' true numbers, and transformers knows.
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+        "pad_token_id": 1,
+    }
+
+
+def _tokenizer(padding: str) -> CLIPTokenizer:
+    from transformers import CLIPTokenizer
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    letters = list(bytes_to_unicode().values())  # begins with "!", so that is token 0, as it should be
+    tokens = dict.fromkeys([*letters, *(f"{letter}</w>" for letter in letters)])
+    merges: list[tuple[str, str]] = []
+    for left, right in _merges():
+        if len(tokens) == VOCABULARY - 2:
+            break
+        if left + right not in tokens:
+            tokens[left + right] = None
+            merges.append((left, right))
+    vocabulary = {token: number for number, token in enumerate([*tokens, BEGIN, END])}
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, pad_token=padding, model_max_length=77)
+
+
+def _merges() -> Iterator[tuple[str, str]]:
+    """Which two pieces become one: the words letter by letter, then whatever letters follow each other."""
+    for word in WORDS.split():
+        *inner, last = word
+        piece = inner[0]
+        for letter in (*inner[1:], f"{last}</w>"):
+            yield piece, letter
+            piece += letter
+    for first in string.ascii_lowercase:
+        yield from ((first, second) for second in string.ascii_lowercase)
