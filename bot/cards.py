@@ -56,8 +56,10 @@ def caption(locale: Locale, persona: str, pictures: Sequence[Picture]) -> str:
         how.append(locale.say("cards.seeds", first=str(first.seed), last=str(last.seed)))
         how.append(locale.say("cards.pictures", n=len(pictures)))
     lines = [" · ".join(how)]
-    if any(picture.stand_in for picture in pictures):
-        lines.append(locale.say("cards.stand_in"))
+    drawn = [picture for picture in pictures if picture.stand_in]
+    if drawn:
+        failed = any("because" in picture.facts for picture in drawn)
+        lines.append(locale.say("cards.stood_in" if failed else "cards.stand_in"))
     below = cut("\n".join(lines), LONGEST_CAPTION // 2)
     room = LONGEST_CAPTION - _length(below) - 1
     return f"{_what(locale, persona, first.scene, room)}\n{below}"

@@ -26,6 +26,8 @@ from engine.memory import Memory
 from engine.pictures import Queue, Renderer
 from engine.pictures.apart import Apart
 from engine.pictures.atelier import Atelier
+from engine.pictures.painters import Painters
+from engine.pictures.painting import painter
 from engine.pictures.queue import EmbeddedQueue
 from engine.pictures.worker import Worker
 from engine.presence import Presence
@@ -93,6 +95,7 @@ class Engine:
             stack.push_async_callback(writers.close)
             atelier = Atelier()
             stack.callback(atelier.close)
+            painters = Painters(painter(settings), Apart(atelier), clock)
             files = StoredFiles.in_folder(home.files)
             events = Events()
             queue = await stack.enter_async_context(_queue(database, settings, clock))
@@ -122,7 +125,7 @@ class Engine:
                     spent,
                 ),
                 casting=Casting(database, writers, settings, clock),
-                worker=Worker(database, files, queue, renderer or Apart(atelier), events, clock, atelier),
+                worker=Worker(database, files, queue, renderer or painters, events, clock, atelier),
                 atelier=atelier,
                 spent=spent,
                 shelf=shelf,

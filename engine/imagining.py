@@ -21,6 +21,7 @@ from engine.language import PROMPT_WORDS, PromptWanted, Source, count_words
 from engine.language.writers import Writers
 from engine.locales import say
 from engine.pictures import Queue, fairness
+from engine.pictures.sdxl.weighted import fragments, plain, weighed
 from engine.settings import Settings
 from engine.store import forgetting, jobs
 from engine.store.database import Database
@@ -113,7 +114,9 @@ class Imagining:
         self._blocked.check(words)
         style = self._style(wish, words, record)
         ledger = ledger or Ledger()
-        scene = Scene(record.persona, words, ledger, seed)
+        # Whoever writes is told the words alone, and what weighs more in them is put back where it stands.
+        asked = fragments(words)
+        scene = Scene(record.persona, plain(asked) or words, ledger, seed)
         instructions, version = self._instructions_for(record)
         wanted = PromptWanted(
             scene=scene,
@@ -129,7 +132,7 @@ class Imagining:
         written = await self._writers.write(wanted, accept=lambda text: count_words(text) in PROMPT_WORDS)
         return PictureRequest(
             scene=words,
-            prompt=written.text,
+            prompt=weighed(written.text, asked),
             negative=negative_for(style, printable(wish.negative), record.persona.picture.avoid),
             style=style.slug,
             source=written.source,

@@ -105,6 +105,16 @@ class ServerSettings(Section):
 
 
 class PictureSettings(Section):
+    #: `off`: the stand-in is drawn every time.
+    models: Literal["auto", "off"] = "auto"
+    #: By its path or its name; empty: the first that is found.
+    model: str = ""
+    #: `auto`: CUDA, else MPS, else the processor.
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    #: As `euler a` or `dpm++ 2m karras`; empty: the model's own.
+    scheduler: str = ""
+    #: Whether a refiner finishes what SDXL's base begins, where one is found.
+    refiner: bool = True
     width: Annotated[int, Field(ge=64, le=2048, multiple_of=8)] = 1024
     height: Annotated[int, Field(ge=64, le=2048, multiple_of=8)] = 1024
     steps: Annotated[int, Field(ge=1, le=150)] = 20

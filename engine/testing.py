@@ -111,12 +111,13 @@ class FakeRenderer:
         if self.fails:
             self.fails -= 1
             raise RenderFailed("the fake was told to fail")
-        made = []
+        made, steps, before = [], sum(one.steps for one in wanted), 0
         for one in wanted:
             colour = (one.seed % 256, one.seed // 256 % 256, one.seed // 65536 % 256)
             preview = partial(Image.new, "RGB", (32, 32), colour)
             for step in range(1, one.steps + 1):
-                progress(step, one.steps, preview)
+                progress(before + step, steps, preview)
+            before += one.steps
             made.append(Rendered(Image.new("RGB", (one.width, one.height), colour), self.name, "cpu"))
             self.rendered.append(one)
         return made

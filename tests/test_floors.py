@@ -62,9 +62,15 @@ PLACES = {
     "aiogram": ("bot/telegram/*",),
     "discord": ("bot/discord/*",),
     "llama_cpp": ("engine/language/llama.py",),
-    "torch": ("engine/pictures/*",),
-    "diffusers": ("engine/pictures/*",),
-    "compel": ("engine/pictures/*",),
+    "torch": (
+        "engine/pictures/sdxl/pipelines.py",
+        "engine/pictures/sdxl/longprompt.py",
+        "engine/pictures/sdxl/seeing.py",
+        "engine/pictures/sdxl/renderer.py",
+    ),
+    "diffusers": ("engine/pictures/sdxl/pipelines.py",),
+    "transformers": ("engine/pictures/sdxl/pipelines.py",),
+    "compel": ("engine/pictures/sdxl/longprompt.py",),
 }
 #: Named everywhere in signatures, because a change is part of its caller's transaction.
 SIGNATURE = "sqlalchemy.ext.asyncio.AsyncConnection"

@@ -80,7 +80,7 @@ async def _banner(house: House, *, here: bool) -> None:
         ("door", house.address.url),
         ("log", str(house.engine.home.log)),
         ("words", await _who_writes(house)),
-        ("pictures", "placeholder: no picture model is loaded"),
+        ("pictures", _who_paints(house)),
         ("cast", f"{len(cast)} personas"),
     ]
     drawn = Text("\n")
@@ -92,6 +92,13 @@ async def _banner(house: House, *, here: bool) -> None:
     out = opening.console()
     out.print(drawn, soft_wrap=True)
     out.file.flush()
+
+
+def _who_paints(house: House) -> str:
+    from engine.pictures.painting import choice
+
+    made = choice(house.engine.settings)
+    return made.found.name if made.found else "placeholder: no picture model is loaded"
 
 
 async def _who_writes(house: House) -> str:

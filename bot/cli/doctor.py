@@ -79,7 +79,8 @@ async def _look(*, tries: bool = False) -> list[Finding]:
         findings += [await _database(settings, home), _extras(settings), *await _fronts(settings)]
     findings += [_room(home), await _owner(home), _log(home)]
     writers = await _language(settings, tries=tries) if settings else []
-    return [*findings, *writers, _pictures(), _styles(home)]
+    pictures = [_pictures(settings)] if settings else []
+    return [*findings, *writers, *pictures, _styles(home)]
 
 
 def _python() -> Finding:
@@ -245,8 +246,14 @@ async def _language(settings: Settings, *, tries: bool) -> list[Finding]:
     ]
 
 
-def _pictures() -> Finding:
-    return Finding("picture model", "note", "none is loaded: pictures are placeholders, plainly labelled")
+def _pictures(settings: Settings) -> Finding:
+    from engine.pictures.painting import choice
+
+    made = choice(settings)
+    if made.found is None:
+        return Finding("picture model", "note", f"{made.reason} Pictures are placeholders, plainly labelled")
+    refined = f", then {made.refiner.name}" if made.refiner and settings.pictures.refiner else ""
+    return Finding("picture model", "ok", f"{made.found.name}{refined}: {made.reason}")
 
 
 def _styles(home: Home) -> Finding:

@@ -281,5 +281,5 @@ def _tell(job: Message, written: list[Message]) -> None:
         drawn.append("\n".join(wrapped(one["prompt"], out.width)) + "\n")
         out.print(drawn, soft_wrap=True)
     if any(one["stand_in"] for one in written):
-        note = "A stand-in: no picture model is loaded, so this is a card and not a likeness."
+        note = "A stand-in: no picture model painted this, so it is a card and no likeness. See `greenroom doctor`."
         opening.console(err=True).print(Text(note, "yellow"))

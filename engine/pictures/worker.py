@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from engine.store.files import Files
 from engine.store.records import DeliveryKind, Job, JobState, PersonaRecord
 from engine.unbroken import unbroken
 from personas.appearance import Ledger, Scene
+from personas.persona import Persona
 
 log = structlog.get_logger(__name__)
 
@@ -97,9 +99,7 @@ class Worker:
                 if job.persona_id is None:
                     raise NotFound(say("pictures.persona_gone"))
                 record = await personas.get(tx, job.persona_id)
-            finished = [
-                await self._picture(job, record, number, claim) for number in range(1, job.request.count + 1)
-            ]
+            finished = await self._pictures(job, record, claim)
         except Stopped:
             await self._end(job, JobState.CANCELLED, "")
         except TryAgain:
@@ -120,38 +120,40 @@ class Worker:
             return
         raise TryAgain(f"job {job.id} is tried again", after_s=2.0**claim.attempt)
 
-    async def _picture(self, job: Job, record: PersonaRecord, number: int, claim: Claim) -> dict[str, Any]:
-        request = job.request
-        wanted = PictureWanted(
-            scene=Scene(record.persona, request.scene, Ledger(**request.ledger), request.seed),
-            prompt=request.prompt,
-            negative=request.negative,
-            # Each picture of one order has a seed of its own, found again from the first.
-            seed=(request.seed + number - 1) % 2**32,
-            width=request.width,
-            height=request.height,
-            style=request.style,
-            steps=request.steps,
-            guidance=request.guidance,
-            rating=request.rating,
-        )
+    async def _pictures(self, job: Job, record: PersonaRecord, claim: Claim) -> list[dict[str, Any]]:
+        """All that one order wants, handed over at once: what can share a pass does."""
+        wanted = [_wanted(job, record.persona, number) for number in range(1, job.request.count + 1)]
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
         thread = self._thread
         # A thread that is no longer the picture thread must let go of the renderer.
         steps = Steps(
             loop,
-            self._told_step(job, number),
+            self._told_step(job),
             lambda: self._thread is not thread or claim.stopped(),
             partial(self._look, loop, job.id),
         )
-        [rendered] = await loop.run_in_executor(thread, self._renderer.render, [wanted], steps)
-        seconds = time.perf_counter() - began
+        made = await loop.run_in_executor(thread, self._renderer.render, wanted, steps)
+        each = (time.perf_counter() - began) / len(made)
+        return [
+            await self._kept(job, record.persona, number, one, rendered, each)
+            for number, (one, rendered) in enumerate(zip(wanted, made, strict=True), start=1)
+        ]
+
+    async def _kept(
+        self,
+        job: Job,
+        persona: Persona,
+        number: int,
+        wanted: PictureWanted,
+        rendered: Rendered,
+        seconds: float,
+    ) -> dict[str, Any]:
+        wanted = _as_made(wanted, rendered)
         # What is encoded already gets its texts in passing.
         size = 0 if rendered.png else wanted.width * wanted.height
         png = await self._atelier.do(encode_png, size, rendered, wanted)
-        slug = record.persona.slug
-        key = f"pictures/{slug}/{job.id}-{number}_{slug}_{request.style}.png"
+        key = f"pictures/{persona.slug}/{job.id}-{number}_{persona.slug}_{job.request.style}.png"
         await self._files.put(key, png)
         return _row(job, number, key, wanted, rendered, seconds)
 
@@ -160,18 +162,16 @@ class Worker:
         if image := self._previews.take(job_id, preview):
             loop.call_soon_threadsafe(self._previews.keep, job_id, image)
 
-    def _told_step(self, job: Job, number: int) -> Callable[[int, int], None]:
+    def _told_step(self, job: Job) -> Callable[[int, int], None]:
         last = 0.0
         writing: set[asyncio.Task[None]] = set()
 
         def told(step: int, steps: int) -> None:
             nonlocal last
-            whole = steps * job.request.count
-            at = (number - 1) * steps + step
-            self._events.publish("job.step", job=job.id, chat_id=job.chat_id, step=at, steps=whole)
+            self._events.publish("job.step", job=job.id, chat_id=job.chat_id, step=step, steps=steps)
             if self._clock.monotonic() - last >= STEP_SECONDS:
                 last = self._clock.monotonic()
-                task = asyncio.ensure_future(self._write_step(job.id, at, whole))
+                task = asyncio.ensure_future(self._write_step(job.id, step, steps))
                 writing.add(task)
                 task.add_done_callback(writing.discard)
 
@@ -265,6 +265,34 @@ class Steps:
         self._loop.call_soon_threadsafe(self._told, step, steps)
 
 
+def _wanted(job: Job, persona: Persona, number: int) -> PictureWanted:
+    request = job.request
+    return PictureWanted(
+        scene=Scene(persona, request.scene, Ledger(**request.ledger), request.seed),
+        prompt=request.prompt,
+        negative=request.negative,
+        # Each picture of one order has a seed of its own, found again from the first.
+        seed=(request.seed + number - 1) % 2**32,
+        width=request.width,
+        height=request.height,
+        style=request.style,
+        steps=request.steps,
+        guidance=request.guidance,
+        rating=request.rating,
+    )
+
+
+def _as_made(wanted: PictureWanted, rendered: Rendered) -> PictureWanted:
+    """A model takes the steps and the guidance that suit it, and another seed where one gave no picture."""
+    facts = rendered.facts
+    return replace(
+        wanted,
+        seed=facts.get("seed_taken", wanted.seed),
+        steps=facts.get("steps", wanted.steps),
+        guidance=facts.get("guidance", wanted.guidance),
+    )
+
+
 def _row(
     job: Job, number: int, key: str, wanted: PictureWanted, rendered: Rendered, seconds: float
 ) -> dict[str, Any]:
@@ -287,6 +315,7 @@ def _row(
         "steps": wanted.steps,
         "guidance": wanted.guidance,
         "rating": wanted.rating.value,
+        "batch_size": rendered.facts.get("batch", 1),
         "model": rendered.model,
         "device": rendered.device,
         "stand_in": rendered.stand_in,

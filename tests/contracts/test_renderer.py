@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,12 @@ from engine.pictures import PictureWanted, Preview, Renderer
 from engine.pictures.apart import Apart
 from engine.pictures.atelier import Atelier
 from engine.pictures.placeholder import Placeholder
+from engine.pictures.sdxl.finding import look
+from engine.pictures.sdxl.renderer import Sdxl
 from engine.testing import FakeRenderer
 from personas.appearance import Ledger, Scene
 from personas.persona import Persona
+from tests.models.sdxl import write_sdxl
 
 ADA = Persona(slug="ada", name="Ada Quill", age=40)
 WANTED = PictureWanted(
@@ -29,10 +33,13 @@ WANTED = PictureWanted(
     steps=4,
 )
 ATELIER = Atelier()
-MAKERS: dict[str, Callable[[], Renderer]] = {
-    "placeholder": Placeholder,
-    "apart": lambda: Apart(ATELIER, large=0),
-    "fake": FakeRenderer,
+#: What is made once for all tests is asked of the request, by those who need it.
+MAKERS: dict[str, Callable[[pytest.FixtureRequest], Renderer]] = {
+    "placeholder": lambda _: Placeholder(),
+    "apart": lambda _: Apart(ATELIER, large=0),
+    "fake": lambda _: FakeRenderer(),
+    # Random weights make nothing but noise, which is never delivered otherwise.
+    "sdxl": lambda request: Sdxl(look(request.getfixturevalue("tiny_sdxl")), device="cpu", least_likeness=-1),
 }
 
 
@@ -42,14 +49,22 @@ def atelier() -> Iterator[None]:
     ATELIER.close()
 
 
+@pytest.fixture(scope="session")
+def tiny_sdxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    torch.set_num_threads(1)
+    return write_sdxl(tmp_path_factory.mktemp("pictures") / "tiny")
+
+
 @pytest.fixture(params=MAKERS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-def renderer(kind: str) -> Iterator[Renderer]:
-    renderer = MAKERS[kind]()
+def renderer(kind: str, request: pytest.FixtureRequest) -> Iterator[Renderer]:
+    renderer = MAKERS[kind](request)
     yield renderer
     renderer.close()
 
@@ -69,10 +84,12 @@ def test_it_has_a_name_and_signs_what_it_makes(renderer: Renderer) -> None:
     assert isinstance(made.facts, dict)
 
 
-def test_the_same_wanted_is_the_same_picture(renderer: Renderer, kind: str) -> None:
+def test_the_same_wanted_is_the_same_picture(
+    renderer: Renderer, kind: str, request: pytest.FixtureRequest
+) -> None:
     [first] = pixels(renderer, WANTED)
     assert pixels(renderer, WANTED) == [first]
-    with closing(MAKERS[kind]()) as another:
+    with closing(MAKERS[kind](request)) as another:
         assert pixels(another, WANTED) == [first]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import delete
 from engine.engine import Engine
 from engine.errors import BadRequest, NotFound, OverLimit, Unsuitable
 from engine.imagining import Accepted, Wish
-from engine.language import PromptWanted, Source
+from engine.language import PROMPT_WORDS, PromptWanted, Source
 from engine.settings import LimitSettings, SafetySettings, Settings
 from engine.store import jobs, people, personas
 from engine.store.records import Account, JobState, Lane, Person, PersonaRecord, PictureRequest
@@ -117,6 +117,13 @@ async def test_a_scene_that_cannot_be_read_is_refused(engine: Engine, scene: str
 )
 async def test_what_looks_like_code_is_only_a_scene(engine: Engine, scene: str) -> None:
     assert (await composed(engine, scene)).scene == scene
+
+
+async def test_what_weighs_more_in_a_wish_weighs_more_in_its_prompt(engine: Engine) -> None:
+    request = await composed(engine, "on a pier in a (red coat:1.3)")
+    assert request.scene == "on a pier in a (red coat:1.3)"
+    assert "(red coat:1.3)" in request.prompt
+    assert request.word_count in PROMPT_WORDS
 
 
 async def test_a_negative_is_made_printable(engine: Engine) -> None:

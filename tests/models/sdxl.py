@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator
+from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 Kind = Literal["base", "refiner", "sd15"]
 
@@ -41,9 +42,7 @@ def write_sdxl(folder: Path, *, kind: Kind = "base", seed: int = 0) -> Path:
 
 
 def _base() -> Any:
-    from diffusers import StableDiffusionXLPipeline
-
-    return StableDiffusionXLPipeline(
+    return _untyped("diffusers").StableDiffusionXLPipeline(
         vae=_vae(0.13025),
         text_encoder=_encoder(),
         text_encoder_2=_encoder_2(),
@@ -58,9 +57,7 @@ def _base() -> Any:
 
 
 def _refiner() -> Any:
-    from diffusers import StableDiffusionXLImg2ImgPipeline
-
-    return StableDiffusionXLImg2ImgPipeline(
+    return _untyped("diffusers").StableDiffusionXLImg2ImgPipeline(
         vae=_vae(0.13025),
         text_encoder=None,
         text_encoder_2=_encoder_2(),
@@ -76,9 +73,7 @@ def _refiner() -> Any:
 
 
 def _sd15() -> Any:
-    from diffusers import StableDiffusionPipeline, UNet2DConditionModel
-
-    unet = UNet2DConditionModel(
+    unet = _untyped("diffusers").UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(8, 16, 32),
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
@@ -88,7 +83,7 @@ def _sd15() -> Any:
         layers_per_block=1,
         norm_num_groups=4,
     )
-    return StableDiffusionPipeline(
+    return _untyped("diffusers").StableDiffusionPipeline(
         vae=_vae(0.18215),
         text_encoder=_encoder(),
         tokenizer=_tokenizer(END),
@@ -100,10 +95,8 @@ def _sd15() -> Any:
     )
 
 
-def _sdxl_unet(words: int, sizes: int) -> UNet2DConditionModel:
-    from diffusers import UNet2DConditionModel
-
-    return UNet2DConditionModel(
+def _sdxl_unet(words: int, sizes: int) -> Any:
+    return _untyped("diffusers").UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(8, 16, 32),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
@@ -120,10 +113,8 @@ def _sdxl_unet(words: int, sizes: int) -> UNet2DConditionModel:
     )
 
 
-def _vae(scaling: float) -> AutoencoderKL:
-    from diffusers import AutoencoderKL
-
-    return AutoencoderKL(
+def _vae(scaling: float) -> Any:
+    return _untyped("diffusers").AutoencoderKL(
         block_out_channels=(4, 8, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -135,10 +126,8 @@ def _vae(scaling: float) -> AutoencoderKL:
     )
 
 
-def _scheduler() -> EulerDiscreteScheduler:
-    from diffusers import EulerDiscreteScheduler
-
-    return EulerDiscreteScheduler(
+def _scheduler() -> Any:
+    return _untyped("diffusers").EulerDiscreteScheduler(
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
@@ -175,11 +164,9 @@ def _shape() -> dict[str, Any]:
     }
 
 
-def _tokenizer(padding: str) -> CLIPTokenizer:
-    from transformers import CLIPTokenizer
-    from transformers.convert_slow_tokenizer import bytes_to_unicode
-
-    letters = list(bytes_to_unicode().values())  # begins with "!", so that is token 0, as it should be
+def _tokenizer(padding: str) -> Any:
+    written = _untyped("transformers.convert_slow_tokenizer").bytes_to_unicode()
+    letters: list[str] = list(written.values())  # begins with "!", so that is token 0, as it should be
     tokens = dict.fromkeys([*letters, *(f"{letter}</w>" for letter in letters)])
     merges: list[tuple[str, str]] = []
     for left, right in _merges():
@@ -189,16 +176,21 @@ def _tokenizer(padding: str) -> CLIPTokenizer:
             tokens[left + right] = None
             merges.append((left, right))
     vocabulary = {token: number for number, token in enumerate([*tokens, BEGIN, END])}
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, pad_token=padding, model_max_length=77)
+    return _untyped("transformers").CLIPTokenizer(
+        vocab=vocabulary, merges=merges, pad_token=padding, model_max_length=77
+    )
 
 
 def _merges() -> Iterator[tuple[str, str]]:
     """Which two pieces become one: the words letter by letter, then whatever letters follow each other."""
     for word in WORDS.split():
-        *inner, last = word
-        piece = inner[0]
-        for letter in (*inner[1:], f"{last}</w>"):
+        piece = word[0]
+        for letter in (*word[1:-1], f"{word[-1]}</w>"):
             yield piece, letter
             piece += letter
-    for first in string.ascii_lowercase:
-        yield from ((first, second) for second in string.ascii_lowercase)
+    yield from product(string.ascii_lowercase, string.ascii_lowercase)
+
+
+def _untyped(module: str) -> Any:
+    """Most of what is called here says nothing of its types."""
+    return import_module(module)

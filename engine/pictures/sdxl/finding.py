@@ -1,0 +1,364 @@
+"""Picture models on this machine's disk: which lie where, of what kind each is, and why one will not do, in words.
+
+It reads the first lines of files and never a weight; what is run with them it does not know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.errors import BadRequest
+
+Kind = Literal["sdxl", "refiner", "sd15", "sd21"]
+#: Models that were taught to be done in a few steps, each in a way of its own; empty: it takes its time.
+FewStep = Literal["", "turbo", "lightning", "hyper", "lcm"]
+
+#: The order, as a person is told it.
+PLACES = "the home's models/picture/ and models/picture/*/, then ./models/picture/ and ./models/picture/*/"
+#: As people know the kinds.
+CALLED: dict[Kind, str] = {
+    "sdxl": "SDXL",
+    "refiner": "the SDXL refiner",
+    "sd15": "Stable Diffusion 1.5",
+    "sd21": "Stable Diffusion 2.1",
+}
+PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pickle", ".pkl")
+#: The format itself allows no longer list of tensors.
+_LONGEST_HEADER = 100_000_000
+_SAMPLE = 1 << 20
+_LORA = ("lora_up", "lora_down", "lora_A", "lora_B", ".lora.", "hada_w1", "lokr_w1", "dora_scale")
+_CLASSES: dict[str, Kind] = {
+    "StableDiffusionXLPipeline": "sdxl",
+    "StableDiffusionXLImg2ImgPipeline": "refiner",
+    "StableDiffusionPipeline": "sd15",
+    "LatentConsistencyModelPipeline": "sd15",
+}
+_NEEDED = ("unet", "vae", "text_encoder", "text_encoder_2")
+_NAMES: tuple[tuple[FewStep, re.Pattern[str]], ...] = (
+    ("lightning", re.compile(r"lightning", re.IGNORECASE)),
+    ("hyper", re.compile(r"hyper[-_ ]?(sd|\d|$)", re.IGNORECASE)),
+    ("lcm", re.compile(r"(?<![a-z])lcm(?![a-z])", re.IGNORECASE)),
+    ("turbo", re.compile(r"turbo", re.IGNORECASE)),
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One picture model on the disk: a folder as diffusers writes it, or a single file."""
+
+    path: Path
+    kind: Kind
+    name: str
+    few_step: FewStep
+    #: A sentence that says where it was found.
+    reason: str
+    #: A single file holds no settings and no tokenizer: the folder beside it that does.
+    config: Path | None = None
+
+    @property
+    def single(self) -> bool:
+        return self.path.suffix.casefold() == ".safetensors"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which model paints, and what refines after it; `reason` is a sentence for a person either way."""
+
+    found: Found | None
+    refiner: Found | None
+    reason: str
+
+
+def find_pictures(home: Path, here: Path, named: str = "") -> list[Found]:
+    """Every picture model that can be used, in this order, and by name within one folder:
+
+    the one that `named` is the path of; what is in the home's `models/picture/`, then in its folders, then what is in
+    `models/refiner/`, where refiners are fetched to; the same below `here`. One model that can be reached on several
+    ways counts where it is met first.
+    """
+    found: list[Found] = []
+    seen: set[str] = set()
+    for path, where in _places(home, here, named):
+        real = os.path.realpath(path)
+        if real in seen:
+            continue
+        try:
+            found.append(look(path, where))
+        except BadRequest:
+            continue  # `look` says why, to whoever asks for this one
+        seen.add(real)
+    return found
+
+
+def choose(found: Sequence[Found], named: str = "", here: Path | None = None) -> Choice:
+    """The model to load, and its refiner if there is one. `named` is a path, a file's or a folder's name."""
+    refiner = next((one for one in found if one.kind == "refiner"), None)
+    paints = [one for one in found if one.kind != "refiner"]
+    if not named:
+        if not paints:
+            alone = " A refiner alone paints nothing." if refiner else ""
+            return Choice(None, None, f"There is no picture model here. Looked in {PLACES}.{alone}")
+        first = paints[0]
+        return Choice(
+            first, _for(first, refiner), f"{first.name} is the first that was found. {first.reason}"
+        )
+    wanted = named.strip().casefold()
+    path = _as_path(named, here or Path.cwd())
+    for one in paints:
+        if wanted in {one.name.casefold(), one.path.name.casefold()} or _same(path, one.path):
+            return Choice(one, _for(one, refiner), f"{one.name} is named in the settings. {one.reason}")
+    if path is not None:
+        try:
+            one = look(path, "The settings name this path.")
+        except BadRequest as error:
+            return Choice(None, None, str(error))
+        if one.kind != "refiner":
+            return Choice(one, _for(one, refiner), f"{one.name} is named in the settings. {one.reason}")
+        return Choice(
+            None, None, f"{path} is the SDXL refiner, which paints nothing alone. Name an SDXL model."
+        )
+    there = ", ".join(dict.fromkeys(one.name for one in paints[:8]))
+    known = f"There: {there}." if there else "None is there."
+    return Choice(None, None, f"“{named}” is not here. Looked for it as a path, and in {PLACES}. {known}")
+
+
+def look(path: Path, where: str = "") -> Found:
+    """What lies there; `BadRequest` says what it is instead of a picture model, and what to do."""
+    if path.is_dir():
+        if (path / "model_index.json").is_file():
+            return _folder(path, where)
+        files = _weights(path)
+        if len(files) == 1:
+            return look(files[0], where)
+        held = f"{len(files)} .safetensors files: name one of them" if files else "no picture model"
+        raise BadRequest(f"{path} holds {held}.")
+    if not path.is_file():
+        raise BadRequest(f"{path} is not there. Name a diffusers folder or a .safetensors file.")
+    if path.suffix.casefold() in PICKLES:
+        raise BadRequest(_pickled(path))
+    if path.suffix.casefold() != ".safetensors":
+        raise BadRequest(f"{path} is no .safetensors file, and no diffusers folder. Name another model.")
+    kind = _kind_of_file(path, header(path))
+    return Found(path, kind, path.stem, _few_step(path.stem, {}, {}), where, _config_beside(path, kind))
+
+
+def header(path: Path) -> dict[str, Any]:
+    """The list of tensors of a .safetensors file, checked against how long the file is."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(64)
+            length = int.from_bytes(start[:8], "little")
+            if size < 8 or not 2 <= length <= min(size - 8, _LONGEST_HEADER) or start[8:9] != b"{":
+                raise BadRequest(_no_safetensors(path, start, length))
+            file.seek(8)
+            told = json.loads(file.read(length))
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be read: {error.strerror}. Its owner can allow it.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"{path} is damaged: its list of tensors cannot be read. Fetch it again.") from error
+    try:
+        ends = [int(one["data_offsets"][1]) for name, one in told.items() if name != "__metadata__"]
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise BadRequest(f"{path} is damaged: its list of tensors makes no sense. Fetch it again.") from error
+    whole = 8 + length + max(ends, default=0)
+    if whole > size:
+        raise BadRequest(f"{path} is cut short: {_bytes(size)} of {_bytes(whole)} are there. Fetch it again.")
+    return dict(told)
+
+
+def fingerprint(found: Found) -> str:
+    """Twelve characters that change with the weights. Samples are read, so that it takes no minute."""
+    digest = hashlib.sha256()
+    files = [found.path] if found.single else sorted(found.path.rglob("*.safetensors"))
+    for path in files:
+        size = path.stat().st_size
+        digest.update(
+            f"{path.name if found.single else path.relative_to(found.path).as_posix()} {size}\n".encode()
+        )
+        with path.open("rb") as file:
+            for at in sorted({0, size // 3, size * 2 // 3, max(0, size - _SAMPLE)}):
+                file.seek(at)
+                digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()[:12]
+
+
+def _places(home: Path, here: Path, named: str) -> Iterator[tuple[Path, str]]:
+    if named and (path := _as_path(named, here)) is not None:
+        yield from ((one, "The settings name this path.") for one in _models(path))
+    for root, called in ((home, "the home's"), (here, "the current folder's")):
+        for kind in ("picture", "refiner"):
+            top = root / "models" / kind
+            for file in _weights(top):
+                yield file, f"It is in {called} models/{kind}."
+            for folder in sorted((one for one in _inside(top) if one.is_dir()), key=_by_name):
+                for one in _models(folder):
+                    yield one, f"It is in {called} models/{kind}/{folder.name}."
+
+
+def _models(path: Path) -> list[Path]:
+    """A folder of diffusers is one model, unless it is there only to lend its settings to the files in it."""
+    if not path.is_dir():
+        return [path]
+    whole = (path / "model_index.json").is_file() and _weights(path / "unet")
+    return [path] if whole else (_weights(path) or [path])
+
+
+def _folder(path: Path, where: str) -> Found:
+    index, unet = _settings(path / "model_index.json"), _settings(path / "unet" / "config.json")
+    called = str(index.get("_class_name", "nothing"))
+    kind = _CLASSES.get(called)
+    if kind is None:
+        raise BadRequest(
+            f"{path} is made for {called}, which is not used here. Name an SDXL or SD 1.5 model."
+        )
+    if unet.get("in_channels", 4) != 4:
+        raise BadRequest(
+            f"{path} only fills holes in pictures (inpainting). Name a model that paints whole ones."
+        )
+    if kind == "sd15" and unet.get("cross_attention_dim") == 1024:
+        kind = "sd21"
+    for part in _NEEDED:
+        if index.get(part, [None])[0] is None:
+            continue  # a refiner has only the second text encoder
+        files = _weights(path / part)
+        if not files:
+            pickles = [one for one in _inside(path / part) if one.suffix.casefold() in PICKLES]
+            missing = f"{path / part} holds no weights. Fetch the model again."
+            raise BadRequest(_pickled(pickles[0]) if pickles else missing)
+        for file in files:
+            header(file)
+    planned = _settings(path / "scheduler" / "scheduler_config.json")
+    return Found(path, kind, path.resolve().name, _few_step(path.resolve().name, planned, unet), where)
+
+
+def _few_step(name: str, planned: dict[str, Any], unet: dict[str, Any]) -> FewStep:
+    """By its name; else by what its scheduler was set to, since nobody sets these for a model that takes its time."""
+    for few, pattern in _NAMES:
+        if pattern.search(name):
+            return few
+    called, spacing = planned.get("_class_name"), planned.get("timestep_spacing")
+    if called == "LCMScheduler" or unet.get("time_cond_proj_dim") is not None:
+        return "lcm"
+    if called == "TCDScheduler":
+        return "hyper"
+    if spacing != "trailing":
+        return ""
+    if called == "EulerAncestralDiscreteScheduler":
+        return "turbo"
+    return "lightning" if called == "EulerDiscreteScheduler" else ""
+
+
+def _kind_of_file(path: Path, tensors: dict[str, Any]) -> Kind:
+    names = [name for name in tensors if name != "__metadata__"]
+
+    def has(*beginnings: str) -> bool:
+        return any(name.startswith(beginnings) for name in names)
+
+    if any(mark in name for name in names for mark in _LORA):
+        raise BadRequest(f"{path} is a LoRA, which changes a model and is none. Put it into models/lora.")
+    if has("control_model.", "controlnet_"):
+        raise BadRequest(f"{path} is a ControlNet, which steers a model and is none. Name a whole model.")
+    if has("double_blocks.", "joint_blocks.", "model.diffusion_model.double_blocks.") or has(
+        "model.diffusion_model.joint_blocks."
+    ):
+        raise BadRequest(f"{path} is of another family (Flux or SD3). Name an SDXL, SD 1.5 or SD 2.1 model.")
+    if not has("model.diffusion_model."):
+        part = "only a VAE" if has("decoder.", "first_stage_model.") else "no whole picture model"
+        raise BadRequest(f"{path} is {part}: its UNet is missing. Name a whole model.")
+    first = tensors.get("model.diffusion_model.input_blocks.0.0.weight", {}).get("shape", [0, 4])
+    if first[1:2] != [4]:
+        raise BadRequest(
+            f"{path} only fills holes in pictures (inpainting). Name a model that paints whole ones."
+        )
+    if not has("first_stage_model."):
+        raise BadRequest(f"{path} has no VAE in it, and can show nothing. Name a whole model.")
+    if has("conditioner.embedders.1."):
+        return "sdxl"
+    if has("conditioner.embedders.0.model."):
+        return "refiner"
+    if has("cond_stage_model.transformer."):
+        return "sd15"
+    if has("cond_stage_model.model."):
+        return "sd21"
+    raise BadRequest(f"{path} has no text encoder that is known here. Name an SDXL, SD 1.5 or SD 2.1 model.")
+
+
+def _config_beside(path: Path, kind: Kind) -> Path | None:
+    """A folder of the same kind: the file's own, in it, or next to it."""
+    folders = [path.parent, *_inside(path.parent), *_inside(path.parent.parent)]
+    for folder in folders:
+        called = _CLASSES.get(str(_settings(folder / "model_index.json", lenient=True).get("_class_name")))
+        wide = _settings(folder / "unet" / "config.json", lenient=True).get("cross_attention_dim") == 1024
+        if called is not None and ("sd21" if called == "sd15" and wide else called) == kind:
+            return folder
+    return None
+
+
+def _no_safetensors(path: Path, start: bytes, length: int) -> str:
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        return _pickled(path)
+    if start.startswith(b"version https://git-lfs"):
+        return f"{path} is only a pointer to the weights. `git lfs pull` in its folder fetches them."
+    if start.lstrip()[:1] == b"<":
+        return f"{path} is a web page that was saved under this name. Fetch the model again, signed in if need be."
+    if start[8:9] == b"{" and length <= _LONGEST_HEADER:
+        return f"{path} is cut short: not even its list of tensors is whole. Fetch it again."
+    return f"{path} is no .safetensors file, whatever its name says. Fetch it again, or name another model."
+
+
+def _pickled(path: Path) -> str:
+    return f"{path} is a pickle, which may run anything when it is opened: refused. Fetch it as .safetensors."
+
+
+def _settings(path: Path, lenient: bool = False) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        if lenient:
+            return {}
+        raise BadRequest(f"{path} is missing or damaged. Fetch the model again.") from error
+    return told if isinstance(told, dict) else {}
+
+
+def _as_path(named: str, here: Path) -> Path | None:
+    try:
+        path = here / Path(named).expanduser()
+        return path if path.exists() else None
+    except (OSError, RuntimeError, ValueError):  # a name too long, a user that is none, a zero byte
+        return None
+
+
+def _same(path: Path | None, other: Path) -> bool:
+    return path is not None and os.path.realpath(path) in map(os.path.realpath, (other, other.parent))
+
+
+def _for(found: Found, refiner: Found | None) -> Found | None:
+    """Only the plain base leaves its last steps to a refiner: few-step models have none to spare."""
+    return refiner if found.kind == "sdxl" and not found.few_step else None
+
+
+def _weights(folder: Path) -> list[Path]:
+    return sorted((one for one in _inside(folder) if one.suffix.casefold() == ".safetensors"), key=_by_name)
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return [one for one in folder.iterdir() if not one.name.startswith(".")]
+    except OSError:  # not there, not ours to read, a loop of links
+        return []
+
+
+def _by_name(path: Path) -> tuple[str, str]:
+    return path.name.casefold(), path.name
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count:,} bytes"

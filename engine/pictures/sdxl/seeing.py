@@ -1,0 +1,115 @@
+"""What is to be seen: a quick look at latents in the making, the image of finished pixels, and what is wrong with it.
+
+It is arithmetic on tensors. No model is needed for it, and none is known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+#: What each number of a latent adds to red, green and blue, and where these begin.
+Colours: TypeAlias = tuple[tuple[tuple[float, float, float], ...], tuple[float, float, float]]
+
+#: A latent stands for a square of so many pixels.
+GRAIN = 8
+#: The longer side of a look, in pixels.
+GLIMPSE = 384
+#: Below this likeness of neighbours it is noise: that of pure noise is 0, give or take a hundredth.
+LEAST_LIKENESS = 0.1
+#: Of so few in a row nothing can be told.
+FEWEST = 32
+#: All pixels this close to each other are one colour, whatever it was to be.
+LEAST_SPREAD = 1.5 / 255
+# What the four numbers of a latent look like as red, green and blue, and what to add. Measured by others on many
+# pictures; of SDXL's latents, and of those of the models before it.
+SDXL_COLOURS: Colours = (
+    (
+        (0.3651, 0.4232, 0.4341),
+        (-0.2533, -0.0042, 0.1068),
+        (0.1076, 0.1111, -0.0362),
+        (-0.3165, -0.2492, -0.2188),
+    ),
+    (0.1084, -0.0175, -0.0011),
+)
+SD_COLOURS: Colours = (
+    (
+        (0.3512, 0.2297, 0.3227),
+        (0.3250, 0.4974, 0.2350),
+        (-0.2829, 0.1762, 0.2721),
+        (-0.2120, -0.2616, -0.7177),
+    ),
+    (0.0, 0.0, 0.0),
+)
+
+
+def glimpse(scheduler: Any, latents: Tensor, before: Tensor | None, colours: Colours) -> Image:
+    """The first of these pictures as it would become if all went straight on from here; `before` is a step ago."""
+    import torch
+    from PIL import Image
+
+    with torch.inference_mode():
+        factors, base = (torch.tensor(one) for one in colours)
+        guess = _guess(scheduler, latents, before)[0].float().cpu()
+        seen = torch.einsum("chw,cr->hwr", guess, factors) + base
+        pixels = ((seen + 1) * 127.5).nan_to_num().clamp(0, 255).to(torch.uint8)
+    image = Image.fromarray(pixels.numpy())
+    scale = min(GRAIN, GLIMPSE / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def flaw(latents: Tensor, pixels: Tensor, least_likeness: float = LEAST_LIKENESS) -> str:
+    """What makes this no picture: it is broken, of one colour, or nothing but noise. Empty: nothing does."""
+    import torch
+
+    if not bool(torch.isfinite(pixels).all()):
+        return "broken numbers"
+    if float(pixels.amax((0, 1)).sub(pixels.amin((0, 1))).max()) < LEAST_SPREAD:
+        return "a single colour"
+    return "nothing but noise" if likeness(latents) < least_likeness else ""
+
+
+def likeness(latents: Tensor) -> float:
+    """How alike neighbours are, from 0, strangers, to 1, the same; 1 as well where there are too few to tell.
+
+    Asked of latents: a VAE makes even of noise something that is smooth from one pixel to the next.
+    """
+    if min(latents.shape[-2:]) < FEWEST:
+        return 1.0
+    wide = latents.float()
+    wide = wide - wide.mean((-2, -1), keepdim=True)
+    spread = float((wide * wide).mean())
+    across = float((wide[..., 1:] * wide[..., :-1]).mean())
+    down = float((wide[..., 1:, :] * wide[..., :-1, :]).mean())
+    return (across + down) / 2 / spread if spread else 1.0
+
+
+def as_image(pixels: Tensor) -> Image:
+    import torch
+    from PIL import Image
+
+    return Image.fromarray((pixels * 255).round().to(torch.uint8).numpy())
+
+
+def _guess(scheduler: Any, latents: Tensor, before: Tensor | None) -> Tensor:
+    """What the scheduler is heading for: what it says itself, or the line through the last two steps drawn on."""
+    settings = scheduler.config
+    said = getattr(scheduler, "model_outputs", None) or [None]
+    foresees = str(settings.get("algorithm_type", "")).endswith("dpmsolver++") or settings.get("predict_x0")
+    if foresees and said[-1] is not None:
+        outcome: Tensor = said[-1]
+        return outcome
+    sigmas, index = getattr(scheduler, "sigmas", None), getattr(scheduler, "step_index", None)
+    if sigmas is None or index is None or float(scheduler.init_noise_sigma) <= 1:
+        return latents
+    at = float(sigmas[min(index, len(sigmas) - 1)])
+    was = float(sigmas[max(index - 1, 0)])
+    if before is not None and was != at and "Ancestral" not in type(scheduler).__name__:
+        drawn_on: Tensor = latents + (latents - before) * (at / (was - at))
+        return drawn_on
+    unscaled: Tensor = latents * (1 + at * at) ** -0.5
+    return unscaled
