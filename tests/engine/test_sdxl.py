@@ -430,9 +430,12 @@ def test_a_single_file_paints_what_its_folder_paints(models: Path, tmp_path: Pat
 def test_a_single_file_without_settings_beside_it_says_what_it_needs(models: Path, tmp_path: Path) -> None:
     names = ["model.diffusion_model.x", "first_stage_model.x", "conditioner.embedders.1.x"]
     names.append("model.diffusion_model.input_blocks.0.0.weight")
-    save_file({name: torch.zeros(2, 4) for name in names}, tmp_path / "it.safetensors")
+    # Nothing of the other tests is beside it.
+    alone = tmp_path / "some" / "where" / "it.safetensors"
+    alone.parent.mkdir(parents=True)
+    save_file({name: torch.zeros(2, 4) for name in names}, alone)
     with pytest.raises(RenderFailed, match="Put a diffusers folder of SDXL beside it"):
-        one(Sdxl(look(tmp_path / "it.safetensors"), device="cpu"))
+        one(Sdxl(look(alone), device="cpu"))
 
 
 def test_weights_that_do_not_fit_the_settings_end_in_a_sentence(models: Path, tmp_path: Path) -> None:
