@@ -15,7 +15,9 @@ UNNOTICED = 0.03
 #: However slow the machine, so many are read in a step; fewer would cost more than they spare.
 LEAST = 4
 #: Before anything is known, so many.
-AT_FIRST = 32
+AT_FIRST = 16
+#: Reading beside those who write is taken to cost so many times what it costs alone, until it was done once.
+FEARED = 4.0
 #: And no step takes longer than about so many seconds: whoever gives up should not have to wait for it.
 LONGEST = 2.0
 #: How much the newest step counts.
@@ -39,9 +41,13 @@ class Pace:
         elif reading and self.writing is not None:
             self.beside = _blended(self.beside, max(seconds - self.writing, 0.0) / reading)
 
+    @property
+    def _feared(self) -> float | None:
+        return self.reading and self.reading * FEARED
+
     def chunk(self, *, writing: int, most: int) -> int:
         """So many tokens of prompts may be read in the next step."""
-        each = (self.beside or self.reading) if writing else self.reading
+        each = (self.beside or self._feared) if writing else self.reading
         if not each:
             return min(most, AT_FIRST) if writing else most
         longest = LONGEST

@@ -54,7 +54,7 @@ def find_text(home: Path, here: Path, named: str = "") -> list[Found]:
 
 
 def _places(home: Path, here: Path, named: str) -> Iterator[tuple[Path, str]]:
-    if named and (path := _as_path(named, here)) is not None:
+    if named and (path := as_path(named, here)) is not None:
         where = "The settings name this path."
         for file in _ggufs(path) if path.is_dir() else [_first_part(path)]:
             yield file, where
@@ -66,7 +66,7 @@ def _places(home: Path, here: Path, named: str) -> Iterator[tuple[Path, str]]:
                     yield file, f"It is in {called} {inside.as_posix()}."
 
 
-def _as_path(named: str, here: Path) -> Path | None:
+def as_path(named: str, here: Path) -> Path | None:
     try:
         path = here / Path(named).expanduser()
         return path if path.exists() else None
@@ -75,7 +75,7 @@ def _as_path(named: str, here: Path) -> Path | None:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted((one for one in _inside(folder) if _is_folder(one)), key=_by_name)
+    return sorted((one for one in inside_of(folder) if _is_folder(one)), key=by_name)
 
 
 def _is_folder(path: Path) -> bool:
@@ -86,21 +86,21 @@ def _is_folder(path: Path) -> bool:
 
 
 def _ggufs(folder: Path) -> list[Path]:
-    files = [one for one in _inside(folder) if one.suffix.casefold() == ".gguf"]
+    files = [one for one in inside_of(folder) if one.suffix.casefold() == ".gguf"]
     return sorted(
         (one for one in files if (part := _PART.fullmatch(one.stem)) is None or int(part["number"]) == 1),
-        key=_by_name,
+        key=by_name,
     )
 
 
-def _inside(folder: Path) -> list[Path]:
+def inside_of(folder: Path) -> list[Path]:
     try:
         return [one for one in folder.iterdir() if not one.name.startswith(".")]
     except OSError:  # not there, not ours to read, a loop of links
         return []
 
 
-def _by_name(path: Path) -> tuple[str, str]:
+def by_name(path: Path) -> tuple[str, str]:
     return path.name.casefold(), path.name
 
 
@@ -167,7 +167,7 @@ def _choose_named(found: Sequence[Found], named: str) -> Choice:
     for model in found:
         if _goes_by(model, named):
             return Choice(model, f"{model.name} is named in the settings. {model.where}")
-    if (path := _as_path(named, Path.cwd())) is not None:
+    if (path := as_path(named, Path.cwd())) is not None:
         problem = _why_not(_first_part(path)) if not path.is_dir() else "has no language model in it"
         return Choice(
             None, f"{path} {problem or 'was not there when it was looked for'}. Name another model."
@@ -195,7 +195,7 @@ def _goes_by(model: Found, named: str) -> bool:
         return True
     if model.path.parent.name.casefold() == wanted and model.path.parent.parent.name == "text":
         return True  # pulled from elsewhere, and so called by its folder
-    path = _as_path(named, Path.cwd())
+    path = as_path(named, Path.cwd())
     if path is None:
         return False
     real = os.path.realpath(_first_part(path))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import BadRequest
+from engine.models.finding import as_path, by_name, inside_of
 
 Kind = Literal["sdxl", "refiner", "sd15", "sd21"]
 #: Models that were taught to be done in a few steps, each in a way of its own; empty: it takes its time.
@@ -110,7 +111,7 @@ def choose(found: Sequence[Found], named: str = "", here: Path | None = None) ->
             first, _for(first, refiner), f"{first.name} is the first that was found. {first.reason}"
         )
     wanted = named.strip().casefold()
-    path = _as_path(named, here or Path.cwd())
+    path = as_path(named, here or Path.cwd())
     for one in paints:
         if wanted in {one.name.casefold(), one.path.name.casefold()} or _same(path, one.path):
             return Choice(one, _for(one, refiner), f"{one.name} is named in the settings. {one.reason}")
@@ -191,14 +192,14 @@ def fingerprint(found: Found) -> str:
 
 
 def _places(home: Path, here: Path, named: str) -> Iterator[tuple[Path, str]]:
-    if named and (path := _as_path(named, here)) is not None:
+    if named and (path := as_path(named, here)) is not None:
         yield from ((one, "The settings name this path.") for one in _models(path))
     for root, called in ((home, "the home's"), (here, "the current folder's")):
         for kind in ("picture", "refiner"):
             top = root / "models" / kind
             for file in _weights(top):
                 yield file, f"It is in {called} models/{kind}."
-            for folder in sorted((one for one in _inside(top) if one.is_dir()), key=_by_name):
+            for folder in sorted((one for one in inside_of(top) if one.is_dir()), key=by_name):
                 for one in _models(folder):
                     yield one, f"It is in {called} models/{kind}/{folder.name}."
 
@@ -230,7 +231,7 @@ def _folder(path: Path, where: str) -> Found:
             continue  # a refiner has only the second text encoder
         files = _weights(path / part)
         if not files:
-            pickles = [one for one in _inside(path / part) if one.suffix.casefold() in PICKLES]
+            pickles = [one for one in inside_of(path / part) if one.suffix.casefold() in PICKLES]
             missing = f"{path / part} holds no weights. Fetch the model again."
             raise BadRequest(_pickled(pickles[0]) if pickles else missing)
         for file in files:
@@ -293,7 +294,7 @@ def _kind_of_file(path: Path, tensors: dict[str, Any]) -> Kind:
 
 def _config_beside(path: Path, kind: Kind) -> Path | None:
     """A folder of the same kind: the file's own, in it, or next to it."""
-    folders = [path.parent, *_inside(path.parent), *_inside(path.parent.parent)]
+    folders = [path.parent, *inside_of(path.parent), *inside_of(path.parent.parent)]
     for folder in folders:
         called = _CLASSES.get(str(_settings(folder / "model_index.json", lenient=True).get("_class_name")))
         wide = _settings(folder / "unet" / "config.json", lenient=True).get("cross_attention_dim") == 1024
@@ -328,14 +329,6 @@ def _settings(path: Path, lenient: bool = False) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _as_path(named: str, here: Path) -> Path | None:
-    try:
-        path = here / Path(named).expanduser()
-        return path if path.exists() else None
-    except (OSError, RuntimeError, ValueError):  # a name too long, a user that is none, a zero byte
-        return None
-
-
 def _same(path: Path | None, other: Path) -> bool:
     return path is not None and os.path.realpath(path) in map(os.path.realpath, (other, other.parent))
 
@@ -346,18 +339,7 @@ def _for(found: Found, refiner: Found | None) -> Found | None:
 
 
 def _weights(folder: Path) -> list[Path]:
-    return sorted((one for one in _inside(folder) if one.suffix.casefold() == ".safetensors"), key=_by_name)
-
-
-def _inside(folder: Path) -> list[Path]:
-    try:
-        return [one for one in folder.iterdir() if not one.name.startswith(".")]
-    except OSError:  # not there, not ours to read, a loop of links
-        return []
-
-
-def _by_name(path: Path) -> tuple[str, str]:
-    return path.name.casefold(), path.name
+    return sorted((one for one in inside_of(folder) if one.suffix.casefold() == ".safetensors"), key=by_name)
 
 
 def _bytes(count: int) -> str:
