@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 Kind = Literal["base", "refiner", "sd15"]
+KINDS: tuple[Kind, ...] = ("base", "refiner", "sd15")
 
 WORDS = """
 the and with his her from this that woman man girl boy face eyes hair smile red coat blue green dress soft light
