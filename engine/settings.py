@@ -66,6 +66,8 @@ class LanguageSettings(Section):
     context: Annotated[int, Field(ge=512, le=1_000_000)] = 8_192
     #: How many tokens all talks that are kept warm may have together; 0: four times `context`.
     memory: Annotated[int, Field(ge=0, le=16_000_000)] = 0
+    #: MB of the machine's memory for talks that nobody goes on with now; -1: an eighth of it.
+    aside: Annotated[int, Field(ge=-1, le=4_000_000)] = -1
     #: So many tokens are read in one step.
     batch: Annotated[int, Field(ge=32, le=8_192)] = 512
     #: So many replies are written at once.
@@ -119,6 +121,12 @@ class PictureSettings(Section):
     height: Annotated[int, Field(ge=64, le=2048, multiple_of=8)] = 1024
     steps: Annotated[int, Field(ge=1, le=150)] = 20
     guidance: Annotated[float, Field(ge=0, le=30)] = 7.5
+    #: GiB of the GPU's memory that pictures may take; 0: as much as there is.
+    vram: Annotated[int, Field(ge=0, le=1_000)] = 0
+    #: Whether a classifier looks at each picture, where one is found.
+    check: Literal["auto", "off"] = "auto"
+    #: A few words that go into every picture prompt of this house.
+    direction: Annotated[str, Field(max_length=200)] = ""
     #: Jobs in work at once: while one renders, another is encoded and stored.
     concurrency: Annotated[int, Field(ge=1, le=16)] = 2
 

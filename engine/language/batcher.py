@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -22,7 +23,8 @@ from engine.language.drawing import LOOK_BACK, NoNumbers, NothingFits, Sampler
 from engine.language.fitting import fitted
 from engine.language.llama import FULL, Facts, Llama
 from engine.language.requests import Broken, News, Ready, Request, Told
-from engine.language.scheduling import Ask, Forget, Scheduler, Step, TooLong
+from engine.language.scheduling import Ask, Scheduler, Step, TooLong
+from engine.language.standing import Drop, Forget, LayAside, Move, Share, Stretch
 from engine.language.templates import Form, Message
 from engine.stepping_back import step_back
 from personas.prompting import Reach
@@ -41,6 +43,8 @@ MOST_FAILURES = 3
 STUCK = 0.05
 #: A thread that does not come back ends with the process.
 LONGEST_CLOSING = 20.0
+#: Where one stretch takes so many seconds to go out of the memory or to come back, none goes any more.
+SLOW_ASIDE = 0.1
 #: So many texts are remembered as tokens.
 MOST_TEXTS = 4_096
 
@@ -66,6 +70,8 @@ class Limits:
     context: int
     rows: int
     batch: int
+    #: So many bytes outside the model's memory may hold what nobody goes on with now.
+    aside: int = 0
 
 
 @dataclass
@@ -174,6 +180,7 @@ class Batcher:
             batch=limits.batch,
             shares=facts.shares,
             trims=facts.trims,
+            aside=limits.aside // max(1, facts.token_bytes) if facts.shares and facts.trims else 0,
         )
 
     def _drain(self) -> bool:
@@ -255,16 +262,8 @@ class Batcher:
     # A step
 
     def _do(self, step: Step) -> None:
-        scheduler, lost = self._scheduler, False
-        for one in step.before:
-            if isinstance(one, Forget):
-                if not self._model.forget(one.seq, one.keep) and one.keep:
-                    # It cannot be cut after all: that is believed from here on, and read anew.
-                    scheduler.trims, lost = False, True
-                    scheduler.lost(one.seq)
-            else:
-                self._model.share(one.source, one.target, one.count)
-        if lost or not step.reading:
+        scheduler = self._scheduler
+        if not self._prepare(step) or not step.reading:
             return
         rows = scheduler.rows
         writing = sum(rows[one.ask].writes for one in step.reading)
@@ -286,6 +285,49 @@ class Batcher:
         for output, number in enumerate(step.draws):
             self._draw(number, output)
         scheduler.pace.took(time.perf_counter() - began, writing=writing, reading=step.size - writing)
+
+    def _prepare(self, step: Step) -> bool:
+        """What is to happen to the memory first. False: some of it is lost, and what to read is asked anew."""
+        model, scheduler = self._model, self._scheduler
+        lost: set[int] = set()
+        for one in step.before:
+            if isinstance(one, Forget):
+                if not model.forget(one.seq, one.keep) and one.keep:
+                    # It cannot be cut after all: that is believed from here on, and read anew.
+                    scheduler.trims, scheduler.aside = False, 0
+                    lost.add(one.seq)
+            elif isinstance(one, Share):
+                if one.source not in lost:
+                    model.share(one.source, one.target, one.count)
+            elif isinstance(one, Drop):
+                model.drop(one.number)
+            elif isinstance(one, LayAside):
+                # Whether it went well is asked by whoever wants it again.
+                self._timed(partial(model.lay_aside, one.seq, *_of(one.stretch)))
+            elif one.seq in lost:
+                if not isinstance(one, Move):
+                    model.drop(one.stretch.number)
+            elif not self._timed(
+                partial(model.move, one.seq, one.start, one.end)
+                if isinstance(one, Move)
+                else partial(model.take_back, one.seq, *_of(one.stretch))
+            ):
+                log.warning("not_taken_back", seq=one.seq)
+                model.forget(one.seq, 0)
+                lost.add(one.seq)
+        for seq in lost:
+            scheduler.lost(seq)
+        return not lost
+
+    def _timed(self, move: Callable[[], bool]) -> bool:
+        """Out of the memory, or back; where that takes long, nothing goes out any more."""
+        began = time.perf_counter()
+        done = move()
+        took = time.perf_counter() - began
+        if took > SLOW_ASIDE and self._scheduler.aside:
+            log.info("nothing_more_is_laid_aside", seconds=round(took, 3))
+            self._scheduler.aside = 0
+        return done
 
     def _draw(self, number: int, output: int) -> None:
         writing = self._writings[number]
@@ -344,3 +386,7 @@ class Batcher:
         if self._news:
             news, self._news = self._news, []
             self._tell(news)
+
+
+def _of(stretch: Stretch) -> tuple[int, int, int]:
+    return stretch.number, stretch.start, stretch.end

@@ -25,6 +25,8 @@ _QUIET = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": 
 
 INSTALL = "make up EXTRAS=language, or pip install -e '.[language]'"
 _MARK = re.compile(r"<[^\s<>]{2,60}>|\[/?[A-Z_]{2,40}\]")
+#: What moves is laid aside under this number for as long as that takes.
+MOVING = -1
 #: What `read` answers.
 DONE, FULL = 0, 1
 
@@ -35,6 +37,7 @@ class Options:
     gpu_layers: int = -1
     cells: int = 8_192
     batch: int = 512
+    #: One more is there for what goes out of the memory and comes back.
     seqs: int = 64
     #: Of a model that carries a state for each sequence there are only so many: each takes much memory.
     rows: int = 64
@@ -56,6 +59,8 @@ class Facts:
     shares: bool
     trims: bool
     back_end: str
+    #: So many bytes of memory each token takes.
+    token_bytes: int
 
 
 def library() -> Any:
@@ -126,6 +131,8 @@ class Llama:
         self._samplers: set[Sampler] = set()
         self._pieces: dict[int, bytes] = {}
         self._dry: dict[float, Any] = {}
+        #: What was laid aside, by its number.
+        self._aside: dict[int, Any] = {}
         self._marks: tuple[str, ...] | None = None
 
     @classmethod
@@ -219,8 +226,44 @@ class Llama:
         self._check()
         self._lib.llama_memory_seq_cp(self._memory, source, target, 0, count)
 
+    def lay_aside(self, seq: int, number: int, start: int, end: int) -> bool:
+        """The end of a sequence goes out of the memory, from one place to another. False: it is gone for good."""
+        self._check()
+        lib, spare = self._lib, self.options.seqs
+        lib.llama_memory_seq_cp(self._memory, seq, spare, start, end)
+        size = lib.llama_state_seq_get_size(self._context, spare)
+        held = (ctypes.c_uint8 * size)()
+        whole = bool(size) and lib.llama_state_seq_get_data(self._context, held, size, spare) == size
+        if whole:
+            self._aside[number] = held
+        lib.llama_memory_seq_rm(self._memory, spare, -1, -1)
+        lib.llama_memory_seq_rm(self._memory, seq, start, end)
+        return whole
+
+    def take_back(self, seq: int, number: int, start: int, end: int) -> bool:
+        """What was laid aside stands at the end of a sequence again. False: it does not."""
+        self._check()
+        held = self._aside.pop(number, None)
+        if held is None:
+            return False
+        lib, spare = self._lib, self.options.seqs
+        put = lib.llama_state_seq_set_data(self._context, held, len(held), spare)
+        if put:
+            lib.llama_memory_seq_cp(self._memory, spare, seq, start, end)
+        lib.llama_memory_seq_rm(self._memory, spare, -1, -1)
+        return bool(put)
+
+    def move(self, seq: int, start: int, end: int) -> bool:
+        """Tokens of a sequence go to the first cells that are free. False: they are lost."""
+        return self.lay_aside(seq, MOVING, start, end) and self.take_back(seq, MOVING, start, end)
+
+    def drop(self, number: int) -> None:
+        """What was laid aside is not wanted any more."""
+        self._aside.pop(number, None)
+
     def clear(self) -> None:
         self._check()
+        self._aside.clear()
         self._lib.llama_memory_clear(self._memory, True)
 
     # Reading and drawing
@@ -290,6 +333,7 @@ class Llama:
         for dry in self._dry.values():
             self._lib.llama_sampler_free(dry)
         self._dry.clear()
+        self._aside.clear()
         self._lib.llama_batch_free(self._batch)
         self._lib.llama_free(context)
         self._lib.llama_model_free(model)
@@ -362,12 +406,16 @@ def _carries_state(lib: Any, model: Any) -> bool:
     return bool(lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
 
 
-def _check_memory(lib: Any, model: Any, cells: int) -> None:
-    """Asked for more than there is, the library ends the process instead of refusing."""
+def _token_bytes(lib: Any, model: Any) -> int:
+    """What a token takes of the memory: keys and values of each layer, in 16 bits."""
     heads = max(1, lib.llama_model_n_head(model))
     width = lib.llama_model_n_embd(model) // heads * max(1, lib.llama_model_n_head_kv(model))
-    # Keys and values of each layer, in 16 bits.
-    need = cells * lib.llama_model_n_layer(model) * width * 2 * 2
+    return int(lib.llama_model_n_layer(model) * width * 2 * 2)
+
+
+def _check_memory(lib: Any, model: Any, cells: int) -> None:
+    """Asked for more than there is, the library ends the process instead of refusing."""
+    need = cells * _token_bytes(lib, model)
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if need > there:
         raise ModelUnavailable(
@@ -382,7 +430,7 @@ def _context(lib: Any, model: Any, options: Options) -> Any:
     params.n_ctx = options.cells
     params.n_batch = options.batch
     params.n_ubatch = min(options.batch, 512)
-    params.n_seq_max = options.seqs
+    params.n_seq_max = options.seqs + 1
     params.n_threads = params.n_threads_batch = options.threads
     # One memory for all sequences, so that a beginning is stored once; whole also where a model would let go of it.
     params.kv_unified = True
@@ -428,4 +476,5 @@ def _facts(lib: Any, model: Any) -> Facts:
         shares=not carries_state,
         trims=not carries_state,
         back_end=back_end(),
+        token_bytes=_token_bytes(lib, model),
     )

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 STALL = 3.0
 #: ... or so many seconds more, where that is longer: nobody notices, and whoever waits is read much sooner.
 UNNOTICED = 0.03
-#: However slow the machine, so many are read in a step; fewer would cost more than they spare.
-LEAST = 4
+#: However slow the machine, so many are read in a step; with fewer whoever waits would wait for ever.
+LEAST = 2
 #: Before anything is known, so many.
 AT_FIRST = 16
 #: Reading beside those who write is taken to cost so many times what it costs alone, until it was done once.

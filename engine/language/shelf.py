@@ -43,8 +43,10 @@ LOOK_AGAIN = 30.0
 KEPT_TALKS, KEPT_PERSONAS = 96, 32
 #: Of a picture prompt so many words are left for its style.
 STYLE_WORDS = 40
-#: More than this no library allows.
-MOST_SEQS = 256
+#: More than this no library allows; one is for what goes out of a model's memory and comes back.
+MOST_SEQS = 255
+#: Of the machine's memory so much may hold what talks left behind, where nobody says more.
+ASIDE_PART = 8
 
 
 @dataclass(frozen=True)
@@ -227,8 +229,12 @@ def plan_for(settings: LanguageSettings, path: Path) -> Plan:
             seqs=seqs,
             rows=settings.rows,
         ),
-        Limits(context=settings.context, rows=settings.rows, batch=batch),
+        Limits(context=settings.context, rows=settings.rows, batch=batch, aside=_aside(settings)),
     )
+
+
+def _aside(settings: LanguageSettings) -> int:
+    return models.ram_bytes() // ASIDE_PART if settings.aside < 0 else settings.aside * 1_000_000
 
 
 def _is_there(path: Path) -> bool:

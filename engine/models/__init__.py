@@ -8,7 +8,7 @@ from __future__ import annotations
 from engine.models.entries import Catalogue, Entry, Kind, catalogue
 from engine.models.finding import Choice, Found, choose, find_text
 from engine.models.fitting import Fit, fits, recommended
-from engine.models.hardware import Machine, machine
+from engine.models.hardware import Machine, machine, ram_bytes
 from engine.models.keeping import Check, Kept, Room, disk, installed, remove, verify
 from engine.models.pulling import Newer, Progress, newer, pull
 
@@ -34,6 +34,7 @@ __all__ = [
     "machine",
     "newer",
     "pull",
+    "ram_bytes",
     "recommended",
     "remove",
     "verify",

@@ -28,10 +28,10 @@ class Machine:
 
 def machine() -> Machine:
     memory, name = _gpu()
-    return Machine(_ram(), memory, name)
+    return Machine(ram_bytes(), memory, name)
 
 
-def _ram() -> int:
+def ram_bytes() -> int:
     """The memory that this process may have: a container's share, where that is less than the machine's."""
     try:
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

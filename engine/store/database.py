@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from engine.errors import StoreError
 from engine.locales import Said, say
 from engine.store.atonce import THREADS, Answer, AtOnce, Work
+from engine.store.checkpoints import AT_THE_LATEST, Checkpoints
 from engine.store.turnstile import Turnstile
 
 #: The revision that this program's tables are at; a test holds it equal to the newest migration.
@@ -36,9 +37,16 @@ class Database:
     times cheaper (see `atonce.py`), so what happens at every message goes this way.
     """
 
-    def __init__(self, engine: AsyncEngine, where: str, at_once: AtOnce | None = None) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        where: str,
+        at_once: AtOnce | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
         self._engine = engine
         self._at_once = at_once
+        self._checkpoints = checkpoints
         #: The same connections, told that their transactions will write.
         self._writing = engine.execution_options(writes=True)
         self._where = where
@@ -51,8 +59,11 @@ class Database:
         """Connect, and bring the tables up to date."""
         where = address(url)
         engine = _engine(where)
-        at_once = AtOnce(_engine_of_threads(where), engine) if _is_file(where) else None
-        database = cls(engine, where.render_as_string(hide_password=True), at_once)
+        at_once = checkpoints = None
+        if _is_file(where):
+            of_threads = _engine_of_threads(where)
+            at_once, checkpoints = AtOnce(of_threads, engine), Checkpoints(of_threads)
+        database = cls(engine, where.render_as_string(hide_password=True), at_once, checkpoints)
         try:
             await database._bring_up_to_date()
         except BaseException:
@@ -72,6 +83,7 @@ class Database:
             if self.is_sqlite:
                 async with self._turnstile.turn(hurried=hurried), self._writing.begin() as tx:
                     yield tx
+                self._committed()
             else:
                 async with self._writing.begin() as tx:
                     yield tx
@@ -90,9 +102,17 @@ class Database:
             async with self.write(hurried=hurried) as tx:
                 return await work(tx)
         async with self._explained(), self._turnstile.turn(hurried=hurried):
-            return await self._at_once.write(work)
+            answer = await self._at_once.write(work)
+        self._committed()
+        return answer
+
+    def _committed(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.committed()
 
     async def close(self) -> None:
+        if self._checkpoints is not None:
+            await asyncio.to_thread(self._checkpoints.close)
         if self._at_once is not None:
             await asyncio.to_thread(self._at_once.close)
         await self._engine.dispose()
@@ -175,7 +195,13 @@ def _listen(engine: Engine) -> None:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     # FULL: what was answered survives a power cut, not only a crash.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-8000"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "cache_size=-8000",
+        f"wal_autocheckpoint={AT_THE_LATEST}",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

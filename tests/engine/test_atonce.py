@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import StoreError
+from engine.store.checkpoints import EVERY
 from engine.store.database import Database
 
 
@@ -124,3 +127,28 @@ async def test_trouble_of_the_disk_becomes_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         await database.change(read_only)
     await database.close()
+
+
+async def test_what_was_committed_finds_its_way_into_the_file_beside_those_who_write(tmp_path: Path) -> None:
+    database = await Database.open(f"sqlite:///{tmp_path / 'a.db'}")
+    try:
+        for number in range(EVERY):
+            await database.change(partial(add, chat=str(number)))
+        for _look in range(1_000):
+            if settled(tmp_path) >= EVERY // 2:
+                return
+            await asyncio.sleep(0.02)
+        pytest.fail("nothing found its way")
+    finally:
+        await database.close()
+
+
+def settled(folder: Path) -> int:
+    """The rows in the file itself, without what its log holds."""
+    alone = folder / "alone.db"
+    alone.write_bytes((folder / "a.db").read_bytes())
+    with closing(sqlite3.connect(alone)) as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM chats").fetchone()[0])
+        except sqlite3.DatabaseError:  # not even the tables are there yet
+            return 0

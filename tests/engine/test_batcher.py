@@ -363,6 +363,51 @@ async def test_a_turn_reads_little_more_than_is_new(counted: tuple[Scribe, Count
     )
 
 
+# What nobody goes on with
+
+
+LONG = "Well, and what of the sea, the roof and the kettle? Tell me about one of them. " * 4
+
+
+async def test_talks_that_rest_are_laid_aside_and_go_on_as_if_they_had_not(plan: Plan) -> None:
+    counting = Counting(replace(plan, limits=replace(plan.limits, aside=100_000_000)))
+    scribe = Scribe("tiny", lambda: counting.batcher, patience=PATIENCE)
+    await scribe.up()
+    try:
+        talks = {name: talk(LONG, f"Yes, {name}.", LONG, talk=name) for name in "abcdef"}
+        said = {name: await written(scribe, request) for name, request in talks.items()}
+        await written(scribe, talk("Hello", persona="You are Mira. " * 20, most=200))
+        scheduler = counting.batcher._scheduler
+        assert scheduler.laid_aside > 500
+        kept = {branch.talk for branch in scheduler.branches}
+        assert kept >= set(talks), "none of them is forgotten"
+        before = counting.read
+        again = {name: await written(scribe, request) for name, request in talks.items()}
+        assert again == said
+        assert counting.read - before < len(talks) * (counting.tokens(LONG) + counting.tokens(BLOCK) + 30), (
+            "only what stands behind the block that changes"
+        )
+    finally:
+        await scribe.close()
+
+
+async def test_what_does_not_come_back_is_read_anew(plan: Plan) -> None:
+    counting = Counting(replace(plan, limits=replace(plan.limits, aside=100_000_000)))
+    scribe = Scribe("tiny", lambda: counting.batcher, patience=PATIENCE)
+    await scribe.up()
+    try:
+        talks = {name: talk(LONG, f"Yes, {name}.", LONG, talk=name) for name in "abcdef"}
+        said = {name: await written(scribe, request) for name, request in talks.items()}
+        await written(scribe, talk("Hello", persona="You are Mira. " * 20, most=200))
+        assert counting.batcher._scheduler.laid_aside
+        counting.batcher._model._aside.clear()
+        together = await asyncio.gather(*(written(scribe, request) for request in talks.values()))
+        assert together == list(said.values())
+        assert [await written(scribe, request) for request in talks.values()] == list(said.values())
+    finally:
+        await scribe.close()
+
+
 # A model whose memory is one state: nothing of it can be shared or cut off
 
 

@@ -100,6 +100,47 @@ def test_what_is_forgotten_makes_room(fresh: Llama) -> None:
     assert fresh.read([(0, 128, tokens, False)]) == DONE
 
 
+def test_what_is_laid_aside_comes_back_as_it_was(fresh: Llama) -> None:
+    tokens = (fresh.tokens("You are Jide, who mends boards. " * 8, special=False))[:60]
+    whole = continued(fresh, tokens, 6)
+    fresh.clear()
+    assert fresh.read([(2, 0, tokens, False)]) == DONE
+    assert fresh.lay_aside(2, 7, 40, 60)
+    assert fresh.lay_aside(2, 8, 12, 40)
+    for seq in range(3):  # meanwhile others use its room
+        assert fresh.read([(seq and 3, seq * 30, tokens[:30], False)]) == DONE
+    assert fresh.take_back(2, 8, 12, 40)
+    assert fresh.take_back(2, 7, 40, 50), "of the last stretch only a part"
+    sampler = fresh.sampler(GREEDY)
+    assert fresh.read([(2, 50, tokens[50:], True)]) == DONE
+    assert fresh.draw(sampler, 0) == whole[0]
+
+
+def test_what_moves_stays_what_it_is(fresh: Llama) -> None:
+    tokens = (fresh.tokens("You are Jide, who mends boards. " * 8, special=False))[:60]
+    whole = continued(fresh, tokens, 6)
+    fresh.clear()
+    assert fresh.read([(1, 0, tokens, False)]) == DONE
+    assert fresh.read([(2, 0, tokens, False)]) == DONE
+    fresh.forget(1, 0)
+    for start in (40, 0, 20):  # from the middle, too
+        assert fresh.move(2, start, start + 20)
+    sampler = fresh.sampler(GREEDY)
+    fresh.forget(2, 59)
+    assert fresh.read([(2, 59, tokens[59:], True)]) == DONE
+    assert fresh.draw(sampler, 0) == whole[0]
+
+
+def test_what_was_dropped_or_never_laid_aside_does_not_come_back(fresh: Llama) -> None:
+    tokens = fresh.tokens("Tell me of the sea and of the roof", special=False)
+    assert fresh.read([(0, 0, tokens, False)]) == DONE
+    assert fresh.lay_aside(0, 1, 4, len(tokens))
+    fresh.drop(1)
+    assert not fresh.take_back(0, 1, 4, len(tokens))
+    assert not fresh.take_back(0, 99, 4, 8)
+    assert fresh.read([(0, 4, tokens[4:], False)]) == DONE, "it is read anew, behind what stayed"
+
+
 def test_a_grammar_is_kept_whatever_the_model_would_like(fresh: Llama) -> None:
     tokens = fresh.tokens("Yes or no?", special=False)
     sampler = fresh.sampler(Sampling(seed=3), grammar='root ::= ("yes" | "no") "!"')

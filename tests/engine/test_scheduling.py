@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.language.pacing import LEAST, STALL, UNNOTICED, Pace
-from engine.language.scheduling import Ask, Forget, Scheduler, Step, TooLong, common
+from engine.language.scheduling import Ask, Scheduler, Step, TooLong, common
+from engine.language.standing import Drop, Forget, LayAside, Move, Share, TakeBack
 
 END = 0
 
@@ -22,10 +23,12 @@ class Paper:
 
     scheduler: Scheduler
     rows: dict[int, list[tuple[int, object]]] = field(default_factory=dict)
+    outside: dict[int, list[tuple[int, object]]] = field(default_factory=dict)
     written: dict[int, list[int]] = field(default_factory=dict)
     ended: set[int] = field(default_factory=set)
     stamp: int = 0
     prompt_tokens: int = 0
+    moved: int = 0
 
     def cells(self) -> int:
         return len({cell for row in self.rows.values() for cell in row})
@@ -35,7 +38,22 @@ class Paper:
             if isinstance(change, Forget):
                 assert change.keep == 0 or self.scheduler.trims
                 self.rows[change.seq] = self.rows.get(change.seq, [])[: change.keep]
+            elif isinstance(change, LayAside):
+                row, stretch = self.rows[change.seq], change.stretch
+                assert len(row) == stretch.end, "the end of a sequence goes, and nothing from its middle"
+                self.outside[stretch.number] = row[stretch.start :]
+                self.rows[change.seq] = row[: stretch.start]
+            elif isinstance(change, TakeBack):
+                row, stretch = self.rows.setdefault(change.seq, []), change.stretch
+                assert len(row) == stretch.start, "it is put where it was taken from"
+                row += self.outside.pop(stretch.number)[: stretch.end - stretch.start]
+            elif isinstance(change, Move):
+                assert 0 <= change.start < change.end <= len(self.rows[change.seq])
+                self.moved += change.end - change.start
+            elif isinstance(change, Drop):
+                del self.outside[change.number]
             else:
+                assert isinstance(change, Share)
                 assert self.scheduler.shares
                 source = self.rows[change.source]
                 assert len(source) >= change.count, "what is shared must have been read"
@@ -51,6 +69,7 @@ class Paper:
             assert stands == known[: len(stands)], "what the model has read is the text itself"
             assert one.draws == (len(row) == len(known))
         assert self.cells() <= self.scheduler.cells
+        assert sum(map(len, self.outside.values())) == self.scheduler.laid_aside <= self.scheduler.aside
 
     def go(self, draw: random.Random, *, until: int = 10_000) -> None:
         """Everything is written to its end."""
@@ -116,15 +135,34 @@ ASKS = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
-@given(asks=ASKS, seed=st.integers(0, 999), rows=st.integers(1, 5), shares=st.booleans(), trims=st.booleans())
+@given(
+    asks=ASKS,
+    seed=st.integers(0, 999),
+    rows=st.integers(1, 5),
+    shares=st.booleans(),
+    trims=st.booleans(),
+    aside=st.sampled_from((0, 40, 120, 1_000)),
+    light=st.sampled_from((0, 30, 100)),
+)
 def test_everybody_is_written_to_the_end_and_the_memory_is_never_outgrown(
     asks: list[tuple[int, int, int, int, int, int, int, bool]],
     seed: int,
     rows: int,
     shares: bool,
     trims: bool,
+    aside: int,
+    light: int,
 ) -> None:
-    made = scheduler(most_rows=rows, shares=shares, trims=trims, cells=260, seqs=8 if shares else rows + 3)
+    made = scheduler(
+        most_rows=rows,
+        shares=shares,
+        trims=trims,
+        cells=260,
+        seqs=8 if shares else rows + 3,
+        aside=aside if shares and trims else 0,
+        light=light,
+        stretch=16,
+    )
     paper, draw = Paper(made), random.Random(seed)
     given_up = set()
     for number, (persona, shared, own, most, rank, talk, pause, gives_up) in enumerate(asks):
@@ -350,3 +388,74 @@ def test_a_talk_goes_on_where_it_stood_although_its_persona_is_read_anew() -> No
     made.submit(Ask(3, (*written, *text(4, 10)), 40, shared=60, talk="a"))
     assert made.next_step() is not None
     assert 3 in made.rows
+
+
+def resting(made: Scheduler, count: int, *, shared: int = 0) -> list[tuple[int, ...]]:
+    """So many talks that came to their end, each of a hundred tokens of its own and one or two of an answer."""
+    told = []
+    for number in range(count):
+        made.submit(Ask(number, (*text(99, shared), *text(number, 100)), 5, shared=shared, talk=f"t{number}"))
+        steps(made, 3)
+        told.append(tuple(made.rows[number].tokens))
+        made.end(number)
+    return told
+
+
+def test_what_rests_leaves_the_memory_while_somebody_writes_and_comes_back_unread() -> None:
+    made = scheduler(cells=4_000, batch=500, aside=2_000, light=100, stretch=40)
+    told = resting(made, 4, shared=50)
+    already = made.laid_aside
+    made.submit(Ask(9, text(9, 60), 50, talk="t9"))
+    laid = [one for step in steps(made, 20) for one in step.before if isinstance(one, LayAside)]
+    assert made.laid_aside - already == sum(one.stretch.end - one.stretch.start for one in laid)
+    assert made.laid_aside >= 200
+    assert made.branches[0].seq < 0, "what was used longest ago goes first, and needs no sequence then"
+    before = made.prompt_tokens_read
+    made.submit(Ask(10, (*told[0], *text(10, 3)), 5, shared=50, talk="t0"))
+    back = [one for step in steps(made, 8) for one in step.before if isinstance(one, TakeBack)]
+    assert sum(one.stretch.end - one.stretch.start for one in back) >= 100
+    assert made.prompt_tokens_read - before <= 3 + 2
+
+
+def test_nothing_is_laid_aside_where_it_costs_nobody_anything() -> None:
+    made = scheduler(cells=4_000, batch=500, aside=2_000, light=1_000)
+    resting(made, 4)
+    made.submit(Ask(9, text(9, 60), 50))
+    steps(made, 20)
+    assert made.laid_aside == 0
+
+
+def test_what_lies_outside_for_longest_is_given_up_when_that_is_full() -> None:
+    made = scheduler(cells=4_000, batch=500, aside=250, light=0, stretch=40)
+    resting(made, 5)
+    made.submit(Ask(9, text(9, 10), 90, talk="t9"))
+    steps(made, 40)
+    assert 100 < made.laid_aside <= 250
+    assert "t0" not in {branch.talk for branch in made.branches}
+    assert "t4" in {branch.talk for branch in made.branches}
+
+
+def test_a_talk_that_does_not_come_back_is_read_from_its_beginning() -> None:
+    made = scheduler(cells=4_000, batch=500, aside=2_000, light=0, stretch=400)
+    told = resting(made, 2, shared=50)
+    made.submit(Ask(9, text(9, 10), 90))
+    steps(made, 20)
+    made.submit(Ask(10, (*told[0], *text(10, 3)), 5, shared=50, talk="t0"))
+    step = made.next_step()
+    assert step is not None
+    lost = next(one for one in step.before if isinstance(one, TakeBack))
+    made.lost(lost.seq)
+    again = steps(made, 2)
+    assert [one.position for one in again[0].reading if one.ask == 10] == [0]
+
+
+def test_what_stands_behind_holes_moves_into_them() -> None:
+    made = scheduler(cells=4_000, batch=500, aside=2_000, light=100, stretch=40)
+    for number in range(4):
+        made.submit(Ask(number, text(number, 150), 300, talk=f"t{number}"))
+    while not all(row.writes for row in made.rows.values()):
+        steps(made)
+    for number in range(3):
+        made.end(number)
+    moves = [one for step in steps(made, 40) for one in step.before if isinstance(one, Move)]
+    assert sum(one.end - one.start for one in moves if one.seq == made.rows[3].seq) >= 150
