@@ -33,6 +33,8 @@ SPREAD = 3.0
 EVERY = 0.1
 #: Of the load, so many have pictures made instead of talking.
 PAINTERS = 2
+#: A house that takes less than so much of a core does nothing.
+AT_REST = 0.2
 #: What is left of a reply once its words have stood still for so long is taken for its end.
 STILL = 0.6
 
@@ -130,6 +132,14 @@ class Stage:
         picture = next(one for one in chat.said_by(bot) if one.button("Show prompt"))
         self.chats.append((chat, person, picture))
         self.channels.append((dm, other, asked.response))
+
+    async def rests(self) -> None:
+        """Until the house has nothing to do: a long reply's first message is there before its words are at an end."""
+        while True:
+            before, began = self._spent(), time.monotonic()
+            await asyncio.sleep(1.0)
+            if self._spent()[1] - before[1] < AT_REST * (time.monotonic() - began):
+                return
 
     # Whoever is timed.
 
@@ -281,10 +291,10 @@ async def take(rounds: int, seconds: float, load: int, *, isolated: bool = False
             await stage.settle(load)
             for _round in range(rounds):
                 taken.round_trips += await round_trips(town)
+                await stage.rests()
                 await stage.probe(IDLE, seconds)
                 async with stage.load():
                     await stage.probe(BUSY, seconds)
-                await asyncio.sleep(2.0)
             await town.close()
             taken.broken = town.broken
     return taken
