@@ -21,10 +21,11 @@ import structlog
 from engine.errors import ModelUnavailable
 from engine.language.drawing import LOOK_BACK, NoNumbers, NothingFits, Sampler
 from engine.language.fitting import fitted
+from engine.language.keeping import Keeping
 from engine.language.llama import FULL, Facts, Llama
 from engine.language.requests import Broken, News, Ready, Request, Told
-from engine.language.scheduling import Ask, Scheduler, Step, TooLong
-from engine.language.standing import Drop, Forget, LayAside, Move, Share, Stretch
+from engine.language.scheduling import Scheduler, Step, TooLong
+from engine.language.standing import Ask, Drop, Forget, LayAside, Move, Share, Stretch
 from engine.language.templates import Form, Message
 from engine.stepping_back import step_back
 from personas.prompting import Reach
@@ -176,11 +177,14 @@ class Batcher:
         return Scheduler(
             most_rows=limits.rows,
             cells=self._model.options.cells,
-            seqs=self._model.options.seqs,
             batch=limits.batch,
             shares=facts.shares,
             trims=facts.trims,
-            aside=limits.aside // max(1, facts.token_bytes) if facts.shares and facts.trims else 0,
+            kept=Keeping(
+                seqs=self._model.options.seqs,
+                # A model that carries one state for all of a text has nothing that a part of could be taken out.
+                aside=limits.aside // max(1, facts.token_bytes) if facts.shares and facts.trims else 0,
+            ),
         )
 
     def _drain(self) -> bool:
@@ -274,7 +278,7 @@ class Batcher:
             self._lost_everything(str(error))
             return
         if code == FULL:
-            log.warning("memory_full", rows=len(rows), kept=len(scheduler.branches))
+            log.warning("memory_full", rows=len(rows), kept=len(scheduler.kept.branches))
             for number in scheduler.refused(step):
                 self._end(
                     number, error="The model's memory has no room for it: lower language.context or rows."
@@ -294,7 +298,7 @@ class Batcher:
             if isinstance(one, Forget):
                 if not model.forget(one.seq, one.keep) and one.keep:
                     # It cannot be cut after all: that is believed from here on, and read anew.
-                    scheduler.trims, scheduler.aside = False, 0
+                    scheduler.trims, scheduler.kept.aside = False, 0
                     lost.add(one.seq)
             elif isinstance(one, Share):
                 if one.source not in lost:
@@ -324,9 +328,9 @@ class Batcher:
         began = time.perf_counter()
         done = move()
         took = time.perf_counter() - began
-        if took > SLOW_ASIDE and self._scheduler.aside:
+        if took > SLOW_ASIDE and self._scheduler.kept.aside:
             log.info("nothing_more_is_laid_aside", seconds=round(took, 3))
-            self._scheduler.aside = 0
+            self._scheduler.kept.aside = 0
         return done
 
     def _draw(self, number: int, output: int) -> None:

@@ -4,7 +4,7 @@ What the model has read of a text lies in a *sequence* of its memory. A persona'
 *root*: it is read once, and every talk with that persona grows from it. What a talk added is a *branch*: it is kept
 while there is room, because most talks go on. A *row* is a text that is being written now. What nobody uses costs
 everybody who writes, since each token looks at all that stands in the memory: of that no more stays inside than the
-rows take themselves, and the rest is laid aside until its talk goes on (`standing.py`).
+rows take themselves, and the rest is laid aside until its talk goes on (`keeping.py`).
 
 The owner does what `next_step` says: first what is to happen to the memory, in that order, then it reads. It tells
 `was_read`, draws a token for each row that it names, and tells `wrote` or `end`. Nothing here waits, and nothing
@@ -16,71 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from engine.language.keeping import Keeping, cells_of
 from engine.language.pacing import Pace
-from engine.language.standing import (
-    STRETCH,
-    Branch,
-    Change,
-    Drop,
-    Forget,
-    LayAside,
-    Move,
-    Root,
-    Share,
-    Stretch,
-    TakeBack,
-    kept_cells,
-    own_cells,
-)
-
-#: So few cost nobody much.
-LIGHT = 1_024
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A text that somebody wants continued."""
-
-    id: int
-    tokens: tuple[int, ...]
-    #: At most so many tokens are written.
-    most: int
-    #: Smaller goes first: a waiting person, then prompts, then castings.
-    rank: int = 0
-    #: So many tokens at the beginning are the same for everybody who talks with this persona.
-    shared: int = 0
-    #: Whose next words will begin with these; empty: nobody's.
-    talk: str = ""
-
-
-@dataclass(eq=False)
-class Row:
-    """A text in work: its tokens, and how many of them the model has read."""
-
-    ask: Ask
-    seq: int
-    tokens: list[int]
-    came: int
-    read: int = 0
-    root: Root | None = None
-    #: It is the one that reads the root for all others.
-    roots: bool = False
-    #: What is taken back instead of being read; the last of them comes first.
-    aside: list[Stretch] = field(default_factory=list)
-
-    @property
-    def written(self) -> int:
-        return len(self.tokens) - len(self.ask.tokens)
-
-    @property
-    def writes(self) -> bool:
-        """Whether all is read but the token that was drawn last."""
-        return self.written > 0 and self.read == len(self.tokens) - 1
-
-    @property
-    def cells(self) -> int:
-        """What it may need of the memory until its end, without what it shares."""
-        return len(self.ask.tokens) + self.ask.most - (len(self.root.tokens) if self.root else 0)
+from engine.language.standing import Ask, Branch, Change, Forget, Root, Row, Share, own_cells
 
 
 @dataclass(frozen=True)
@@ -121,36 +59,21 @@ class Scheduler:
     most_rows: int
     #: So many tokens fit into the memory.
     cells: int
-    #: So many sequences there can be.
-    seqs: int
     #: So many tokens are read in one step.
     batch: int
+    #: What stands in the memory: the rows, and what is kept beside them.
+    kept: Keeping
     #: Whether a sequence may begin with another one's tokens, and whether its end can be cut off.
     shares: bool = True
     trims: bool = True
-    #: So many tokens may be laid aside; 0: none.
-    aside: int = 0
-    #: So many tokens may always stand in the memory though nobody uses them now.
-    light: int = LIGHT
-    stretch: int = STRETCH
     pace: Pace = field(default_factory=Pace)
     waiting: list[tuple[int, Ask, tuple[int, ...]]] = field(default_factory=list)
-    rows: dict[int, Row] = field(default_factory=dict)
-    branches: list[Branch] = field(default_factory=list)
-    roots: list[Root] = field(default_factory=list)
     #: For the books: tokens that were read, of prompts alone.
     prompt_tokens_read: int = 0
-    _time: int = 0
-    _free: list[int] = field(init=False)
-    _before: list[Change] = field(default_factory=list)
-    #: How many tokens each number stands for that was laid aside.
-    _outside: dict[int, int] = field(default_factory=dict)
-    #: At most so many cells became free in front of others. A step looks at all up to the last that is taken.
-    _holes: int = 0
-    _moves: list[tuple[Row | Branch | Root, int, int]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self._free = list(range(self.seqs - 1, -1, -1))
+    @property
+    def rows(self) -> dict[int, Row]:
+        return self.kept.rows
 
     # What the owner tells
 
@@ -161,7 +84,7 @@ class Scheduler:
             raise TooLong(
                 f"{len(ask.tokens)} tokens, and {ask.most} to be written, do not fit into {self.cells}"
             )
-        self.waiting.append((self._now(), ask, ()))
+        self.waiting.append((self.kept.now(), ask, ()))
 
     def cancel(self, ask_id: int) -> bool:
         """Nobody wants it any more; what was read of it is kept for its talk. False: there is no such ask."""
@@ -181,9 +104,9 @@ class Scheduler:
                 continue
             if one.position < len(row.ask.tokens):
                 self.prompt_tokens_read += len(one.tokens)
-            self._holes = max(0, self._holes - len(one.tokens))
+            self.kept.filled(len(one.tokens))
             row.read = one.position + len(one.tokens)
-            self._root_stands(row)
+            self.kept.root_stands(row)
 
     def wrote(self, ask_id: int, token: int) -> bool:
         """A token was drawn for a row; False when it was the last that it may have."""
@@ -194,25 +117,24 @@ class Scheduler:
     def end(self, ask_id: int) -> None:
         """A row is done. Its talk may go on from what was read."""
         row = self.rows.pop(ask_id)
-        self._drop(row.aside)
+        self.kept.drop(row.aside)
         if row.roots and row.root:
-            self._give_up_root(row.root)
+            self.kept.give_up_root(row.root)
         if row.ask.talk and row.read:
-            self._drop_branches(row.ask.talk)
-            self.branches.append(
-                Branch(row.ask.talk, row.tokens[: row.read], row.seq, self._now(), _standing(row.root))
+            self.kept.drop_talk(row.ask.talk)
+            self.kept.branches.append(
+                Branch(row.ask.talk, row.tokens[: row.read], row.seq, self.kept.now(), _standing(row.root))
             )
         else:
-            self._holes += row.read
-            self._let_go(row.seq)
+            self.kept.give_up(row)
 
     def refused(self, step: Step) -> tuple[int, ...]:
         """The memory was full although it should not be. All that is idle goes; else the least urgent row waits
         again, with what it has written. Answers who cannot be helped: it is alone, and there is no room.
         """
-        if idle := self._idle_inside():
+        if idle := self.kept.idle_inside():
             for one in idle:
-                self._evict(one)
+                self.kept.evict(one)
             return ()
         rows = sorted(self.rows.values(), key=lambda row: (row.ask.rank, row.came))
         if not rows:
@@ -228,22 +150,15 @@ class Scheduler:
         """A sequence is gone from the memory: whoever stands on it is read anew."""
         for row in [row for row in self.rows.values() if row.seq == seq]:
             root = row.root
-            self._drop(row.aside)
+            self.kept.drop(row.aside)
             row.read, row.root, row.roots, row.aside = 0, None, False, []
             # What it read or took back for others is not theirs either.
-            if root in self.roots and not any(one.root is root for one in self.rows.values()):
-                self._evict(root)
+            if root in self.kept.roots and not any(one.root is root for one in self.rows.values()):
+                self.kept.evict(root)
 
     def clear(self) -> None:
         """The memory was lost; rows have to be asked for anew."""
-        self.rows.clear()
-        self.branches.clear()
-        self.roots.clear()
-        self._before.clear()
-        self._outside.clear()
-        self._moves.clear()
-        self._holes = 0
-        self._free = list(range(self.seqs - 1, -1, -1))
+        self.kept.clear()
 
     # What the owner asks
 
@@ -251,25 +166,14 @@ class Scheduler:
     def idle(self) -> bool:
         return not self.rows and not self.waiting
 
-    @property
-    def used(self) -> int:
-        """Cells that are taken or promised."""
-        return self._cells(list(self.rows.values()), self.branches, self.roots)
-
-    @property
-    def laid_aside(self) -> int:
-        """Tokens that are kept outside."""
-        return sum(self._outside.values())
-
     def next_step(self) -> Step | None:
         """What to do next; None when there is nothing to read."""
         self._admit()
-        self._take_back()
-        if self.aside and self.rows:
-            self._lighten()
-            self._close_ranks()
+        self.kept.take_back()
+        self.kept.lighten()
+        self.kept.close_ranks()
         reading = tuple(self._readings())
-        before, self._before = tuple(self._before), []
+        before, self.kept.before = tuple(self.kept.before), []
         return Step(before, reading) if before or reading else None
 
     # Who comes in
@@ -307,11 +211,10 @@ class Scheduler:
 
     def _put_back(self, row: Row) -> None:
         del self.rows[row.ask.id]
-        self._drop(row.aside)
+        self.kept.drop(row.aside)
         if row.roots and row.root:
-            self._give_up_root(row.root)
-        self._holes += row.read
-        self._let_go(row.seq)
+            self.kept.give_up_root(row.root)
+        self.kept.give_up(row)
         self.waiting.append((row.came, row.ask, tuple(row.tokens[len(row.ask.tokens) :])))
 
     def _beginning_of(self, ask: Ask) -> tuple[int, ...]:
@@ -320,7 +223,7 @@ class Scheduler:
 
     def _root_of(self, ask: Ask) -> Root | None:
         beginning = self._beginning_of(ask)
-        return next((one for one in self.roots if beginning and one.tokens == beginning), None)
+        return next((one for one in self.kept.roots if beginning and one.tokens == beginning), None)
 
     def _begin(self, ask: Ask, came: int, written: tuple[int, ...]) -> bool:
         beginning = self._beginning_of(ask)
@@ -328,25 +231,25 @@ class Scheduler:
         if branch:
             root = None  # it stands on what it stood on, whether that is still kept for others or not
         elif beginning and root is None:
-            root = Root(beginning, -1, self._now())
+            root = Root(beginning, -1, self.kept.now())
         row = Row(ask, -1, [*ask.tokens, *written], came, root=branch.root if branch else root)
         if not self._make_room(row, branch=branch, root=root):
             return False
         if branch and branch.seq >= 0:
             self._grow_inside(row, branch)
         else:
-            row.seq = self._free.pop()
+            row.seq = self.kept.free.pop()
             if branch and branch.root:
                 self._grow_from(row, branch.root)
             elif root and (root.ready or root.aside):
                 self._grow_from(row, root)
             elif root:
-                root.seq, row.roots = self._free.pop(), True
-                self.roots.append(root)
+                root.seq, row.roots = self.kept.free.pop(), True
+                self.kept.roots.append(root)
             if branch:
                 self._grow_outside(row, branch)
         if row.root:
-            row.root.used = self._now()
+            row.root.used = self.kept.now()
         self.rows[ask.id] = row
         return True
 
@@ -355,36 +258,30 @@ class Scheduler:
         kept = self._kept_of(branch, row.ask)
         row.seq, row.read = branch.seq, min(kept, branch.inside)
         if row.read < branch.inside:
-            self._before.append(Forget(row.seq, row.read))
+            self.kept.before.append(Forget(row.seq, row.read))
         self._grow_outside(row, branch)
 
     def _grow_outside(self, row: Row, branch: Branch) -> None:
-        self.branches.remove(branch)
+        self.kept.branches.remove(branch)
         kept = self._kept_of(branch, row.ask)
-        self._drop([one for one in branch.aside if one.start >= kept])
+        self.kept.drop([one for one in branch.aside if one.start >= kept])
         of_branch = [replace(one, end=min(one.end, kept)) for one in branch.aside if one.start < kept]
         row.aside = [*of_branch, *row.aside]
 
     def _grow_from(self, row: Row, root: Root) -> None:
         """From what everybody has in common; where a part of it lies outside, this row takes it back for all."""
         if root.inside:
-            self._before.append(Share(root.seq, row.seq, root.inside))
+            self.kept.before.append(Share(root.seq, row.seq, root.inside))
             row.read = root.inside
         if root.aside:
             if root.seq < 0:
-                root.seq = self._free.pop()
+                root.seq = self.kept.free.pop()
             row.aside, root.aside = root.aside, []
             row.roots, root.ready = True, False
 
-    def _root_stands(self, row: Row) -> None:
-        if row.roots and row.root and row.read >= len(row.root.tokens):
-            # From here on everybody grows from it; copying costs nothing, the memory is the same.
-            row.roots, row.root.ready = False, True
-            self._before.append(Share(row.seq, row.root.seq, len(row.root.tokens)))
-
     def _branch_of(self, ask: Ask) -> Branch | None:
         """What was read of this talk, where it saves more than the persona's own part does."""
-        for branch in self.branches:
+        for branch in self.kept.branches:
             if ask.talk and branch.talk == ask.talk:
                 kept = self._kept_of(branch, ask)
                 gained = kept > (ask.shared if self.shares else 0)
@@ -411,26 +308,15 @@ class Scheduler:
         freed = own_cells(branch) if branch else 0
         need = row.cells + new_root - freed
         seqs = (0 if branch and branch.seq >= 0 else 1) + (1 if base and base.seq < 0 else 0)
-        alone = self._cells([*self.rows.values(), row], [], [root] if root else [])
-        if alone > self.cells or len(self._free) + len(self._idle_inside(branch, base)) < seqs:
+        alone = cells_of([*self.rows.values(), row], [], [root] if root else [])
+        if alone > self.cells or len(self.kept.free) + len(self.kept.idle_inside(branch, base)) < seqs:
             return False  # then nobody's talk is forgotten for it
-        while self.used + need > self.cells or len(self._free) < seqs:
-            idle = self._evictable(branch, base)
+        while self.kept.used + need > self.cells or len(self.kept.free) < seqs:
+            idle = self.kept.evictable(branch, base)
             if not idle:
                 return False
-            self._make_go(min(idle, key=lambda one: one.used), needed=(branch, base))
+            self.kept.make_go(min(idle, key=lambda one: one.used), needed=(branch, base))
         return True
-
-    def _idle_inside(self, *needed: Branch | Root | None) -> list[Branch | Root]:
-        """What stands in the memory and is used by nobody now: branches first, since roots carry them."""
-        idle: list[Branch | Root] = [one for one in self.branches if one.seq >= 0 and one not in needed]
-        idle += [one for one in self.roots if one.seq >= 0 and one not in needed and self._idle(one)]
-        return idle
-
-    def _evictable(self, *needed: Branch | Root | None) -> list[Branch | Root]:
-        """Of that, what would make room: a root's cells stay while a branch that grew from it is there."""
-        carrying = {id(one.root) for one in self.branches if one.seq >= 0 and one.root}
-        return [one for one in self._idle_inside(*needed) if id(one) not in carrying]
 
     # What is read
 
@@ -457,149 +343,7 @@ class Scheduler:
 
     # What is kept
 
-    def _idle(self, root: Root) -> bool:
-        return root.ready and not any(row.root is root for row in self.rows.values())
-
-    def _evict(self, one: Branch | Root) -> None:
-        self._holes += own_cells(one)
-        self._drop(one.aside)
-        if isinstance(one, Branch):
-            self.branches.remove(one)
-        else:
-            self.roots.remove(one)
-            # What lies outside cannot be put back behind a beginning that is gone.
-            for branch in [branch for branch in self.branches if branch.root is one and branch.seq < 0]:
-                self._evict(branch)
-        if one.seq >= 0:
-            self._let_go(one.seq)
-
-    def _drop_branches(self, talk: str) -> None:
-        for branch in [one for one in self.branches if one.talk == talk]:
-            self._evict(branch)
-
-    def _give_up_root(self, root: Root) -> None:
-        """Whoever read it is gone before its end."""
-        if root in self.roots:
-            self._evict(root)
-
     # What is laid aside
-
-    def _lighten(self) -> None:
-        """What nobody uses leaves the memory: a stretch in each step while somebody writes, else at once, before
-        others take the cells behind it.
-        """
-        writes = any(row.writes for row in self.rows.values())
-        while True:
-            idle = self._evictable()
-            if not idle or sum(own_cells(one) for one in idle) <= max(self.light, self._in_use):
-                return
-            oldest = min(idle, key=lambda one: one.used)
-            if not self._lay_aside(oldest):
-                self._evict(oldest)
-            if writes:
-                return
-
-    @property
-    def _in_use(self) -> int:
-        """Tokens that somebody's next word looks at."""
-        return sum(len(row.tokens) for row in self.rows.values())
-
-    def _close_ranks(self) -> None:
-        """Where much has left, what stands behind the holes moves into them, a stretch in each step."""
-        if not self._moves and self._holes > max(self.light, self._in_use):
-            self._moves, self._holes = list(self._movable()), 0
-        while self._moves:
-            one, start, end = self._moves.pop()
-            if isinstance(one, Row):
-                there = self.rows.get(one.ask.id) is one and not one.roots and not one.aside
-                there = there and one.read >= end
-            else:
-                there = one.seq >= 0 and one.inside >= end and one in (*self.branches, *self.roots)
-            if there:
-                self._before.append(Move(one.seq, start, end))
-                return
-
-    def _movable(self) -> Iterator[tuple[Row | Branch | Root, int, int]]:
-        """All that stands for itself alone; what several stand on would be there twice."""
-        standing: list[tuple[Row | Branch | Root, int, int]] = [
-            (one, one.base, one.inside) for one in self._evictable()
-        ]
-        standing += [(row, len(row.root.tokens) if row.root else 0, row.read) for row in self.rows.values()]
-        for one, base, end in standing:
-            for start in range(base, end, self.stretch):
-                yield one, start, min(end, start + self.stretch)
-
-    def _make_go(self, one: Branch | Root, needed: Sequence[Branch | Root | None]) -> None:
-        """Out of the memory: aside where that is possible, else for ever."""
-        while one.seq >= 0:
-            if not self._lay_aside(one, needed):
-                self._evict(one)
-                return
-
-    def _lay_aside(self, one: Branch | Root, needed: Sequence[Branch | Root | None] = ()) -> bool:
-        """A stretch more of it; False: there is no room outside, or nothing can be laid there."""
-        start, end = max(one.base, one.inside - self.stretch), one.inside
-        if not self._room_outside(end - start, (one, *needed)):
-            return False
-        if start < end:
-            stretch = Stretch(self._now(), start, end)
-            self._before.append(LayAside(one.seq, stretch))
-            self._outside[stretch.number] = end - start
-            self._holes += end - start
-            one.aside.append(stretch)
-        if start == one.base:
-            self._let_go(one.seq)
-            one.seq = -1
-        return True
-
-    def _room_outside(self, count: int, needed: Sequence[Branch | Root | None]) -> bool:
-        """What lies outside for longest is given up for it; a root after all that grew from it."""
-        if not self.aside or not self.trims:
-            return False
-        while self.laid_aside + count > self.aside:
-            kept: list[Branch | Root] = [*self.branches, *self.roots]
-            grown = {id(branch.root) for branch in self.branches if branch.seq < 0}
-            outside = [one for one in kept if one.aside and one not in needed and id(one) not in grown]
-            if not outside:
-                return False
-            oldest = min(outside, key=lambda one: one.used)
-            if isinstance(oldest, Branch) and oldest.seq >= 0:
-                # Its beginning is still inside.
-                self._drop(oldest.aside)
-                oldest.tokens, oldest.aside = oldest.tokens[: oldest.inside], []
-            else:
-                self._evict(oldest)
-        return True
-
-    def _take_back(self) -> None:
-        """A stretch in each step while somebody writes; else all that is wanted."""
-        rows = sorted(self.rows.values(), key=lambda row: (row.ask.rank, row.came))
-        left = 1 if any(row.writes for row in rows) else sum(len(row.aside) for row in rows)
-        for row in rows:
-            while row.aside and left > 0:
-                stretch = row.aside.pop()
-                self._before.append(TakeBack(row.seq, stretch))
-                self._outside.pop(stretch.number, None)
-                self._holes = max(0, self._holes - (stretch.end - stretch.start))
-                row.read, left = stretch.end, left - 1
-                self._root_stands(row)
-
-    def _drop(self, stretches: Sequence[Stretch]) -> None:
-        for one in stretches:
-            if self._outside.pop(one.number, None) is not None:
-                self._before.append(Drop(one.number))
-
-    def _let_go(self, seq: int) -> None:
-        self._before.append(Forget(seq))
-        self._free.append(seq)
-
-    def _cells(self, rows: Sequence[Row], branches: Sequence[Branch], roots: Sequence[Root]) -> int:
-        """What these take or may take of the memory."""
-        return sum(row.cells for row in rows) + kept_cells(branches, roots, [row.root for row in rows])
-
-    def _now(self) -> int:
-        self._time += 1
-        return self._time
 
 
 def common(one: Sequence[int], other: Sequence[int]) -> int:

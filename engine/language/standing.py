@@ -1,4 +1,4 @@
-"""What stands in a model's memory and is kept there, and what of it was laid aside: roots, branches, stretches.
+"""The nouns of a model's memory: what is asked, what stands there, what was laid aside, and what can happen to it.
 
 A *stretch* is a run of tokens whose state was taken out of the model's memory, so that nobody's step is slower for
 it, and can be put back as it was. It is always the end of what stood in a sequence that goes, stretch by stretch; so
@@ -12,6 +12,22 @@ from dataclasses import dataclass, field
 
 #: So many tokens are laid aside or taken back at once: a few milliseconds, which nobody's stream notices.
 STRETCH = 256
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A text that somebody wants continued."""
+
+    id: int
+    tokens: tuple[int, ...]
+    #: At most so many tokens are written.
+    most: int
+    #: Smaller goes first: a waiting person, then prompts, then castings.
+    rank: int = 0
+    #: So many tokens at the beginning are the same for everybody who talks with this persona.
+    shared: int = 0
+    #: Whose next words will begin with these; empty: nobody's.
+    talk: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,36 @@ class Branch:
     @property
     def inside(self) -> int:
         return self.aside[-1].start if self.aside else len(self.tokens)
+
+
+@dataclass(eq=False)
+class Row:
+    """A text in work: its tokens, and how many of them the model has read."""
+
+    ask: Ask
+    seq: int
+    tokens: list[int]
+    came: int
+    read: int = 0
+    root: Root | None = None
+    #: It is the one that reads the root for all others.
+    roots: bool = False
+    #: What is taken back instead of being read; the last of them comes first.
+    aside: list[Stretch] = field(default_factory=list)
+
+    @property
+    def written(self) -> int:
+        return len(self.tokens) - len(self.ask.tokens)
+
+    @property
+    def writes(self) -> bool:
+        """Whether all is read but the token that was drawn last."""
+        return self.written > 0 and self.read == len(self.tokens) - 1
+
+    @property
+    def cells(self) -> int:
+        """What it may need of the memory until its end, without what it shares."""
+        return len(self.ask.tokens) + self.ask.most - (len(self.root.tokens) if self.root else 0)
 
 
 @dataclass(frozen=True)

@@ -377,10 +377,9 @@ async def test_talks_that_rest_are_laid_aside_and_go_on_as_if_they_had_not(plan:
         talks = {name: talk(LONG, f"Yes, {name}.", LONG, talk=name) for name in "abcdef"}
         said = {name: await written(scribe, request) for name, request in talks.items()}
         await written(scribe, talk("Hello", persona="You are Mira. " * 20, most=200))
-        scheduler = counting.batcher._scheduler
-        assert scheduler.laid_aside > 500
-        kept = {branch.talk for branch in scheduler.branches}
-        assert kept >= set(talks), "none of them is forgotten"
+        kept = counting.batcher._scheduler.kept
+        assert kept.laid_aside > 500
+        assert {branch.talk for branch in kept.branches} >= set(talks), "none of them is forgotten"
         before = counting.read
         again = {name: await written(scribe, request) for name, request in talks.items()}
         assert again == said
@@ -399,7 +398,7 @@ async def test_what_does_not_come_back_is_read_anew(plan: Plan) -> None:
         talks = {name: talk(LONG, f"Yes, {name}.", LONG, talk=name) for name in "abcdef"}
         said = {name: await written(scribe, request) for name, request in talks.items()}
         await written(scribe, talk("Hello", persona="You are Mira. " * 20, most=200))
-        assert counting.batcher._scheduler.laid_aside
+        assert counting.batcher._scheduler.kept.laid_aside
         counting.batcher._model._aside.clear()
         together = await asyncio.gather(*(written(scribe, request) for request in talks.values()))
         assert together == list(said.values())

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.language.keeping import Keeping
 from engine.language.pacing import LEAST, STALL, UNNOTICED, Pace
-from engine.language.scheduling import Ask, Scheduler, Step, TooLong, common
-from engine.language.standing import Drop, Forget, LayAside, Move, Share, TakeBack
+from engine.language.scheduling import Scheduler, Step, TooLong, common
+from engine.language.standing import Ask, Drop, Forget, LayAside, Move, Share, TakeBack
 
 END = 0
 
@@ -69,7 +70,8 @@ class Paper:
             assert stands == known[: len(stands)], "what the model has read is the text itself"
             assert one.draws == (len(row) == len(known))
         assert self.cells() <= self.scheduler.cells
-        assert sum(map(len, self.outside.values())) == self.scheduler.laid_aside <= self.scheduler.aside
+        assert sum(map(len, self.outside.values())) == self.scheduler.kept.laid_aside
+        assert self.scheduler.kept.laid_aside <= self.scheduler.kept.aside
 
     def go(self, draw: random.Random, *, until: int = 10_000) -> None:
         """Everything is written to its end."""
@@ -97,8 +99,10 @@ class Paper:
 
 
 def scheduler(**changes: object) -> Scheduler:
-    usual: dict[str, object] = {"most_rows": 4, "cells": 400, "seqs": 16, "batch": 32}
-    return Scheduler(**(usual | changes))  # type: ignore[arg-type]  # the names are checked when they are used
+    of_memory = {name: changes.pop(name) for name in ("aside", "light", "stretch", "seqs") if name in changes}
+    usual: dict[str, object] = {"most_rows": 4, "cells": 400, "batch": 32}
+    kept = Keeping(**({"seqs": 16} | of_memory))  # type: ignore[arg-type]  # the names are checked when they are used
+    return Scheduler(kept=kept, **(usual | changes))  # type: ignore[arg-type]  # the names are checked when they are used
 
 
 def text(number: int, length: int) -> tuple[int, ...]:
@@ -170,14 +174,14 @@ def test_everybody_is_written_to_the_end_and_the_memory_is_never_outgrown(
         made.submit(Ask(number, tokens, most, rank=rank, shared=shared, talk=f"t{talk}" if talk else ""))
         for _ in range(pause):
             paper.once(draw)
-            assert made.used <= made.cells
+            assert made.kept.used <= made.cells
         if gives_up and number not in paper.ended:
             assert made.cancel(number)
             given_up.add(number)
     paper.go(draw)
     assert made.idle
     assert paper.ended | given_up == set(range(len(asks)))
-    assert paper.cells() <= made.used <= made.cells
+    assert paper.cells() <= made.kept.used <= made.cells
 
 
 def test_a_persona_is_read_once_for_everybody_who_comes_together() -> None:
@@ -251,7 +255,7 @@ def test_what_was_not_used_for_longest_is_forgotten_first() -> None:
         made.end(number)
     made.submit(Ask(7, text(7, 60), 5, talk="t7"))
     steps(made)
-    assert [branch.talk for branch in made.branches] == ["t1", "t2"]
+    assert [branch.talk for branch in made.kept.branches] == ["t1", "t2"]
 
 
 def test_what_can_never_fit_is_refused() -> None:
@@ -270,7 +274,7 @@ def test_a_memory_that_is_full_all_the_same_makes_room_and_loses_nobody() -> Non
         made.submit(Ask(number, text(number, 30), 30, rank=number))
     [read] = steps(made)
     assert made.refused(read) == (), "what is idle goes first"
-    assert not made.branches
+    assert not made.kept.branches
     before = list(made.rows[2].tokens)
     assert made.refused(read) == ()
     assert set(made.rows) == {1}, "then the least urgent waits again"
@@ -371,7 +375,7 @@ def test_nobodys_talk_is_forgotten_for_what_does_not_fit_anyway() -> None:
     made.submit(Ask(8, text(8, 60), 200, rank=1))
     steps(made)
     assert set(made.rows) == {7}
-    assert len(made.branches) == 2
+    assert len(made.kept.branches) == 2
 
 
 def test_a_talk_goes_on_where_it_stood_although_its_persona_is_read_anew() -> None:
@@ -404,12 +408,12 @@ def resting(made: Scheduler, count: int, *, shared: int = 0) -> list[tuple[int, 
 def test_what_rests_leaves_the_memory_while_somebody_writes_and_comes_back_unread() -> None:
     made = scheduler(cells=4_000, batch=500, aside=2_000, light=100, stretch=40)
     told = resting(made, 4, shared=50)
-    already = made.laid_aside
+    already = made.kept.laid_aside
     made.submit(Ask(9, text(9, 60), 50, talk="t9"))
     laid = [one for step in steps(made, 20) for one in step.before if isinstance(one, LayAside)]
-    assert made.laid_aside - already == sum(one.stretch.end - one.stretch.start for one in laid)
-    assert made.laid_aside >= 200
-    assert made.branches[0].seq < 0, "what was used longest ago goes first, and needs no sequence then"
+    assert made.kept.laid_aside - already == sum(one.stretch.end - one.stretch.start for one in laid)
+    assert made.kept.laid_aside >= 200
+    assert made.kept.branches[0].seq < 0, "what was used longest ago goes first, and needs no sequence then"
     before = made.prompt_tokens_read
     made.submit(Ask(10, (*told[0], *text(10, 3)), 5, shared=50, talk="t0"))
     back = [one for step in steps(made, 8) for one in step.before if isinstance(one, TakeBack)]
@@ -422,7 +426,7 @@ def test_nothing_is_laid_aside_where_it_costs_nobody_anything() -> None:
     resting(made, 4)
     made.submit(Ask(9, text(9, 60), 50))
     steps(made, 20)
-    assert made.laid_aside == 0
+    assert made.kept.laid_aside == 0
 
 
 def test_what_lies_outside_for_longest_is_given_up_when_that_is_full() -> None:
@@ -430,9 +434,9 @@ def test_what_lies_outside_for_longest_is_given_up_when_that_is_full() -> None:
     resting(made, 5)
     made.submit(Ask(9, text(9, 10), 90, talk="t9"))
     steps(made, 40)
-    assert 100 < made.laid_aside <= 250
-    assert "t0" not in {branch.talk for branch in made.branches}
-    assert "t4" in {branch.talk for branch in made.branches}
+    assert 100 < made.kept.laid_aside <= 250
+    assert "t0" not in {branch.talk for branch in made.kept.branches}
+    assert "t4" in {branch.talk for branch in made.kept.branches}
 
 
 def test_a_talk_that_does_not_come_back_is_read_from_its_beginning() -> None:
@@ -453,6 +457,7 @@ def test_what_stands_behind_holes_moves_into_them() -> None:
     made = scheduler(cells=4_000, batch=500, aside=2_000, light=100, stretch=40)
     for number in range(4):
         made.submit(Ask(number, text(number, 150), 300, talk=f"t{number}"))
+    steps(made)
     while not all(row.writes for row in made.rows.values()):
         steps(made)
     for number in range(3):
