@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Lora:
+    """Weights on top of a model's own, by the name of their file, and how strongly they count."""
+
+    name: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class PictureWanted:
     """All that makes one picture. The same wanted, the same picture."""
 
@@ -28,6 +36,14 @@ class PictureWanted:
     steps: int = 20
     guidance: float = 7.5
     rating: Rating = Rating.ALL_AGES
+    #: By name; empty: what suits the model.
+    scheduler: str = ""
+    #: Made at the size that the model knows best, and then gone over once more at the size that is wanted.
+    hires: bool = False
+    #: Another picture to begin from, and how far from it to go: 0 keeps it, 1 forgets it.
+    start: Image | None = field(default=None, compare=False)
+    strength: float = 0.6
+    loras: tuple[Lora, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,11 @@ class Renderer(Protocol):
     def name(self) -> str: ...
 
     def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]: ...
+
+    def company(self, wanted: Sequence[PictureWanted]) -> list[int]:
+        """Which of these go through in one pass with the first, by their places and in their order; at least the
+        first itself. Nothing is rendered yet.
+        """
 
     def close(self) -> None: ...
 

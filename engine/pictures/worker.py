@@ -17,7 +17,7 @@ from engine.clock import Clock
 from engine.errors import GreenroomError, NotFound, Stopped, TryAgain
 from engine.events import Events
 from engine.locales import locale_of, say
-from engine.pictures import Claim, PictureWanted, Preview, Queue, Rendered, Renderer
+from engine.pictures import Claim, Lora, PictureWanted, Preview, Queue, Rendered, Renderer
 from engine.pictures.atelier import Atelier
 from engine.pictures.metadata import encode_png
 from engine.pictures.previews import Previews
@@ -279,6 +279,9 @@ def _wanted(job: Job, persona: Persona, number: int) -> PictureWanted:
         steps=request.steps,
         guidance=request.guidance,
         rating=request.rating,
+        scheduler=request.scheduler,
+        hires=request.hires,
+        loras=tuple(Lora(name, weight) for name, weight in request.loras.items()),
     )
 
 

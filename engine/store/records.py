@@ -224,6 +224,14 @@ class PictureRequest:
     rating: Rating = Rating.ALL_AGES
     prompt_version: str = ""
     ledger: dict[str, str] = field(default_factory=dict)
+    #: By name; empty: what suits the model.
+    scheduler: str = ""
+    #: In two passes: small, then once more at its full size.
+    hires: bool = False
+    #: It begins from the job's parent picture, and goes so far from it; None: it begins from noise.
+    strength: float | None = None
+    #: Names of LoRAs, and their weights.
+    loras: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
