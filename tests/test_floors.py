@@ -29,7 +29,7 @@ BELOW = {
 #: Inside the engine, from the ground up: a module may import its own folder, and what stands on a line above its own.
 STOREYS: tuple[tuple[str, ...], ...] = (
     ("engine.errors", "engine.locales"),
-    ("engine.clock", "engine.events", "engine.home", "engine.stepping_back", "engine.unbroken"),
+    ("engine.broker", "engine.clock", "engine.events", "engine.home", "engine.stepping_back", "engine.unbroken"),
     ("engine.settings", "engine.styles"),
     ("engine.safety", "engine.limits", "engine.estimating", "engine.models"),
     # The wing that writes knows nothing of rows; the store knows of it only who wrote something: `Source`.

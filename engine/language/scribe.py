@@ -93,6 +93,8 @@ class Scribe:
         self._streams: dict[int, Stream] = {}
         self._numbers = numbers()
         self._settled = asyncio.Event()
+        #: Held while the model leaves, so that it is not loaded a second time before it is gone.
+        self._going = asyncio.Lock()
         self._broke_at = 0.0
         self._closed = False
 
@@ -120,7 +122,8 @@ class Scribe:
 
     async def up(self) -> None:
         """Wait until the model is loaded. Raises `ModelUnavailable` when it is not, or not in time."""
-        self.wake()
+        async with self._going:
+            self.wake()
         try:
             async with asyncio.timeout(self._patience):
                 await self._settled.wait()
@@ -143,6 +146,28 @@ class Scribe:
         finally:
             if self._streams.pop(stream.number, None) and not stream.ended and self._works is not None:
                 self._works.cancel(stream.number)
+
+    @property
+    def waiting(self) -> int:
+        """People who have not seen a word yet. Any thread may ask."""
+        streams = list(self._streams.values())
+        return sum(not one.raw and not one.ended and one.request.rank == 0 for one in streams)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._streams)
+
+    async def rest(self) -> bool:
+        """The model leaves the memory until somebody asks for it again; False while it writes."""
+        async with self._going:
+            if self._streams or self.state is not State.READY:
+                return self.state is State.ASLEEP
+            works, self._works, self.state = self._works, None, State.ASLEEP
+            self._settled.clear()
+            if works is not None:
+                await asyncio.to_thread(works.close)
+        log.info("model_rests", model=self.name)
+        return True
 
     async def close(self) -> None:
         self._closed = True

@@ -122,6 +122,20 @@ class Shelf:
             rows.append((self._server.name, State.READY, "another server"))
         return rows
 
+    @property
+    def waiting(self) -> int:
+        """People who have not seen a first word yet. Any thread may ask."""
+        return sum(one.scribe.waiting for one in list(self._open.values()))
+
+    @property
+    def busy(self) -> bool:
+        return any(one.scribe.busy for one in list(self._open.values()))
+
+    async def rest(self) -> None:
+        """Models that write nothing leave the memory until somebody asks for them."""
+        for one in list(self._open.values()):
+            await one.scribe.rest()
+
     async def close(self) -> None:
         closing = await asyncio.gather(*(one.close() for one in self._open.values()), return_exceptions=True)
         for error in closing:

@@ -133,6 +133,29 @@ async def test_a_closed_one_writes_nothing_more(scribe: Scribe) -> None:
         await written(scribe, talk("Hello"))
 
 
+async def test_one_that_rests_is_loaded_again_when_somebody_asks(scribe: Scribe) -> None:
+    first = await written(scribe, talk("Hello"))
+    writing = asyncio.create_task(written(scribe, talk("Tell me more", most=60)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert scribe.busy
+    assert scribe.waiting == 1
+    assert not await scribe.rest(), "not while it writes"
+    await writing
+    assert await scribe.rest()
+    assert scribe.state is State.ASLEEP
+    assert not scribe.waiting
+    assert await written(scribe, talk("Hello")) == first
+
+
+async def test_whoever_asks_while_it_leaves_waits_until_it_is_gone(scribe: Scribe) -> None:
+    first = await written(scribe, talk("Hello"))
+    leaving = asyncio.create_task(scribe.rest())
+    await asyncio.sleep(0)
+    assert await written(scribe, talk("Hello")) == first
+    assert await leaving
+
+
 async def test_a_file_that_is_no_model_is_told_with_its_reason(
     tmp_path: Path, plan: Plan, isolated: bool
 ) -> None:
