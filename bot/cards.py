@@ -58,8 +58,12 @@ def caption(locale: Locale, persona: str, pictures: Sequence[Picture]) -> str:
     lines = [" · ".join(how)]
     drawn = [picture for picture in pictures if picture.stand_in]
     if drawn:
+        # Of some failures the house has a sentence in every language.
+        keys = {str(picture.facts["because_key"]) for picture in drawn if "because_key" in picture.facts}
         failed = any("because" in picture.facts for picture in drawn)
-        lines.append(locale.say("cards.stood_in" if failed else "cards.stand_in"))
+        lines += [locale.say(key) for key in sorted(keys)] or [
+            locale.say("cards.stood_in" if failed else "cards.stand_in")
+        ]
     below = cut("\n".join(lines), LONGEST_CAPTION // 2)
     room = LONGEST_CAPTION - _length(below) - 1
     return f"{_what(locale, persona, first.scene, room)}\n{below}"
@@ -75,24 +79,39 @@ def cancelled(locale: Locale, job: Job, persona: str) -> str:
     return f"{_what(locale, persona, job.request.scene, LONGEST_SCENE)}\n{locale.say('cards.cancelled')}"
 
 
-def buttons(locale: Locale, job_id: int, state: JobState) -> Buttons:
-    """What can be done with a job, now that it is where it is."""
+def buttons(locale: Locale, job_id: int, state: JobState, pictures: int = 1) -> Buttons:
+    """What can be done with a job, now that it is where it is, and with each of its pictures."""
 
     def button(label: str, order: str, style: str = "plain") -> Button:
         return Button(locale.say(f"cards.button.{label}"), f"{order} {job_id}", style)
 
     if state is JobState.DONE:
         return rows(
+            *_each(locale, job_id, pictures),
+            (button("again", "reroll"), button("pose", "pose"), button("same_but", "same")),
             (
-                button("again", "reroll"),
                 button("edit_prompt", "reprompt"),
                 button("show_prompt", "showprompt"),
                 button("delete", "delete", "danger"),
-            )
+            ),
         )
     if state.ended:
         return rows((button("retry", "retry"),))
     return rows((button("stop", "cancel", "danger"),))
+
+
+def _each(locale: Locale, job_id: int, pictures: int) -> Buttons:
+    """What is done with one picture: as short as a number allows where there are several."""
+    orders = ("upscale", "vary")
+    if pictures == 1:
+        return (tuple(Button(locale.say(f"cards.button.{one}"), f"{one} {job_id} 1") for one in orders),)
+    return tuple(
+        tuple(
+            Button(locale.say(f"cards.button.{one}_of", number=str(number)), f"{one} {job_id} {number}")
+            for number in range(1, pictures + 1)
+        )
+        for one in orders
+    )
 
 
 def rows(*groups: Iterable[Button]) -> Buttons:

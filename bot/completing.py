@@ -1,5 +1,5 @@
 """From a row of the outbox to what a front can show: the bytes of pictures, the face of whoever speaks, and the
-messages in whose place it comes. It reads, and changes nothing.
+messages in whose place it comes. It reads, and changes nothing but what somebody was promised.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Completing:
         if not edits:
             return Outgoing(row, shown)
         caption = cards.caption(locale, asked.persona_name if asked else "", [one for one, _bytes in shown])
-        manner = replace(row.manner, buttons=cards.buttons(locale, job_id, JobState.DONE))
+        manner = replace(row.manner, buttons=cards.buttons(locale, job_id, JobState.DONE, len(made)))
         pngs = [png for _picture, png in shown]
         image = await self._engine.atelier.do(as_grid, sum(map(len, pngs)), pngs)
         return Outgoing(replace(row, text=caption, manner=manner), shown, image=image)

@@ -18,10 +18,11 @@ from bot import cards
 from bot.front import Front, Progress
 from engine import estimating
 from engine.engine import Engine
+from engine.errors import GreenroomError
 from engine.events import Event
 from engine.locales import Locale, locale_of
 from engine.pictures.fairness import HEAD_START
-from engine.store import jobs, messages
+from engine.store import jobs, messages, promises
 from engine.store.records import Job, JobState
 
 log = structlog.get_logger(__name__)
@@ -250,16 +251,32 @@ async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 async def expectation(engine: Engine, job: Job) -> tuple[int | None, estimating.Expected | None]:
-    """A job's place in line, and when it may be ready; None for what is not known."""
-    pace = await engine.database.look(partial(jobs.pace, job=job, head_start=HEAD_START))
-    request = job.request
-    ready = estimating.expected(
-        pace.made,
-        width=request.width,
-        height=request.height,
-        steps=request.steps,
-        count=request.count,
-        before=pace.before,
-        concurrency=engine.settings.pictures.concurrency,
-    )
+    """A job's place in line, and when it may be ready; None for what is not known.
+
+    Whoever calls it tells somebody. What they are told first is kept, so that the house learns how good its word is.
+    """
+    pace = await engine.database.look(partial(promises.pace, job=job, head_start=HEAD_START))
+    done = job.step / job.steps if job.state is JobState.RUNNING and job.steps else 0.0
+    guess = estimating.expected(pace.made, promises.work_of(job.request, done), pace.before)
+    ready = estimating.corrected(guess, pace.met) if guess else None
+    if guess and ready and job.promised_at is None:
+        given = partial(promises.give, job_id=job.id, told=ready, guessed=guess, now=engine.clock.now())
+        try:
+            await engine.database.change(given)
+        except GreenroomError as error:  # they are told all the same
+            log.warning("promise_not_kept", job=job.id, cause=str(error))
     return await engine.queue.position(job.id), ready
+
+
+async def record_told(engine: Engine, locale: Locale) -> str:
+    """How good such words were so far; empty until that can be said."""
+    met = await engine.database.look(promises.met)
+    return told_record(locale, estimating.record(met))
+
+
+def told_record(locale: Locale, record: estimating.Record | None) -> str:
+    if record is None:
+        return ""
+    return locale.say(
+        "status.promises", n=record.promises, share=round(record.in_time * 100), off=round(record.off * 100)
+    )

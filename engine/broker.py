@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 #: For somebody who waits for a first word a picture holds still for so many times as long as its last step took, ...
 STILL = 4.0
 #: ... but for no fewer and no more seconds than these: whoever waits for a picture waits, too.
-STILL_AT_LEAST, STILL_AT_MOST = 0.25, 3.0
+STILL_AT_LEAST, STILL_AT_MOST = 0.05, 3.0
 #: So often it is looked whether that person has their word.
 LOOK = 0.005
 #: Whoever needs room waits so long for those who are busy.
@@ -134,7 +134,51 @@ class Broker:
                 return False
             time.sleep(ASK_AGAIN)
 
+    def others_let_go(self, holder: str) -> bool:
+        """Memory ran out though nobody had foreseen it: all others that are idle let go. False: there are none."""
+        chosen = [one.holder for one in self._leases(holder) if not one.busy]
+        for name in chosen:
+            log.info("memory_let_go", holder=name, wanted_by=holder)
+            self._holders[name].let_go()
+            self.holds(name, 0)
+        return bool(chosen)
+
+    def share(self, holder: str) -> Share:
+        return Share(self, holder)
+
+    @property
+    def free(self) -> int | None:
+        """Bytes that nobody holds; None where that is not known."""
+        return self._free()
+
     def _leases(self, but: str) -> list[Lease]:
         with self._lock:
             holders = {name: one for name, one in self._holders.items() if name != but and one.bytes}
         return [Lease(name, one.bytes, one.busy(), one.used) for name, one in holders.items()]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The broker, for somebody who takes part."""
+
+    broker: Broker
+    holder: str
+
+    @property
+    def free(self) -> int | None:
+        return self.broker.free
+
+    def make_room(self, wanted: int) -> bool:
+        return self.broker.make_room(self.holder, wanted)
+
+    def others_let_go(self) -> bool:
+        return self.broker.others_let_go(self.holder)
+
+    def took(self, before: int | None) -> None:
+        """What it holds from now on: as much as less is free than before."""
+        after = self.free
+        if before is not None and after is not None:
+            self.broker.holds(self.holder, max(0, before - after))
+
+    def let_go(self) -> None:
+        self.broker.holds(self.holder, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from importlib import resources
 
 import structlog
 
+from engine import monitor
+from engine.broker import Broker
 from engine.casting import Casting
 from engine.clock import Clock, SystemClock
 from engine.conversation import Conversation
@@ -43,6 +46,10 @@ log = structlog.get_logger(__name__)
 
 #: The versions of the system prompts in `data/prompts/` that are in use.
 PROMPT_VERSION = "v1"
+
+
+#: A model that is asked to leave the memory has so many seconds for it.
+RESTING = 60.0
 
 
 @dataclass(frozen=True)
@@ -89,19 +96,42 @@ class Engine:
                 log.info("cast_seeded", personas=seeded)
 
             casting, picture = _instructions("casting"), _instructions("picture")
-            shelf = Shelf(settings, shelves.Instructions(casting=casting, picture=picture))
+            broker = Broker(free=monitor.gpu_free, waiting=lambda: shelf.waiting)
+            shelf = Shelf(
+                settings,
+                shelves.Instructions(casting=casting, picture=picture),
+                memory=broker.share("words"),
+            )
             stack.push_async_callback(shelf.close)
             writers = Writers([*models, Understudy()], choose=None if models else shelf.for_)
             stack.push_async_callback(writers.close)
             atelier = Atelier()
             stack.callback(atelier.close)
-            painters = Painters(painter(settings), Apart(atelier), clock)
+            stand_in = Apart(atelier)
+            painters = Painters(painter(settings, stand_in, broker.share("pictures")), stand_in, clock)
             files = StoredFiles.in_folder(home.files)
             events = Events()
             queue = await stack.enter_async_context(_queue(database, settings, clock))
             presence = Presence(database, settings, clock)
             spent = Spent()
             memory = Memory(database, presence, settings, _instructions("chat"))
+            worker = Worker(
+                database,
+                files,
+                queue,
+                renderer or painters,
+                events,
+                clock,
+                atelier,
+                between=lambda step, device: broker.between_steps(step) if shelf.shares(device) else None,
+            )
+            loop = asyncio.get_running_loop()
+            broker.takes_part(
+                "words",
+                let_go=lambda: asyncio.run_coroutine_threadsafe(shelf.rest(), loop).result(RESTING),
+                busy=lambda: shelf.busy,
+            )
+            broker.takes_part("pictures", let_go=worker.rest, busy=lambda: bool(worker.in_hand))
             yield cls(
                 settings=settings,
                 home=home,
@@ -125,7 +155,7 @@ class Engine:
                     spent,
                 ),
                 casting=Casting(database, writers, settings, clock),
-                worker=Worker(database, files, queue, renderer or painters, events, clock, atelier),
+                worker=worker,
                 atelier=atelier,
                 spent=spent,
                 shelf=shelf,

@@ -1,32 +1,81 @@
 """How long will it take? Pure arithmetic on how long it took lately, and silence where nothing is known.
 
-It knows seconds, pixels and steps. Who asks, and what stands in line, it is told.
+A guess is made of how long pictures of nearly the same kind took; then it is corrected by how far such guesses were
+off so far, so that nine of ten are kept whatever was left out. Who asks, and where the numbers are, it is told.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-#: From so many pictures of the very same size and steps on, no others are asked.
-ENOUGH = 5
+#: From so many pictures of the very same kind on, no others are asked; and never fewer than that, where there are.
+ENOUGH = 7
+#: Of one kind only the newest count: machines get warm, and other programs come and go.
+NEWEST = 30
+#: Fewer promises than this say nothing of how good they are.
+TELLING = 10
+#: The newest promises say how the machine is now; all that are known say how far errors go.
+LATEST = 30
+#: What past errors may make of a guess.
+LEAST, MOST = 0.5, 4.0
+#: So many are to be there in time.
+KEPT = 0.9
+
+#: As pictures in two passes are made: first in about so many pixels, unless that is nearly what is wanted, …
+FIRST_PASS = 1024 * 1024
+NEARLY = 1.15
+#: … and then over again, by so much of the way.
+SECOND_PASS = 0.35
+
+
+@dataclass(frozen=True)
+class Work:
+    """So many pictures of one kind, as they were asked for."""
+
+    width: int
+    height: int
+    steps: int
+    count: int = 1
+    hires: bool = False
+    #: Begun from another picture, and so much of the way; None: from noise.
+    strength: float | None = None
+    #: The share of it that is made already.
+    done: float = 0.0
+
+    @property
+    def each(self) -> float:
+        """What one of them takes, in pixels that are gone over."""
+        pixels = float(self.width * self.height)
+        if self.strength is not None:
+            return pixels * max(1.0, self.steps * min(1.0, max(0.0, self.strength)))
+        if self.hires and pixels > FIRST_PASS * NEARLY:
+            return self.steps * (FIRST_PASS + SECOND_PASS * pixels)
+        return pixels * self.steps
+
+    @property
+    def passes(self) -> int:
+        return (
+            2
+            if self.hires and self.strength is None and self.width * self.height > FIRST_PASS * NEARLY
+            else 1
+        )
+
+    @property
+    def left(self) -> float:
+        """How many of them are still to be made; the one that is begun counts in part."""
+        return self.count * (1.0 - min(1.0, max(0.0, self.done)))
 
 
 @dataclass(frozen=True)
 class Made:
-    """One finished picture: how much work it was, who did it, and how long that took."""
+    """One finished picture: what was asked for, who made it, and what share of the machine's time that took."""
 
     seconds: float
-    width: int
-    height: int
-    steps: int
+    work: Work
     model: str = ""
     device: str = ""
-
-    @property
-    def work(self) -> int:
-        return self.width * self.height * self.steps
 
 
 @dataclass(frozen=True)
@@ -37,34 +86,70 @@ class Expected:
     at_most: float
 
 
-def expected(
-    made: Sequence[Made],
-    *,
-    width: int,
-    height: int,
-    steps: int,
-    count: int = 1,
-    before: int = 0,
-    concurrency: int = 1,
-) -> Expected | None:
-    """How long until `count` such pictures are there, with `before` others in front of them.
+@dataclass(frozen=True)
+class Promise:
+    """What somebody was told, what had been guessed before past errors were reckoned in, and what it took."""
+
+    told: Expected
+    guessed: Expected
+    took: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """How good promises were: of so many, which share was there in time, and by which share they were usually off."""
+
+    promises: int
+    in_time: float
+    off: float
+
+
+def expected(made: Sequence[Made], wanted: Work, before: Sequence[Work] = ()) -> Expected | None:
+    """A guess how long until `wanted` is there, with all that work in front of it; one machine does it all in turn.
 
     `made` are the last pictures, the newest first. Only what was made as the newest one was is asked: what a stand-in
     takes says nothing of a model, and one device nothing of another. None where there is no such thing.
     """
-    known = [one for one in made if one.seconds > 0 and one.work > 0]
+    known = [one for one in made if one.seconds > 0 and one.work.each > 0]
     known = [one for one in known if (one.model, one.device) == (known[0].model, known[0].device)]
     if not known:
         return None
-    one, other = _one(known, width, height, steps), _spread([picture.seconds for picture in known])
-    hands = max(1, concurrency)
-    likely = one.likely * count + other.likely * before / hands
-    # Delays do not all come together: independent spreads add up in their squares.
-    spread = math.hypot(
-        (one.at_most - one.likely) * math.sqrt(count),
-        (other.at_most - other.likely) * math.sqrt(before) / hands,
-    )
+    kinds: dict[Work, Expected] = {}
+    likely = spread = 0.0
+    for work in (*before, wanted):
+        kind = replace(work, count=1, done=0.0)
+        if kind not in kinds:
+            kinds[kind] = _one(known, kind)
+        one = kinds[kind]
+        likely += one.likely * work.left
+        # Delays do not all come together: independent spreads add up in their squares.
+        spread = math.hypot(spread, (one.at_most - one.likely) * math.sqrt(work.left))
     return Expected(likely, likely + spread)
+
+
+def corrected(guess: Expected, past: Sequence[Promise]) -> Expected:
+    """The guess as past errors bid to tell it; `past` are the last promises that were met, the newest first."""
+    known = [one for one in past if one.took > 0 and one.guessed.likely > 0 and one.guessed.at_most > 0]
+    if len(known) < TELLING:
+        return guess
+    latest = known[:LATEST]
+    likely = guess.likely * _bounded(_quantile([one.took / one.guessed.likely for one in latest], 0.5))
+    # Misses come in swarms: where more were late than may be, the look goes further out, and the other way round.
+    late = sum(one.took > one.told.at_most for one in latest) / len(latest)
+    share = min(1.0, max(0.5, KEPT + late - (1.0 - KEPT)))
+    factors = sorted(one.took / one.guessed.at_most for one in known)
+    rank = min(len(factors), math.ceil(share * (len(factors) + 1)))
+    return Expected(likely, max(likely, guess.at_most * _bounded(factors[rank - 1])))
+
+
+def record(past: Sequence[Promise]) -> Record | None:
+    """How good the promises were that somebody was told; None until that can be said."""
+    known = [one for one in past if one.took > 0 and one.told.likely > 0]
+    if len(known) < TELLING:
+        return None
+    in_time = sum(one.took <= one.told.at_most for one in known) / len(known)
+    off = _quantile([abs(one.took / one.told.likely - 1.0) for one in known], 0.5)
+    return Record(len(known), in_time, off)
 
 
 def left(step: int, steps: int, *, passed: float, since: int = 0) -> float | None:
@@ -74,17 +159,26 @@ def left(step: int, steps: int, *, passed: float, since: int = 0) -> float | Non
     return passed / (step - since) * (steps - step)
 
 
-def _one(known: Sequence[Made], width: int, height: int, steps: int) -> Expected:
-    """One picture: from those of its size and steps if there are enough, else from all, in proportion."""
-    same = [one.seconds for one in known if (one.width, one.height, one.steps) == (width, height, steps)]
-    if len(same) >= ENOUGH:
-        return _spread(same)
-    work = width * height * steps
-    return _spread([one.seconds * work / one.work for one in known])
-
-
-def _spread(seconds: Sequence[float]) -> Expected:
+def _one(known: Sequence[Made], wanted: Work) -> Expected:
+    """One picture: from those that are most like it, in proportion to their work."""
+    far = {work: _distance(work, wanted) for work in {one.work for one in known}}
+    nearest = sorted(known, key=lambda one: far[one.work])
+    furthest = far[nearest[min(ENOUGH, len(nearest)) - 1].work]
+    like = [one for one in nearest[:NEWEST] if far[one.work] <= furthest]
+    seconds = [one.seconds * wanted.each / one.work.each for one in like]
     return Expected(_quantile(seconds, 0.5), _quantile(seconds, 0.9))
+
+
+def _distance(one: Work, other: Work) -> float:
+    """How unlike two kinds are. Pixels count more than steps: with steps alone the time grows evenly."""
+    pixels = math.log((one.width * one.height) / (other.width * other.height))
+    steps = math.log(one.each / other.each) - pixels
+    strange = (one.passes != other.passes) + ((one.strength is None) != (other.strength is None))
+    return round(math.hypot(2.0 * pixels, steps) + 4.0 * strange, 9)
+
+
+def _bounded(factor: float) -> float:
+    return min(MOST, max(LEAST, factor))
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

@@ -6,9 +6,9 @@ row alone.
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,39 +20,33 @@ from engine.events import Events
 from engine.language import PROMPT_WORDS, PromptWanted, Source, count_words
 from engine.language.writers import Writers
 from engine.locales import say
-from engine.pictures import Queue, fairness
+from engine.pictures import Lora, Queue, fairness, loras_told
 from engine.pictures.sdxl.weighted import fragments, plain, weighed
 from engine.settings import Settings
 from engine.store import forgetting, jobs
 from engine.store.database import Database
 from engine.store.records import Job, JobState, Lane, Person, PersonaRecord, PictureRequest
-from engine.styles import Style, detect, negative_for
+from engine.styles import Style, detect, joined, load_poses, negative_for
+from engine.wishes import (
+    COUNTS,
+    SEEDS,
+    SIDES,
+    Wish,
+    another_pose,
+    as_wished,
+    count_of,
+    effort_of,
+    seed_of,
+    size_of,
+)
 from personas import prompting
 from personas.appearance import Ledger, Scene
 from personas.macros import expand_shared
-from personas.persona import Rating, printable
+from personas.persona import Persona, Pose, Rating, printable
 
 log = structlog.get_logger(__name__)
 
-#: Seeds are as other programs have them, so that they can be carried over.
-SEEDS = range(2**32)
-SIDES = range(64, 2049)
-COUNTS = range(1, 5)
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a person asked for, in their words. None leaves the choice to the house."""
-
-    scene: str
-    style: str | None = None
-    seed: int | None = None
-    count: int = 1
-    width: int | None = None
-    height: int | None = None
-    negative: str = ""
-    #: The language model that is to write the prompt, of those that the operator allows.
-    model: str = ""
+__all__ = ["COUNTS", "SEEDS", "SIDES", "Accepted", "Imagining", "Instructions", "Wish"]
 
 
 @dataclass(frozen=True)
@@ -106,25 +100,31 @@ class Imagining:
         ledger: Ledger | None = None,
     ) -> PictureRequest:
         """Everything that the picture will be made from. Slow when a model writes; nothing is stored yet."""
-        seed = self._seed(wish)
-        width, height = self._size(wish)
-        if wish.count not in COUNTS:
-            raise BadRequest(say("pictures.count", n=wish.count, least=COUNTS[0], most=COUNTS[-1]))
-        words = safety.cleaned(wish.scene, most=self._settings.limits.scene_length, what="scene")
-        self._blocked.check(words)
+        seed, count = seed_of(wish), count_of(wish)
+        width, height = size_of(wish, self._settings.pictures)
+        effort = effort_of(wish, self._settings.pictures)
+        most = self._settings.limits.scene_length
+        words, said = loras_told.told(safety.cleaned(wish.scene, most=most, what="scene"))
+        words = safety.cleaned(words, most=most, what="scene")
+        own = [Lora(name, weight) for name, weight in record.persona.picture.loras.items()]
+        loras = loras_told.settled((*own, *said))[: loras_told.MOST_LORAS]
+        ledger = as_wished(ledger or Ledger(), wish, record.persona, self._poses)
+        # A long scene may be cut at its end: how somebody stands in it is said first.
+        told = f"{ledger.pose}, {words}" if ledger.pose else words
+        self.check_words(told)
         style = self._style(wish, words, record)
-        ledger = ledger or Ledger()
+        style_words = self._style_words(style, record.persona)
         # Whoever writes is told the words alone, and what weighs more in them is put back where it stands.
-        asked = fragments(words)
-        scene = Scene(record.persona, plain(asked) or words, ledger, seed)
+        asked = fragments(told)
+        scene = Scene(record.persona, plain(asked) or told, ledger, seed)
         instructions, version = self._instructions_for(record)
         wanted = PromptWanted(
             scene=scene,
             style=style.slug,
-            style_words=style.words,
+            style_words=style_words,
             rating=rating,
             segments=prompting.picture_segments(
-                scene, instructions=instructions, style_words=style.words, rating=rating
+                scene, instructions=instructions, style_words=style_words, rating=rating
             ),
             seed=seed,
             model=wish.model,
@@ -138,16 +138,34 @@ class Imagining:
             source=written.source,
             word_count=count_words(written.text),
             seed=seed,
-            count=wish.count,
+            count=count,
             width=width,
             height=height,
-            steps=self._settings.pictures.steps,
-            guidance=self._settings.pictures.guidance,
+            steps=effort.steps,
+            guidance=effort.guidance,
             rating=rating,
             # A template reads no instructions.
             prompt_version=version if written.source is Source.MODEL else "",
             ledger=ledger.__dict__,
+            scheduler=effort.scheduler,
+            hires=effort.hires,
+            loras={one.name: one.weight for one in loras},
         )
+
+    def check_words(self, words: str) -> None:
+        """Raises `Unsuitable` where a word is on the operator's list."""
+        self._blocked.check(words)
+
+    def another_pose(self, persona: Persona, now: str) -> str:
+        return another_pose(persona, self._poses, now)
+
+    @cached_property
+    def _poses(self) -> tuple[Pose, ...]:
+        return load_poses()
+
+    def _style_words(self, style: Style, persona: Persona) -> str:
+        """What stands at the end of a prompt: the style, and the art direction of the house and of the persona."""
+        return joined(style.words, self._settings.pictures.direction, persona.picture.direction)
 
     def _instructions_for(self, record: PersonaRecord) -> tuple[str, str]:
         """The system prompt for a persona's pictures, and which version of it that is."""
@@ -259,18 +277,3 @@ class Imagining:
                 told = say("pictures.no_style", style=wish.style[:40], styles=sorted(self.styles))
                 raise NotFound(told) from None
         return detect(words, self.styles, record.persona.picture.style)
-
-    def _seed(self, wish: Wish) -> int:
-        if wish.seed is None:
-            return random.SystemRandom().randrange(SEEDS.stop)
-        if wish.seed not in SEEDS:
-            raise BadRequest(say("pictures.seed", most=SEEDS[-1]))
-        return wish.seed
-
-    def _size(self, wish: Wish) -> tuple[int, int]:
-        width = wish.width or self._settings.pictures.width
-        height = wish.height or self._settings.pictures.height
-        if width not in SIDES or height not in SIDES:
-            raise BadRequest(say("pictures.sides", least=str(SIDES[0]), most=str(SIDES[-1])))
-        # Picture models want sides in multiples of 8; nobody asks for a pixel more or less.
-        return width // 8 * 8, height // 8 * 8

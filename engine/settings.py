@@ -123,12 +123,14 @@ class PictureSettings(Section):
     guidance: Annotated[float, Field(ge=0, le=30)] = 7.5
     #: GiB of the GPU's memory that pictures may take; 0: as much as there is.
     vram: Annotated[int, Field(ge=0, le=1_000)] = 0
+    #: Where the processor paints or looks: so many of its threads; 0: half of them, and at least one.
+    threads: Annotated[int, Field(ge=0, le=512)] = 0
     #: Whether a classifier looks at each picture, where one is found.
     check: Literal["auto", "off"] = "auto"
     #: A few words that go into every picture prompt of this house.
     direction: Annotated[str, Field(max_length=200)] = ""
-    #: Jobs in work at once: while one renders, another is encoded and stored.
-    concurrency: Annotated[int, Field(ge=1, le=16)] = 2
+    #: Jobs in work at once: all but one may share a pass, while the pictures of that one are encoded and stored.
+    concurrency: Annotated[int, Field(ge=1, le=16)] = 4
 
 
 class LimitSettings(Section):

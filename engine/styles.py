@@ -1,6 +1,8 @@
-"""The styles a picture can have: their words, what they must not look like, and which one a request asks for.
+"""The styles a picture can have: their words, what they must not look like, and which one a request asks for. And the
+poses that somebody can take in it.
 
-It reads data/styles.toml and a person's own file beside it. It does not know how a prompt is written.
+It reads data/styles.toml and a person's own file beside it, and data/poses.toml. It does not know how a prompt is
+written.
 """
 
 from __future__ import annotations
@@ -8,11 +10,15 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from personas.persona import Outfit, Pose
+
+Called = TypeVar("Called", Outfit, Pose)
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 _FIELDS = ("name", "words", "negative", "detect")
@@ -95,6 +101,18 @@ def named(styles: Mapping[str, Style], name: str) -> Style | None:
     """The style that goes by this slug or name, however it is written."""
     wanted = _plain(name)
     return next((s for s in styles.values() if wanted in {_plain(s.slug), _plain(s.name)}), None)
+
+
+def load_poses() -> tuple[Pose, ...]:
+    """The poses of the house, for every persona that has none of its own."""
+    told = tomllib.loads(files("data").joinpath("poses.toml").read_text("utf-8"))
+    return tuple(Pose(name=name, description=words) for name, words in told.items())
+
+
+def called(name: str, there: Iterable[Called]) -> Called | None:
+    """The pose or the outfit that goes by this name, however it is written."""
+    wanted = _plain(name)
+    return next((one for one in there if wanted and wanted == _plain(one.name)), None)
 
 
 def _plain(text: str) -> str:

@@ -99,28 +99,55 @@ class FakeLanguage:
 
 
 class FakeRenderer:
-    """Plain colour, at once. `fails` makes the next so many renderings fail."""
+    """Plain colour, at once. `fails` makes the next so many renderings fail.
+
+    Pictures of one size and as many steps share a pass, and a look shows the first of them, as with a real model.
+    """
 
     name = "fake"
+    #: So many share a pass at most.
+    at_once = 4
 
     def __init__(self, *, fails: int = 0) -> None:
         self.fails = fails
         self.rendered: list[PictureWanted] = []
+        #: The seeds of each rendering that was asked for, whatever became of it.
+        self.passes: list[list[int]] = []
+        #: So often it can be warmed.
+        self.cold = 0
 
     def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
+        self.passes.append([one.seed for one in wanted])
         if self.fails:
             self.fails -= 1
             raise RenderFailed("the fake was told to fail")
         made, steps, before = [], sum(one.steps for one in wanted), 0
         for one in wanted:
-            colour = (one.seed % 256, one.seed // 256 % 256, one.seed // 65536 % 256)
-            preview = partial(Image.new, "RGB", (32, 32), colour)
+            preview = partial(Image.new, "RGB", (32, 32), _colour(wanted[0]))
             for step in range(1, one.steps + 1):
                 progress(before + step, steps, preview)
             before += one.steps
-            made.append(Rendered(Image.new("RGB", (one.width, one.height), colour), self.name, "cpu"))
+            image = Image.new("RGB", (one.width, one.height), _colour(one))
+            batch = min(self.at_once, sum(_alike(one, other) for other in wanted))
+            made.append(Rendered(image, self.name, "cpu", facts={"batch": batch}))
             self.rendered.append(one)
         return made
 
+    def company(self, wanted: Sequence[PictureWanted]) -> list[int]:
+        return [place for place, one in enumerate(wanted) if _alike(one, wanted[0])][: self.at_once]
+
+    def warm(self) -> bool:
+        self.cold, was = max(0, self.cold - 1), self.cold
+        return was > 0
+
     def close(self) -> None:
         self.rendered.clear()
+        self.passes.clear()
+
+
+def _colour(wanted: PictureWanted) -> tuple[int, int, int]:
+    return wanted.seed % 256, wanted.seed // 256 % 256, wanted.seed // 65536 % 256
+
+
+def _alike(one: PictureWanted, other: PictureWanted) -> bool:
+    return (one.width, one.height, one.steps) == (other.width, other.height, other.steps)

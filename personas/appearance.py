@@ -15,6 +15,7 @@ class Ledger:
     place: str = ""
     time: str = ""
     mood: str = ""
+    pose: str = ""
 
 
 @dataclass(frozen=True)

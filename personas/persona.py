@@ -60,6 +60,14 @@ Line = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(printa
 Name = Annotated[str, AfterValidator(printable), StringConstraints(min_length=1, max_length=80)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
+#: A few words, as they stand in every picture prompt.
+Phrase = Annotated[str, AfterValidator(printable), StringConstraints(max_length=200)]
+#: What a file of weights is called, without its folder and its ending.
+FileName = Annotated[
+    str, AfterValidator(printable), StringConstraints(max_length=80, pattern=r"^[^\s/\\<>:][^/\\<>:\n\t]*$")
+]
+#: How strongly something counts; below 0 it is kept away.
+Weight = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
 
 
 class Part(BaseModel):
@@ -101,6 +109,11 @@ class Outfit(Part):
     description: Line
 
 
+class Pose(Part):
+    name: Line
+    description: Line
+
+
 class Appearance(Part):
     """The canonical body, the same in every picture; and the wardrobe, from which each scene chooses."""
 
@@ -112,6 +125,8 @@ class Appearance(Part):
     marks: Line = ""
     wardrobe: tuple[Outfit, ...] = ()
     places: tuple[Line, ...] = ()
+    #: How they like to stand and sit; without any, the house's poses are theirs.
+    poses: tuple[Pose, ...] = ()
 
     @property
     def body(self) -> str:
@@ -144,6 +159,10 @@ class PictureTaste(Part):
     palette: tuple[Colour, ...] = ("#22333b", "#c6ac8f", "#eae0d5")
     light: Line = ""
     avoid: Line = ""
+    #: The art direction: words that stand in every prompt, whatever the style.
+    direction: Phrase = ""
+    #: LoRAs that each picture is made with, by the name of their file, and how strongly each counts.
+    loras: dict[FileName, Weight] = Field(default_factory=dict, max_length=6)
     #: Replace the instructions for picture prompts where not empty; `{{original}}` stands for those.
     instructions: Words = ""
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import click
 
-from bot.cli import chatting, doctor, imagining, jobs, models, personas
+from bot.cli import chatting, doctor, imagining, jobs, models, personas, prompting, status
 from bot.cli.ending import Interrupted, code_of, sentence_of, tell_error
 
 SECTIONS = (
     ("Talk", ("up", "chat")),
-    ("Pictures", ("imagine", "jobs")),
+    ("Pictures", ("imagine", "prompt", "jobs")),
     ("Cast", ("personas",)),
-    ("House", ("models", "doctor")),
+    ("House", ("models", "status", "doctor")),
 )
 
 
@@ -60,9 +60,11 @@ for _command in (
     chatting.up,
     chatting.chat,
     imagining.imagine,
+    prompting.prompt,
     jobs.jobs,
     personas.personas,
     models.models,
+    status.status,
     doctor.doctor,
 ):
     greenroom.add_command(_command)

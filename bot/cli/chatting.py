@@ -95,10 +95,15 @@ async def _banner(house: House, *, here: bool) -> None:
 
 
 def _who_paints(house: House) -> str:
-    from engine.pictures.painting import choice
+    from engine.pictures.painting import checker, choice
 
     made = choice(house.engine.settings)
-    return made.found.name if made.found else "placeholder: no picture model is loaded"
+    if made.found is None:
+        return "placeholder: no picture model is loaded"
+    looks = checker(house.engine.settings).found
+    if looks is not None:
+        return f"{made.found.name}, checked by {looks.name}"
+    return f"{made.found.name}; nothing checks its pictures: put a classifier into the home's models/checker"
 
 
 async def _who_writes(house: House) -> str:

@@ -79,7 +79,7 @@ async def _look(*, tries: bool = False) -> list[Finding]:
         findings += [await _database(settings, home), _extras(settings), *await _fronts(settings)]
     findings += [_room(home), await _owner(home), _log(home)]
     writers = await _language(settings, tries=tries) if settings else []
-    pictures = [_pictures(settings)] if settings else []
+    pictures = [_pictures(settings), _check(settings)] if settings else []
     return [*findings, *writers, *pictures, _styles(home)]
 
 
@@ -254,6 +254,22 @@ def _pictures(settings: Settings) -> Finding:
         return Finding("picture model", "note", f"{made.reason} Pictures are placeholders, plainly labelled")
     refined = f", then {made.refiner.name}" if made.refiner and settings.pictures.refiner else ""
     return Finding("picture model", "ok", f"{made.found.name}{refined}: {made.reason}")
+
+
+def _check(settings: Settings) -> Finding:
+    from engine.pictures.painting import checker, choice
+
+    looks = checker(settings)
+    if looks.found is not None:
+        return Finding("picture check", "ok", looks.reason)
+    # Where nothing paints, or the operator wants it so, nothing needs to be done.
+    open_door = choice(settings).found is not None and settings.pictures.check != "off"
+    return Finding(
+        "picture check",
+        "warning" if open_door or looks.refused else "note",
+        f"off: nothing looks at pictures before they are shown. {looks.reason}",
+        f"put a folder with an image classifier into '{settings.home / 'models' / 'checker'}'",
+    )
 
 
 def _styles(home: Home) -> Finding:

@@ -31,7 +31,17 @@ MOST_OWNERS = 5
 )
 @click.option("--seed", type=int, metavar="N", help="The same seed makes the same picture.")
 @click.option("--count", type=int, default=1, show_default=True, metavar="N", help="From 1 to 4 pictures.")
-@click.option("--size", metavar="WxH", help="For example 1024, or 832x1216.")
+@click.option("--size", metavar="WxH", help="512, 1k, 2k, or exactly: 832x1216.")
+@click.option(
+    "--quality",
+    metavar="QUALITY",
+    help="draft takes half the steps, standard the usual ones, high half as many again, in two passes.",
+)
+@click.option("--steps", type=int, metavar="N", help="From 1 to 150.")
+@click.option("--guidance", type=float, metavar="N", help="How closely the words are followed, from 0 to 30.")
+@click.option("--scheduler", default="", metavar="NAME", help='As "euler a" or "dpm++ 2m karras".')
+@click.option("--outfit", default="", metavar="NAME", help="One of the persona's wardrobe.")
+@click.option("--pose", default="", metavar="POSE", help="The name of a pose, or any words.")
 @click.option("--negative", default="", metavar="WORDS", help="What the picture must not show.")
 @click.option(
     "--model", default="", metavar="NAME", help="Who writes the prompt, of the models that are allowed."
@@ -53,6 +63,12 @@ def imagine(
     seed: int | None,
     count: int,
     size: str | None,
+    quality: str | None,
+    steps: int | None,
+    guidance: float | None,
+    scheduler: str,
+    outfit: str,
+    pose: str,
     negative: str,
     model: str,
     out: str,
@@ -76,6 +92,12 @@ def imagine(
         "count": count,
         "width": width,
         "height": height,
+        "quality": quality,
+        "steps": steps,
+        "guidance": guidance,
+        "scheduler": scheduler,
+        "outfit": outfit,
+        "pose": pose,
         "negative": negative,
         "model": model,
     }

@@ -15,7 +15,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from bot import orders
-from bot.commands import cast, house, imagining, privacy, remaking, settings, talking
+from bot.commands import cast, house, imagining, privacy, prompting, remaking, settings, talking
 from bot.commands.calling import (
     AlreadyAnsweredError,
     Answer,
@@ -66,6 +66,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         command.name: command
         for command in (
             *imagining.COMMANDS,
+            *prompting.COMMANDS,
             *remaking.COMMANDS,
             *cast.COMMANDS,
             *talking.COMMANDS,

@@ -10,7 +10,11 @@ from pathlib import Path
 
 from bot import orders
 from bot.commands.calling import Answer, Call, Command
+from bot.progress import told_record
 from engine import limits
+from engine.condition import condition, gigabytes, verdict
+from engine.locales import locale_of
+from engine.monitor import Machine
 from engine.store import chats, figures
 
 MEGABYTE = 1_000_000
@@ -62,6 +66,7 @@ async def _status(call: Call) -> None:
         owed,
         call.say("status.database", megabytes=round(found.database_bytes / MEGABYTE, 1)),
         *_memory(call),
+        *await _condition(call, now),
     ]
     await call.tell("\n".join(line for line in lines if line))
 
@@ -88,6 +93,38 @@ def _memory(call: Call) -> Iterable[str]:
     except (OSError, ValueError, IndexError):
         return  # only Linux tells it so
     yield call.say("status.memory", megabytes=round(pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE))
+
+
+async def _condition(call: Call, now: datetime) -> list[str]:
+    """The machine in short, how good estimates were, and what should be done."""
+    found = await condition(call.engine.database, call.engine.settings, now=now)
+    told_of_estimates = told_record(locale_of(call.person.language), found.record)
+    advice = (call.say("status.verdict.is", verdict=one) for one in verdict(found))
+    return [*_machine(call, found.machine), told_of_estimates, *advice]
+
+
+def _machine(call: Call, machine: Machine) -> Iterable[str]:
+    for gpu in machine.gpus:
+        yield call.say(
+            "status.gpu",
+            gpu=gpu.name,
+            used=gigabytes(gpu.used),
+            total=gigabytes(gpu.total),
+            busy=_or_dash(gpu.busy),
+            degrees=_or_dash(gpu.temperature),
+        )
+    system = machine.system
+    if system.memory_free is not None:
+        yield call.say(
+            "status.system",
+            free=gigabytes(system.memory_free),
+            total=gigabytes(system.memory),
+            disk=gigabytes(system.disk_free),
+        )
+
+
+def _or_dash(number: int | None) -> object:
+    return "–" if number is None else number
 
 
 def _process_began() -> float | None:

@@ -12,16 +12,21 @@ from bot.commands.calling import Answer, Asked, Asking, Call, Command
 from bot.front import Choice, Option, OptionKind
 from engine import safety
 from engine.errors import BadRequest
-from engine.imagining import COUNTS, SEEDS, SIDES, Wish
 from engine.locales import say
+from engine.pictures.sdxl.recipes import SCHEDULERS
 from engine.store import chats, personas
 from engine.store.records import Job, PersonaRecord, PictureRequest, Question
+from engine.wishes import COUNTS, GRAIN, MOST_GUIDANCE, SEEDS, SIDES, STEPS, Quality, Wish, check
 from personas.appearance import Ledger
 
-_SIZE = re.compile(r"(\d{2,5})(?:[x×*](\d{2,5}))?")
+_SIZE = re.compile(r"(\d{2,5})(?:[x×*](\d{2,5}))?", re.ASCII)
+#: With a point or with a comma.
+_NUMBER = re.compile(r"-?\d{1,9}(?:[.,]\d{1,9})?", re.ASCII)
+#: Sides of a square that have names of their own.
+_NAMED_SIZES = {"1k": 1024, "2k": 2048}
 
 #: Width to height.
-ASPECTS = ("1:1", "4:5", "5:4", "3:2", "2:3", "16:9", "9:16")
+ASPECTS = ("1:1", "4:5", "5:4", "3:4", "4:3", "2:3", "3:2", "9:16", "16:9", "9:21", "21:9")
 #: As many pixels as a picture has unless somebody says otherwise.
 PIXELS = 1024 * 1024
 
@@ -29,6 +34,9 @@ PIXELS = 1024 * 1024
 SELFIE = "a selfie at arm's length, looking into the phone's camera"
 
 _RATIOS = tuple(Choice(aspect, aspect) for aspect in ASPECTS)
+_QUALITIES = tuple(Choice(quality.value, "") for quality in Quality)
+#: As many as a platform shows.
+_SCHEDULERS = tuple(Choice(name, name) for name in SCHEDULERS)[:25]
 #: How it is to look, whatever it shows.
 _HOW = (
     Option("style", "", OptionKind.STYLE, flag="style"),
@@ -37,12 +45,18 @@ _HOW = (
     Option("seed", "", OptionKind.NUMBER, flag="seed", least=SEEDS[0], most=SEEDS[-1]),
     Option("negative", "", flag="negative"),
     Option("size", "", flag="size"),
+    Option("quality", "", OptionKind.CHOICE, flag="quality", choices=_QUALITIES),
+    Option("pose", "", flag="pose"),
+    Option("outfit", "", flag="outfit"),
     Option("persona", "", OptionKind.PERSONA, flag="persona"),
     Option("model", "", flag="model"),
+    Option("steps", "", OptionKind.NUMBER, flag="steps", least=STEPS[0], most=STEPS[-1]),
+    Option("guidance", "", flag="guidance"),
+    Option("scheduler", "", OptionKind.CHOICE, flag="scheduler", choices=_SCHEDULERS),
 )
 _OPTIONS = (Option("scene", ""), *_HOW)
 #: Shorter, and what other programs say.
-_ALSO = ("no",)
+_ALSO = ("no", "cfg")
 
 
 def wish_of(words: str) -> Wish:
@@ -64,38 +78,52 @@ def wish_from(scene: str, flags: Mapping[str, str], *, pixels: int = PIXELS) -> 
         height=height,
         negative=flags.get("negative", flags.get("no", "")),
         model=flags.get("model", ""),
+        quality=flags.get("quality"),
+        steps=_whole(flags, "steps"),
+        guidance=_number(flags, "guidance", "cfg"),
+        scheduler=flags.get("scheduler", ""),
+        outfit=flags.get("outfit", ""),
+        pose=flags.get("pose", ""),
     )
 
 
 def size_of(text: str) -> tuple[int, int]:
-    """`1024` is a square, `832x1216` is not."""
-    sides = _SIZE.fullmatch(text.strip().lower())
+    """`1024` and `1k` are the same square, `832x1216` is none."""
+    told = text.strip().lower()
+    if side := _NAMED_SIZES.get(told):
+        return side, side
+    sides = _SIZE.fullmatch(told)
     if sides is None:
         raise BadRequest(say("imagine.no_size", told=text[:20]))
     return int(sides[1]), int(sides[2] or sides[1])
 
 
 def sides_of(aspect: str, pixels: int) -> tuple[int, int]:
-    """`16:9` with about so many pixels, in the multiples of 8 that picture models want."""
+    """`16:9` with about so many pixels, as far as sides can be that long."""
     if aspect.strip() not in ASPECTS:
         raise BadRequest(say("imagine.no_aspect", told=aspect[:20], aspects=ASPECTS))
     across, down = map(int, aspect.split(":"))
     width, height = math.sqrt(pixels * across / down), math.sqrt(pixels * down / across)
-    return _side(width), _side(height)
+    scale = min(1.0, SIDES[-1] / max(width, height))
+    return _side(width * scale), _side(height * scale)
 
 
 def _side(length: float) -> int:
-    return min(SIDES[-1], max(SIDES[0], round(length / 8) * 8))
+    return min(SIDES[-1], max(SIDES[0], round(length / GRAIN) * GRAIN))
 
 
 def _sides(flags: Mapping[str, str], pixels: int) -> tuple[int, int] | tuple[None, None]:
-    if "size" in flags and "aspect" in flags:
+    """The size says how many pixels, the aspect how they lie; two sides say both."""
+    if "size" not in flags:
+        return sides_of(flags["aspect"], pixels) if "aspect" in flags else (None, None)
+    width, height = size_of(flags["size"])
+    if "aspect" not in flags:
+        return width, height
+    if width != height:
         raise BadRequest(say("imagine.size_and_aspect"))
-    if "size" in flags:
-        return size_of(flags["size"])
-    if "aspect" in flags:
-        return sides_of(flags["aspect"], pixels)
-    return None, None
+    # A side that is too long or too short is not made to fit: it is told.
+    lying = sides_of(flags["aspect"], width * height)
+    return lying if width in SIDES else (width, height)
 
 
 def _whole(told: Mapping[str, str], flag: str) -> int | None:
@@ -107,10 +135,21 @@ def _whole(told: Mapping[str, str], flag: str) -> int | None:
         raise BadRequest(say("imagine.no_number", flag=flag, told=told[flag][:20])) from None
 
 
+def _number(told: Mapping[str, str], *flags: str) -> float | None:
+    for flag in flags:
+        if flag not in told:
+            continue
+        if not _NUMBER.fullmatch(told[flag].strip()):
+            raise BadRequest(say("imagine.no_decimal", flag=flag, told=told[flag][:20], most=MOST_GUIDANCE))
+        return float(told[flag].strip().replace(",", "."))
+    return None
+
+
 async def _asks(asking: Asking) -> Asked | None:
     if asking.words:
         return None
-    _wish(asking)  # a mistake in the flags is told before, not after, the scene
+    # A mistake in the flags is told before, not after, the scene.
+    check(_wish(asking), asking.engine.settings.pictures)
     told = [f'--{flag} "{value}"' for flag, value in asking.flags.items()]
     return asking.say("imagine.asks"), Question(" ".join(["imagine", *told]))
 

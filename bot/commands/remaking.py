@@ -4,135 +4,70 @@ the buttons under a picture, which hold a job's number and nothing else.
 
 from __future__ import annotations
 
-import random
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
+from bot.commands import varying
 from bot.commands.calling import Answer, Asked, Asking, Call, Command
-from bot.commands.imagining import show_job, take_on
+from bot.commands.imagining import show_job
+from bot.commands.named import check_rating, made_anew, named, named_to_change, shown
 from bot.front import Option, OptionKind
-from engine import limits, safety
-from engine.errors import BadRequest, NotFound, Refused, Unsuitable
-from engine.imagining import SEEDS, Wish
-from engine.language import PROMPT_WORDS, Source, count_words
+from bot.progress import record_told
+from engine import limits, remaking
+from engine.errors import BadRequest
+from engine.language import PROMPT_WORDS, Source
 from engine.locales import Said, locale_of, say
 from engine.pictures import fairness
-from engine.store import forgetting, jobs, messages, outbox, personas, pictures
-from engine.store.records import DeliveryKind, Job, JobState, PersonaRecord, PictureRequest, Question
-from personas.appearance import Ledger
+from engine.store import forgetting, jobs, messages, outbox
+from engine.store.records import DeliveryKind, Job, JobState, Question
+from engine.wishes import any_seed
 
-_NUMBERED = re.compile(r"#?(\d{1,9})(?:\s+(.*))?", re.DOTALL)
 #: How much of a scene stands in a list.
 LONGEST_SCENE = 50
 #: As many of somebody's jobs are listed.
 MOST = 10
 
 
-@dataclass(frozen=True)
-class Named:
-    """The job that somebody names, and what else they say."""
-
-    job: Job
-    words: str
-
-
-async def _named(asking: Asking, command: str) -> Named:
-    """Whoever asks sees the jobs of this chat and their own. All others are, to them, not there."""
-    matched = _NUMBERED.fullmatch(asking.words)
-    if matched is None:
-        raise BadRequest(say("imagine.which_job", command=command))
-    job = await asking.engine.database.look(partial(jobs.get, job_id=int(matched[1])))
-    here, own = job.chat_id == asking.place.id, job.person_id == asking.person.id
-    if not here and not (own and command == "cancel"):
-        raise NotFound(say("pictures.job.unknown", id=str(job.id)))
-    return Named(job, matched[2] or "")
-
-
-async def _named_to_change(asking: Asking, command: str) -> Named:
-    named = await _named(asking, command)
-    if named.job.person_id == asking.person.id:
-        return named
-    # Nobody asked for it: a post, a schedule. That is for those in charge. So are others' jobs, but only
-    # where others are: a private chat is nobody else's.
-    if not await asking.in_charge():
-        raise Refused(say("rights.asker_only"))
-    return named
-
-
-def _check_rating(asking: Asking, job: Job) -> None:
-    """No button makes or tells to anybody what they could not have asked for themselves, here and now."""
-    if job.request.rating.level > asking.allowed_rating.level:
-        raise Unsuitable(say("imagine.too_grown_up"))
-
-
-async def _shown(call: Call, job: Job) -> PersonaRecord:
-    """Who is on a picture that is to be made again, for whoever may see it."""
-    _check_rating(call, job)
-    if job.persona_id is None:
-        raise NotFound(say("pictures.persona_gone"))
-    record = await call.engine.database.look(partial(personas.get, persona_id=job.persona_id))
-    safety.check_persona(record.persona, call.allowed_rating)
-    return record
-
-
 async def _reroll(call: Call) -> None:
-    job = (await _named(call, "reroll")).job
-    record = await _shown(call, job)
-    request = replace(job.request, seed=random.SystemRandom().randrange(SEEDS.stop))
-    await _made_anew(call, job, record, request)
+    job = (await named(call, "reroll")).job
+    record = await shown(call, job)
+    request = replace(job.request, seed=any_seed())
+    # What began from a picture begins from that one again.
+    parent = job.parent_picture_id if request.strength is not None else None
+    await made_anew(call, job, record, request, parent=parent)
 
 
 async def _asks_for_prompt(asking: Asking) -> Asked | None:
-    named = await _named_to_change(asking, "reprompt")
-    if named.words:
+    found = await named_to_change(asking, "reprompt")
+    if found.words:
         return None
-    _check_rating(asking, named.job)
+    check_rating(asking, found.job)
     asks = asking.say(
-        "imagine.asks_prompt", job=str(named.job.id), least=PROMPT_WORDS[0], most=PROMPT_WORDS[-1]
+        "imagine.asks_prompt", job=str(found.job.id), least=PROMPT_WORDS[0], most=PROMPT_WORDS[-1]
     )
-    return asks, Question(f"reprompt {named.job.id}", prefill=named.job.request.prompt)
+    return asks, Question(f"reprompt {found.job.id}", prefill=found.job.request.prompt)
 
 
 async def _reprompt(call: Call) -> None:
-    """A prompt by hand: too short it is the scene of a whole one, else it is kept as it is, however long."""
-    named = await _named_to_change(call, "reprompt")
-    job, words = named.job, named.words
-    record = await _shown(call, job)
-    asked = job.request
-    count = count_words(words)
-    if count < PROMPT_WORDS[0]:
-        wish = Wish(words, asked.style, asked.seed, asked.count, asked.width, asked.height)
-        request = await call.engine.imagining.compose(
-            record, wish, rating=asked.rating, ledger=Ledger(**asked.ledger)
-        )
-        request = replace(request, negative=asked.negative)
-    else:
-        # The seed stays: so one sees what the words changed.
-        request = replace(asked, prompt=words, word_count=count, source=Source.PERSON)
-    await _made_anew(call, job, record, request)
-
-
-async def _made_anew(call: Call, job: Job, record: PersonaRecord, request: PictureRequest) -> None:
-    async def happens(answer: Answer) -> None:
-        made = (await pictures.of_jobs(answer.tx, [job.id])).get(job.id, [])
-        parent = made[0].id if made else None
-        await take_on(call, answer, request, record, parent_picture_id=parent)
-
-    await call.answer(happens)
-    call.engine.imagining.nudge()
+    found = await named_to_change(call, "reprompt")
+    record = await shown(call, found.job)
+    request = await remaking.reworded(call.engine.imagining, record, found.job.request, found.words)
+    await made_anew(call, found.job, record, request)
 
 
 async def _show_prompt(call: Call) -> None:
-    job = (await _named(call, "showprompt")).job
-    _check_rating(call, job)
+    job = (await named(call, "showprompt")).job
+    check_rating(call, job)
     request = job.request
+    size = f"{request.width} × {request.height}"
+    effort = call.say("imagine.prompt.effort", n=request.steps, size=size, guidance=request.guidance)
     told = [
         request.prompt,
         "",
         call.say("imagine.prompt.negative", negative=request.negative or "–"),
         call.say("imagine.prompt.style", style=request.style),
         call.say("imagine.prompt.seed", seed=str(request.seed)),
+        effort + (f" · {request.scheduler}" if request.scheduler else ""),
         call.say(f"imagine.prompt.by.{request.source.value}"),
         call.say("imagine.prompt.words", n=request.word_count),
     ]
@@ -142,7 +77,7 @@ async def _show_prompt(call: Call) -> None:
 
 
 async def _delete(call: Call) -> None:
-    job = (await _named_to_change(call, "delete")).job
+    job = (await named_to_change(call, "delete")).job
     now = call.engine.clock.now()
 
     async def happens(answer: Answer) -> tuple[bool, list[str]]:
@@ -164,7 +99,7 @@ async def _delete(call: Call) -> None:
 
 
 async def _cancel(call: Call) -> None:
-    job = (await _named_to_change(call, "cancel")).job
+    job = (await named_to_change(call, "cancel")).job
 
     async def happens(answer: Answer) -> None:
         if not await jobs.end(answer.tx, job.id, JobState.CANCELLED, call.engine.clock.now()):
@@ -197,8 +132,8 @@ async def _tell_cancelled(call: Call, job: Job) -> None:
 
 
 async def _retry(call: Call) -> None:
-    job = (await _named_to_change(call, "retry")).job
-    record = await _shown(call, job)
+    job = (await named_to_change(call, "retry")).job
+    record = await shown(call, job)
     now = call.engine.clock.now()
 
     async def happens(answer: Answer) -> None:
@@ -231,6 +166,8 @@ async def _queue(call: Call) -> None:
     found = await call.engine.database.look(listed)
     here = [job for job in found if not call.place.shared or job.chat_id == call.place.id]
     lines = [await _told(call, job) for job in reversed(here[:MOST])]
+    if lines and (told := await record_told(call.engine, locale_of(call.person.language))):
+        lines.append(told)
     await call.tell("\n".join(lines) or call.say("imagine.queue.empty"))
 
 
@@ -265,4 +202,5 @@ COMMANDS = (
     Command("showprompt", _show_prompt, _JOB, topic="pictures", listed=False, quiet=True),
     Command("delete", _delete, _JOB, topic="pictures", listed=False, quiet=True),
     Command("retry", _retry, _JOB, topic="pictures", listed=False),
+    *varying.COMMANDS,
 )

@@ -27,6 +27,12 @@ class Asked(BaseModel):
     width: int | None = None
     height: int | None = None
     negative: Annotated[str, Field(max_length=2_000)] = ""
+    quality: Annotated[str, Field(max_length=40)] | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    scheduler: Annotated[str, Field(max_length=80)] = ""
+    outfit: Annotated[str, Field(max_length=200)] = ""
+    pose: Annotated[str, Field(max_length=200)] = ""
     model: Annotated[str, Field(max_length=200)] = ""
     #: The asker's own id of this order: asked twice, it is done once.
     key: Annotated[str, Field(min_length=1, max_length=64)]

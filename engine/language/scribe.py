@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import structlog
 
+from engine.broker import Share
 from engine.errors import ModelUnavailable
 from engine.language.batcher import Works
 from engine.language.requests import Broken, News, Ready, Request, Told, numbers
@@ -79,8 +80,20 @@ class Stream:
 class Scribe:
     """One model, for everybody on this loop."""
 
-    def __init__(self, name: str, works: Callable[[], Works], *, patience: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        works: Callable[[], Works],
+        *,
+        patience: float,
+        memory: Share | None = None,
+        size: int = 0,
+    ) -> None:
+        """`memory`: its share of a GPU that others use, too; `size`: bytes that it will take there, about."""
         self.name = name
+        self._memory = memory
+        self._size = size
+        self._free_before: int | None = None
         self.state = State.ASLEEP
         #: What is known of the model once it is loaded, and why it is not there when it is not.
         self.ready: Ready | None = None
@@ -123,6 +136,8 @@ class Scribe:
     async def up(self) -> None:
         """Wait until the model is loaded. Raises `ModelUnavailable` when it is not, or not in time."""
         async with self._going:
+            if self._memory is not None and self.state is State.ASLEEP:
+                self._free_before = await asyncio.to_thread(_room_made, self._memory, self._size)
             self.wake()
         try:
             async with asyncio.timeout(self._patience):
@@ -186,6 +201,8 @@ class Scribe:
             elif isinstance(one, Ready):
                 self.ready, self.state, self._told = one, State.READY, ""
                 self._settled.set()
+                if self._memory is not None:
+                    self._memory.took(self._free_before)
                 log.info("model_ready", model=self.name, seconds=round(one.seconds, 2), on=one.back_end)
             else:
                 self._broke(one)
@@ -230,6 +247,12 @@ class Scribe:
             if not stream.ended:
                 stream.took(News(stream.number, ended=True, error=reason))
         self._settled.set()
+
+
+def _room_made(memory: Share, size: int) -> int | None:
+    """Bytes that are free before a model is loaded, where anybody knows."""
+    memory.make_room(size)
+    return memory.free
 
 
 #: What has come of a form so far counts for nothing: it begins again.

@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from engine import models
+from engine.broker import Share
 from engine.errors import BadRequest
 from engine.language import (
     PROMPT_WORDS,
@@ -66,8 +67,10 @@ class Shelf:
         instructions: Instructions,
         *,
         here: Path | None = None,
+        memory: Share | None = None,
     ) -> None:
         self._settings = settings.language
+        self._memory = memory if settings.language.gpu_layers else None
         self._instructions = instructions
         self._home = settings.home
         self._here = here or Path.cwd()
@@ -130,6 +133,14 @@ class Shelf:
     @property
     def busy(self) -> bool:
         return any(one.scribe.busy for one in list(self._open.values()))
+
+    def shares(self, device: str) -> bool:
+        """Whether a model of ours writes on this device, in the renderer's words: both on processors, or both not.
+        A machine with several GPUs is taken for one with one. Any thread may ask.
+        """
+        ready = [one.scribe.ready for one in list(self._open.values()) if one.scribe.ready is not None]
+        on_gpu = bool(self._settings.gpu_layers) and any(one.back_end not in ("CPU", "BLAS") for one in ready)
+        return bool(ready) and on_gpu != (not device or device.casefold().startswith("cpu"))
 
     async def rest(self) -> None:
         """Models that write nothing leave the memory until somebody asks for them."""
@@ -202,7 +213,11 @@ class Shelf:
             plan = plan_for(self._settings, found.path)
             isolate = self._settings.isolate
             scribe = Scribe(
-                found.name, lambda: plan.works(isolated=isolate), patience=self._settings.patience
+                found.name,
+                lambda: plan.works(isolated=isolate),
+                patience=self._settings.patience,
+                memory=self._memory,
+                size=_size_of(found.path) * 5 // 4,
             )
             known = self._open[found.path] = Local(
                 scribe,
@@ -249,6 +264,13 @@ def plan_for(settings: LanguageSettings, path: Path) -> Plan:
 
 def _aside(settings: LanguageSettings) -> int:
     return models.ram_bytes() // ASIDE_PART if settings.aside < 0 else settings.aside * 1_000_000
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # it is gone since: whoever loads it says so
+        return 0
 
 
 def _is_there(path: Path) -> bool:

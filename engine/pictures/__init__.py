@@ -85,6 +85,11 @@ class Renderer(Protocol):
         first itself. Nothing is rendered yet.
         """
 
+    def warm(self) -> bool:
+        """Something that makes later pictures quicker, for a time in which nobody waits. It may take a minute; False
+        when there is nothing more to do.
+        """
+
     def close(self) -> None: ...
 
 

@@ -40,6 +40,12 @@ class Apart:
         except Missed:
             return self._here.render(wanted, progress)
 
+    def company(self, wanted: Sequence[PictureWanted]) -> list[int]:
+        return self._here.company(wanted)
+
+    def warm(self) -> bool:
+        return self._here.warm()
+
     def close(self) -> None:
         self._here.close()
 

@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from engine.pictures import PictureWanted, Rendered
+from engine.pictures.loras_told import words
 
 _SOURCE_TYPES = "https://cv.iptc.org/newscodes/digitalsourcetype/"
 
@@ -98,8 +99,19 @@ def _parameters(rendered: Rendered, wanted: PictureWanted, extra: Mapping[str, o
         "Model": rendered.model,
         "Style": wanted.style,
     }
+    facts = rendered.facts
+    if "model_hash" in facts:
+        settings["Model hash"] = facts["model_hash"]
+    if "start" in facts:
+        settings["Denoising strength"] = f"{facts['start']['strength']:g}"
+    if "hires" in facts:
+        width, height = facts["hires"]["from"]
+        settings["Hires resize"] = f"{image.width}x{image.height}"
+        settings["First pass size"] = f"{width}x{height}"
+        settings["Denoising strength"] = f"{facts['hires']['strength']:g}"
     settings.update(extra)
-    lines = [wanted.prompt, f"Negative prompt: {wanted.negative}" if wanted.negative else ""]
+    prompt = " ".join(part for part in (wanted.prompt, words(wanted.loras)) if part)
+    lines = [prompt, f"Negative prompt: {wanted.negative}" if wanted.negative else ""]
     lines.append(", ".join(f"{name}: {_setting(value)}" for name, value in settings.items()))
     return "\n".join(line for number, line in enumerate(lines) if line or number == 0)
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 import structlog
 
 from engine.clock import Clock
-from engine.errors import Stopped, TryAgain
-from engine.pictures import PictureWanted, Progress, Rendered, Renderer
+from engine.errors import BadRequest, Stopped, TryAgain
+from engine.pictures import PictureWanted, Preview, Progress, Rendered, Renderer
 
 log = structlog.get_logger(__name__)
 
@@ -42,23 +42,72 @@ class Painters:
             return self._stand_in.render(wanted, progress)
         try:
             made = painter.render(wanted, progress)
-        except (Stopped, TryAgain):
-            raise
+        except (Stopped, TryAgain, BadRequest):
+            raise  # it was given up, or asked for wrongly: no other painter could do that
         except Exception as error:
             self._warn(painter, error)
+            if len(wanted) == 1:
+                self._let_go()
+                return [self._stood_in(painter, wanted[0], error, progress)]
+            return self._one_by_one(painter, wanted, _Way(progress))
+        self._is_back(painter)
+        return made
+
+    def _one_by_one(self, painter: Renderer, wanted: Sequence[PictureWanted], way: _Way) -> list[Rendered]:
+        """What failed together is tried apart, so that one picture spoils none of the others."""
+        made: list[Rendered] = []
+        failed = 0
+        for one in wanted:
+            try:
+                made += painter.render([one], way)
+            except (Stopped, TryAgain, BadRequest):
+                raise
+            except Exception as error:
+                self._warn(painter, error)
+                failed += 1
+                made.append(self._stood_in(painter, one, error, way))
+        if failed == len(wanted):
             self._let_go()
-            drawn = self._stand_in.render(wanted, progress)
-            facts = {"instead_of": painter.name, "because": str(error)}
-            return [replace(one, facts=one.facts | facts) for one in drawn]
+        else:
+            self._is_back(painter)
+        return made
+
+    def _stood_in(
+        self, painter: Renderer, wanted: PictureWanted, error: Exception, progress: Progress
+    ) -> Rendered:
+        [drawn] = self._stand_in.render([wanted], progress)
+        return replace(drawn, facts=drawn.facts | {"instead_of": painter.name, "because": str(error)})
+
+    def _is_back(self, painter: Renderer) -> None:
         if self._failed:
             self._failed = ""
             log.info("picture_model_back", model=painter.name)
-        return made
+
+    def company(self, wanted: Sequence[PictureWanted]) -> list[int]:
+        """The model's answer. One that fails at it will hardly paint: then the first goes alone, and shows why."""
+        painter = self._there()
+        if painter is None:
+            return self._stand_in.company(wanted)
+        try:
+            return painter.company(wanted)
+        except Exception as error:
+            log.debug("company_unknown", model=painter.name, cause=str(error))
+            return [0]
+
+    def warm(self) -> bool:
+        """A model that fails at it will say why to whoever wants a picture."""
+        try:
+            return self._painter is not None and self._painter.warm()
+        except Exception as error:
+            log.debug("picture_model_not_warmed", model=self.name, cause=str(error))
+            return False
 
     def close(self) -> None:
         if self._painter is not None:
             self._painter.close()
         self._painter = None
+        # Asked again after that, it is found again.
+        self._again_at = 0.0
         self._stand_in.close()
 
     def _there(self) -> Renderer | None:
@@ -78,3 +127,15 @@ class Painters:
         told = log.debug if self._failed == str(error) else log.warning
         self._failed = str(error)
         told("picture_model_failed", model=painter.name, cause=str(error))
+
+
+class _Way:
+    """How far a rendering is that is gone through once more: it is not told backwards, and shows nobody's picture."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._furthest = 1
+
+    def __call__(self, step: int, steps: int, preview: Preview | None = None, /) -> None:
+        self._furthest = max(self._furthest, step)
+        self._progress(self._furthest, max(self._furthest, steps))

@@ -1,23 +1,28 @@
-"""Which picture model this house paints with: what the settings name, else the first that lies on the disk.
+"""Which picture model this house paints with: what the settings name, else the first that lies on the disk; and
+what looks at its pictures before anybody else does.
 
 It decides and opens nothing; the libraries that do are imported with the first picture.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import structlog
 
+from engine.broker import Share
 from engine.pictures import Renderer
-from engine.pictures.sdxl import finding
+from engine.pictures.sdxl import finding, judging
 from engine.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 NEEDED = ("torch", "diffusers", "compel")
+CHECK_NEEDED = ("torch", "diffusers", "transformers")
 
 
 def choice(settings: Settings) -> finding.Choice:
@@ -37,12 +42,33 @@ def choice(settings: Settings) -> finding.Choice:
     return made
 
 
-def painter(settings: Settings) -> Callable[[], Renderer | None]:
-    """Looks for a model each time it is called, and says in the log when what it finds has changed."""
-    told = ""
+def checker(settings: Settings) -> judging.CheckerChoice:
+    """What looks at each picture, or nothing, and why: a sentence for a person either way."""
+    if settings.pictures.check == "off":
+        return judging.CheckerChoice(None, "The settings say `[pictures] check = off`.")
+    made = judging.find_checker(settings.home, Path.cwd())
+    lacking = [name for name in CHECK_NEEDED if find_spec(name) is None]
+    if made.found is not None and lacking:
+        return judging.CheckerChoice(
+            None,
+            f"{made.found.name} is there, but not what runs it ({', '.join(lacking)}): "
+            "`make up EXTRAS=pictures` installs that.",
+            refused=True,
+        )
+    return made
+
+
+def painter(
+    settings: Settings, stand_in: Renderer | None = None, memory: Share | None = None
+) -> Callable[[], Renderer | None]:
+    """Looks for a model each time it is called, and says in the log when what it finds has changed.
+
+    `stand_in` draws in place of a picture that may not be shown; `memory` is the pictures' share of the GPU.
+    """
+    told = told_of_check = ""
 
     def find() -> Renderer | None:
-        nonlocal told
+        nonlocal told, told_of_check
         made = choice(settings)
         if made.reason != told:
             told = made.reason
@@ -50,14 +76,34 @@ def painter(settings: Settings) -> Callable[[], Renderer | None]:
             log.info("picture_model_chosen", model=name, reason=made.reason)
         if made.found is None:
             return None
+        from engine.pictures.sdxl.loras import Loras
+        from engine.pictures.sdxl.loras_found import find_loras
         from engine.pictures.sdxl.renderer import Sdxl
 
         wishes = settings.pictures
-        return Sdxl(
+        sdxl = Sdxl(
             made.found,
             made.refiner if wishes.refiner else None,
             device=wishes.device,
             scheduler=wishes.scheduler,
+            vram=wishes.vram,
+            loras=Loras(partial(find_loras, settings.home, Path.cwd(), unusable=True), made.found.kind),
+            memory=memory,
+            threads=wishes.threads or max(1, (os.cpu_count() or 2) // 2),
         )
+        looks = checker(settings)
+        if looks.reason != told_of_check:
+            told_of_check = looks.reason
+            if looks.found is None:
+                log.warning("picture_check_off", reason=looks.reason)
+            else:
+                log.info("picture_check_on", checker=looks.found.name, reason=looks.reason)
+        if looks.found is None:
+            return sdxl
+        from engine.pictures.placeholder import Placeholder
+        from engine.pictures.review import Reviewed
+
+        # On the processor: the memory of the GPU is for those who paint and write.
+        return Reviewed(sdxl, judging.Checker(looks.found), stand_in or Placeholder())
 
     return find

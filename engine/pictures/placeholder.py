@@ -33,7 +33,7 @@ from engine.pictures.sheet import (
     softly_lit,
 )
 
-LABEL = "STAND-IN · no picture model loaded"
+LABEL = "STAND-IN · not painted by a model"
 SHORT_LABEL = "STAND-IN"
 
 #: Drawing, printing, framing, lettering, grain.
@@ -91,6 +91,13 @@ class Placeholder:
             image, facts = _card(one, self._lettering, stage)
             rendered.append(Rendered(image, "placeholder", "cpu", stand_in=True, facts=facts))
         return rendered
+
+    def company(self, wanted: Sequence[PictureWanted]) -> list[int]:
+        """Nobody: cards are drawn one after the other, so whoever came along would only wait for the others."""
+        return [0]
+
+    def warm(self) -> bool:
+        return False
 
     def close(self) -> None:
         self._lettering = Lettering()

@@ -1,28 +1,33 @@
-"""The hands of the picture queue: one thread renders, others encode and store, and every outcome is a row."""
+"""The hands of the picture queue: one thread renders, others encode and store, and every outcome is a row.
+
+Who shares a pass with whom is decided at the table: see `table.py`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
+from io import BytesIO
 from typing import Any, TypeVar
 
 import structlog
+from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import Clock
-from engine.errors import GreenroomError, NotFound, Stopped, TryAgain
+from engine.errors import BadRequest, GreenroomError, NotFound, Stopped, TryAgain
 from engine.events import Events
 from engine.locales import locale_of, say
 from engine.pictures import Claim, Lora, PictureWanted, Preview, Queue, Rendered, Renderer
 from engine.pictures.atelier import Atelier
+from engine.pictures.fairness import rank_of
 from engine.pictures.metadata import encode_png
 from engine.pictures.previews import Previews
 from engine.pictures.queue import TROUBLE
-from engine.stepping_back import step_back
+from engine.pictures.table import Finished, Order, Table
 from engine.store import jobs, outbox, personas, pictures
 from engine.store.database import Database
 from engine.store.files import Files
@@ -37,12 +42,17 @@ Answer = TypeVar("Answer")
 
 #: While the store is in trouble, an outcome is tried again at least this often, in seconds.
 LONGEST_PAUSE = 30.0
+#: After so many seconds without a new job the renderer may do what makes it quicker.
+QUIET = 60.0
 #: Steps reach the row at most this often; watchers hear of each.
 STEP_SECONDS = 1.0
+#: No picture of ours is larger; a file that says so would fill the memory.
+LARGEST_START = 64_000_000
+KINDS_OF_START = ("PNG", "JPEG", "WEBP")
 
 
 class Worker:
-    """Takes jobs from the queue, one picture at a time on the picture thread."""
+    """Takes jobs from the queue to the table, and what becomes of them to rows and files."""
 
     def __init__(
         self,
@@ -53,7 +63,12 @@ class Worker:
         events: Events,
         clock: Clock,
         atelier: Atelier,
+        between: Callable[[float, str], object] | None = None,
     ) -> None:
+        """`between`: see `Table`."""
+        self._between = between
+        #: So many jobs were begun.
+        self._worked = 0
         self._database = database
         self._files = files
         self._queue = queue
@@ -61,8 +76,8 @@ class Worker:
         self._events = events
         self._clock = clock
         self._atelier = atelier
-        #: The one thread that ever touches the renderer; there while the worker runs.
-        self._thread: ThreadPoolExecutor | None = None
+        #: Before the one thread that ever touches the renderer; there while the worker runs.
+        self._table: Table | None = None
         self._previews = Previews(clock, lambda job_id: events.publish("job.preview", job=job_id))
 
     def preview(self, job_id: int) -> bytes:
@@ -72,17 +87,36 @@ class Worker:
         """
         return self._previews.latest(job_id)
 
+    @property
+    def in_hand(self) -> tuple[int, ...]:
+        """The jobs whose pictures wait for the picture thread or are with it, by their place."""
+        return self._table.jobs if self._table else ()
+
+    def rest(self) -> None:
+        """The picture model leaves the memory until it is wanted again. It waits for a pass under way; any thread but
+        the loop's may ask.
+        """
+        if self._table is not None:
+            self._table.rest()
+
     async def run(self, concurrency: int) -> None:
-        self._thread = thread = ThreadPoolExecutor(
-            max_workers=1, thread_name_prefix="pictures", initializer=step_back
-        )
+        self._table = table = Table(self._renderer, concurrency, self._between)
+        warming = asyncio.create_task(self._warm(table))
         try:
             await self._queue.consume(self.work, concurrency)
         finally:
+            warming.cancel()
             # A picture in the making ends at its next step; its job is handed out again after the start.
-            self._thread = None
-            thread.submit(self._renderer.close)
-            thread.shutdown(wait=False)
+            self._table = None
+            table.close()
+
+    async def _warm(self, table: Table) -> None:
+        """Not while somebody waits for a picture, nor just after: most ask for another one."""
+        while True:
+            busy = self._worked
+            await self._clock.sleep(QUIET)
+            if busy == self._worked and not table.jobs:
+                table.warm()
 
     async def work(self, claim: Claim) -> None:
         """Do one job to an end that is written down, or leave it to be handed out again."""
@@ -92,6 +126,7 @@ class Worker:
         if claim.spent:
             await self._end(job, JobState.FAILED, say("pictures.ended_each_time"))
             return
+        self._worked += 1
         self._events.publish("job.started", job=job.id, chat_id=job.chat_id)
         self._previews.begin(job.id)
         try:
@@ -121,41 +156,45 @@ class Worker:
         raise TryAgain(f"job {job.id} is tried again", after_s=2.0**claim.attempt)
 
     async def _pictures(self, job: Job, record: PersonaRecord, claim: Claim) -> list[dict[str, Any]]:
-        """All that one order wants, handed over at once: what can share a pass does."""
-        wanted = [_wanted(job, record.persona, number) for number in range(1, job.request.count + 1)]
-        loop = asyncio.get_running_loop()
-        began = time.perf_counter()
-        thread = self._thread
-        # A thread that is no longer the picture thread must let go of the renderer.
-        steps = Steps(
-            loop,
-            self._told_step(job),
-            lambda: self._thread is not thread or claim.stopped(),
-            partial(self._look, loop, job.id),
-        )
-        made = await loop.run_in_executor(thread, self._renderer.render, wanted, steps)
-        each = (time.perf_counter() - began) / len(made)
-        return [
-            await self._kept(job, record.persona, number, one, rendered, each)
-            for number, (one, rendered) in enumerate(zip(wanted, made, strict=True), start=1)
-        ]
+        """All that one order wants. What is made is encoded while the rest is waited for, and kept when all is there:
+        of an order that is given up nothing is left lying about.
+        """
+        table = self._table
+        if table is None:
+            raise TryAgain("the worker does not run")
+        start = await self._start(job)
+        numbers = range(1, job.request.count + 1)
+        wanted = tuple(_wanted(job, record.persona, number, start) for number in numbers)
+        look = partial(self._look, asyncio.get_running_loop(), job.id)
+        order = Order(job.id, (rank_of(job), job.id), wanted, claim.stopped, self._told_step(job), look)
+        async with aclosing(table.make(order)) as made:
+            encoded = [(one, await self._encoded(wanted[one.number], one.rendered)) async for one in made]
+        return [await self._kept(job, record.persona, wanted[one.number], one, png) for one, png in encoded]
 
-    async def _kept(
-        self,
-        job: Job,
-        persona: Persona,
-        number: int,
-        wanted: PictureWanted,
-        rendered: Rendered,
-        seconds: float,
-    ) -> dict[str, Any]:
-        wanted = _as_made(wanted, rendered)
+    async def _encoded(self, wanted: PictureWanted, rendered: Rendered) -> bytes:
         # What is encoded already gets its texts in passing.
         size = 0 if rendered.png else wanted.width * wanted.height
-        png = await self._atelier.do(encode_png, size, rendered, wanted)
+        return await self._atelier.do(encode_png, size, rendered, _as_made(wanted, rendered))
+
+    async def _kept(
+        self, job: Job, persona: Persona, wanted: PictureWanted, made: Finished, png: bytes
+    ) -> dict[str, Any]:
+        number = made.number + 1
         key = f"pictures/{persona.slug}/{job.id}-{number}_{persona.slug}_{job.request.style}.png"
         await self._files.put(key, png)
-        return _row(job, number, key, wanted, rendered, seconds)
+        return _row(job, number, key, _as_made(wanted, made.rendered), made.rendered, made.seconds)
+
+    async def _start(self, job: Job) -> Image.Image | None:
+        """The picture that this one begins from, if it begins from one."""
+        if job.request.strength is None:
+            return None
+        try:
+            async with self._database.read() as tx:
+                parent = await pictures.get(tx, job.parent_picture_id or 0)
+            data = await self._files.get(parent.file)
+        except NotFound:
+            raise NotFound(say("pictures.parent_gone")) from None
+        return await asyncio.to_thread(begun_from, data)
 
     def _look(self, loop: asyncio.AbstractEventLoop, job_id: int, preview: Preview) -> None:
         """On the picture thread: what is seen goes to the loop, and is encoded on neither of them."""
@@ -242,32 +281,24 @@ class Worker:
         return await self._database.change(change)
 
 
-class Steps:
-    """What a renderer calls after each step, on its own thread: passes the news on, and ends what is stopped."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        told: Callable[[int, int], None],
-        stopped: Callable[[], bool],
-        look: Callable[[Preview], None],
-    ) -> None:
-        self._loop = loop
-        self._told = told
-        self._stopped = stopped
-        self._look = look
-
-    def __call__(self, step: int, steps: int, preview: Preview | None = None, /) -> None:
-        if self._stopped():
-            raise Stopped("The picture was cancelled.")
-        if preview is not None:
-            self._look(preview)
-        self._loop.call_soon_threadsafe(self._told, step, steps)
+def begun_from(data: bytes) -> Image.Image:
+    """A picture to begin from, with all its pixels. We wrote its file, but files are damaged and exchanged."""
+    try:
+        image = Image.open(BytesIO(data), formats=KINDS_OF_START)
+        if image.width * image.height <= LARGEST_START:
+            image.load()
+            return image
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        pass
+    except Exception as error:  # Pillow knows a dozen ways to say that it cannot read something
+        log.warning("parent_unreadable", cause=repr(error))
+        raise BadRequest(say("pictures.parent_unreadable")) from error
+    raise BadRequest(say("pictures.parent_too_large", most=LARGEST_START // 1_000_000))
 
 
-def _wanted(job: Job, persona: Persona, number: int) -> PictureWanted:
+def _wanted(job: Job, persona: Persona, number: int, start: Image.Image | None) -> PictureWanted:
     request = job.request
-    return PictureWanted(
+    wanted = PictureWanted(
         scene=Scene(persona, request.scene, Ledger(**request.ledger), request.seed),
         prompt=request.prompt,
         negative=request.negative,
@@ -283,13 +314,18 @@ def _wanted(job: Job, persona: Persona, number: int) -> PictureWanted:
         hires=request.hires,
         loras=tuple(Lora(name, weight) for name, weight in request.loras.items()),
     )
+    return wanted if request.strength is None else replace(wanted, start=start, strength=request.strength)
 
 
 def _as_made(wanted: PictureWanted, rendered: Rendered) -> PictureWanted:
-    """A model takes the steps and the guidance that suit it, and another seed where one gave no picture."""
+    """A model takes the steps and the guidance that suit it, and another seed where one gave no picture.
+
+    What it began from is a picture of its own, and goes no further with it.
+    """
     facts = rendered.facts
     return replace(
         wanted,
+        start=None,
         seed=facts.get("seed_taken", wanted.seed),
         steps=facts.get("steps", wanted.steps),
         guidance=facts.get("guidance", wanted.guidance),

@@ -6,7 +6,7 @@ The rows are the truth; who works on what is the queue's business. Owners, lanes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from enum import Enum
@@ -17,7 +17,6 @@ from sqlalchemy import (
     RowMapping,
     ScalarSelect,
     and_,
-    case,
     func,
     literal,
     not_,
@@ -31,11 +30,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import NotFound
-from engine.estimating import Made
 from engine.language import Source
 from engine.locales import say
 from engine.store.records import ChatRef, Job, JobState, Lane, PictureRequest
-from engine.store.tables import chats, jobs, people, personas, pictures, queue_entries
+from engine.store.tables import chats, jobs, people, personas, queue_entries
 from personas.persona import Rating
 
 OPEN = tuple(state.value for state in JobState if not state.ended)
@@ -221,6 +219,8 @@ async def requeue(tx: AsyncConnection, job_id: int, deadline_at: datetime | None
             # Not started under its new tag: it would carry the virtual time past everybody who waits.
             started_at=None,
             ended_at=None,
+            # Whoever asks anew is promised anew.
+            **dict.fromkeys(("promised_at", "likely", "at_most", "guessed_likely", "guessed_at_most")),
         )
         .returning(jobs)
     )
@@ -346,31 +346,3 @@ async def open_in_chats(tx: AsyncConnection) -> list[int]:
     """What was promised to somebody in a chat and has no outcome yet."""
     found = select(jobs.c.id).where(jobs.c.state.in_(OPEN), jobs.c.chat_id.is_not(None)).order_by(jobs.c.id)
     return list((await tx.execute(found)).scalars())
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How long pictures took lately, the newest first; and how many still come before a job."""
-
-    made: tuple[Made, ...]
-    before: int
-
-
-async def pace(tx: AsyncConnection, job: Job, *, head_start: Mapping[Lane, int], most: int = 50) -> Pace:
-    """What `engine.estimating` asks for. The line is sorted as `engine.pictures.fairness` says; so are its lanes."""
-    rank = jobs.c.fair_tag + case(
-        {lane.value: start for lane, start in head_start.items()}, value=jobs.c.lane, else_=0
-    )
-    mine = job.fair_tag + head_start.get(job.lane, 0)
-    sooner = and_(
-        jobs.c.state == JobState.QUEUED.value, or_(rank < mine, and_(rank == mine, jobs.c.id < job.id))
-    )
-    under_way = and_(jobs.c.state == JobState.RUNNING.value, jobs.c.id != job.id)
-    counted = select(func.coalesce(func.sum(jobs.c.cost), 0)).where(or_(sooner, under_way))
-    lately = (
-        select(*(pictures.c[name] for name in Made.__dataclass_fields__))
-        .order_by(pictures.c.id.desc())
-        .limit(most)
-    )
-    made = tuple(Made(**row) for row in (await tx.execute(lately)).mappings())
-    return Pace(made, int((await tx.execute(counted)).scalar_one()))

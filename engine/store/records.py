@@ -258,6 +258,10 @@ class Job:
     error: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    #: What whoever asked was told first: seconds from then, see `engine.estimating.Expected`.
+    promised_at: datetime | None = None
+    likely: float | None = None
+    at_most: float | None = None
 
 
 @dataclass(frozen=True)

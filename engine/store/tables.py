@@ -229,6 +229,13 @@ jobs = Table(
     Column("deadline_at", Moment),
     Column("started_at", Moment),
     Column("ended_at", Moment),
+    #: What whoever asked was told first, in seconds from then: `engine.estimating.Expected`.
+    Column("promised_at", Moment),
+    Column("likely", Float),
+    Column("at_most", Float),
+    #: The same before it was corrected by past errors.
+    Column("guessed_likely", Float),
+    Column("guessed_at_most", Float),
     _created(),
     Index(None, "lane", "fair_owner", "fair_tag"),
     Index(None, "state", "id"),
@@ -241,6 +248,13 @@ jobs = Table(
         "fair_tag",
         sqlite_where=text("started_at IS NOT NULL"),
         postgresql_where=text("started_at IS NOT NULL"),
+    ),
+    #: What became of promises is asked with every new one.
+    Index(
+        "ix_jobs_promised",
+        "id",
+        sqlite_where=text("state = 'done' AND promised_at IS NOT NULL"),
+        postgresql_where=text("state = 'done' AND promised_at IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import engine, fronts, language, soak
+from tests.bench import engine, fronts, language, pictures, soak
 
 if __name__ == "__main__":
     name, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
@@ -12,6 +12,8 @@ if __name__ == "__main__":
         fronts.main(rest)
     elif name == "language":
         language.main(rest)
+    elif name == "pictures":
+        pictures.main(rest)
     elif name == "soak":
         soak.main(rest)
     elif name == "engine":
@@ -21,4 +23,5 @@ if __name__ == "__main__":
         engine.main()
         fronts.main([])
         language.main([])
+        pictures.main([])
         soak.main([])

@@ -50,8 +50,10 @@ HOSTILE = (
 )
 COMMANDS = (
     "imagine", "selfie", "queue", "cancel", "reroll", "reprompt", "showprompt", "delete", "retry", "persona",
+    "upscale", "vary", "pose", "same",
     "persona show", "persona use", "persona invite", "persona leave", "persona new", "persona edit", "reset",
     "regenerate", "continue", "undo", "stop", "settings", "settings language", "settings answers",
+    "prompt", "prompt improve", "prompt vary", "prompt validate", "useprompt",
     "settings rating", "settings adult", "privacy", "forget", "help", "start", "status", "imaginé", "ИМАЖИН",
     "画", "IMAGINE", "imagine@green_bot", "imagine@somebody_else_bot", "nothing_like_it", "a" * 60,
 )  # fmt: skip

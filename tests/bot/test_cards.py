@@ -13,7 +13,7 @@ from bot import cards
 from engine.errors import NotFound
 from engine.estimating import Expected
 from engine.language import Source
-from engine.locales import languages, locale_of, say
+from engine.locales import Locale, languages, locale_of, say
 from engine.store.records import Button, Job, JobState, Lane, Picture, PictureRequest
 from personas.persona import Rating
 
@@ -86,6 +86,16 @@ def test_before_the_first_step_there_is_no_bar() -> None:
     assert "▱" not in cards.progressing(ENGLISH, JOB, "Ada Quill", step=0, steps=0)
 
 
+@pytest.mark.parametrize("locale", [ENGLISH, GERMAN])
+def test_a_caption_says_in_the_persons_language_why_a_picture_is_not_shown(locale: Locale) -> None:
+    facts = {"because": "an English sentence", "because_key": "pictures.unsuitable"}
+    told = cards.caption(locale, "Ada Quill", [PICTURE, replace(PICTURE, stand_in=True, facts=facts)])
+    assert locale.say("pictures.unsuitable") in told
+    assert locale.say("cards.stand_in") not in told
+    other = cards.caption(locale, "Ada", [replace(PICTURE, stand_in=True, facts={"because": "no memory"})])
+    assert locale.say("cards.stood_in") in other
+
+
 @given(st.integers(0, 500), st.integers(1, 500))
 def test_a_bar_is_full_when_it_is_done_and_not_before(step: int, steps: int) -> None:
     shown = cards.bar(step, steps)
@@ -148,7 +158,14 @@ def test_why_nothing_came_of_it_is_said_in_the_same_language() -> None:
     [
         (JobState.QUEUED, [["cancel 12"]]),
         (JobState.RUNNING, [["cancel 12"]]),
-        (JobState.DONE, [["reroll 12", "reprompt 12", "showprompt 12", "delete 12"]]),
+        (
+            JobState.DONE,
+            [
+                ["upscale 12 1", "vary 12 1"],
+                ["reroll 12", "pose 12", "same 12"],
+                ["reprompt 12", "showprompt 12", "delete 12"],
+            ],
+        ),
         (JobState.FAILED, [["retry 12"]]),
         (JobState.CANCELLED, [["retry 12"]]),
     ],
@@ -158,14 +175,37 @@ def test_each_state_has_its_buttons(state: JobState, orders: list[list[str]]) ->
     assert [[button.order for button in row] for row in shown] == orders
 
 
+def test_each_picture_of_several_has_its_own_two_buttons() -> None:
+    larger, alike, *rest = cards.buttons(ENGLISH, 12, JobState.DONE, 3)
+    assert [(one.label, one.order) for one in larger] == [
+        ("U1", "upscale 12 1"),
+        ("U2", "upscale 12 2"),
+        ("U3", "upscale 12 3"),
+    ]
+    assert [(one.label, one.order) for one in alike] == [
+        ("V1", "vary 12 1"),
+        ("V2", "vary 12 2"),
+        ("V3", "vary 12 3"),
+    ]
+    alone = cards.buttons(ENGLISH, 12, JobState.DONE)
+    assert [button.label for button in alone[0]] == ["Upscale", "Vary"]
+    assert tuple(rest) == alone[1:]
+
+
 def test_what_stops_or_takes_away_looks_dangerous() -> None:
     [[stop]] = cards.buttons(ENGLISH, 12, JobState.RUNNING)
     assert (stop.label, stop.style) == ("Stop", "danger")
 
 
-@given(st.integers(1, 2**63), st.sampled_from(JobState), st.sampled_from(languages()))
-def test_an_order_fits_into_a_button_of_any_platform(job_id: int, state: JobState, code: str) -> None:
-    for row in cards.buttons(locale_of(code), job_id, state):
+@given(st.integers(1, 2**63), st.sampled_from(JobState), st.sampled_from(languages()), st.integers(1, 4))
+def test_an_order_fits_into_a_button_of_any_platform(
+    job_id: int, state: JobState, code: str, pictures: int
+) -> None:
+    shown = cards.buttons(locale_of(code), job_id, state, pictures)
+    assert 1 <= len(shown) <= 5, "Discord shows no more rows"
+    orders = [button.order for row in shown for button in row]
+    assert len(set(orders)) == len(orders)
+    for row in shown:
         assert 1 <= len(row) <= 5
         for button in row:
             assert len(button.order.encode()) <= 60

@@ -145,7 +145,7 @@ def test_the_help_names_every_command_and_imports_nothing_heavy(greenroom: Green
         check=True,
     )
     text, _, modules = ended.stdout.rstrip().rpartition("\n")
-    for command in ("up", "chat", "imagine", "jobs", "personas", "doctor"):
+    for command in ("up", "chat", "imagine", "jobs", "personas", "status", "doctor"):
         assert re.search(rf"^  {command} ", text, re.MULTILINE)
     heavy = {
         "asyncio",

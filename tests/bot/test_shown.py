@@ -125,7 +125,10 @@ async def test_a_card_becomes_its_picture_in_one_message(stage: Stage) -> None:
     assert shown.outgoing.delivery.kind is DeliveryKind.PICTURE
     assert "on the roof" in shown.text
     orders = [button.order for row in shown.outgoing.delivery.manner.buttons for button in row]
-    assert orders == ["reroll 1", "reprompt 1", "showprompt 1", "delete 1"]
+    assert orders == [
+        *("upscale 1 1", "upscale 1 2", "vary 1 1", "vary 1 2"),
+        *("reroll 1", "pose 1", "same 1", "reprompt 1", "showprompt 1", "delete 1"),
+    ]
     assert len(stage.front.messages) == 1
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from engine.errors import Stopped
 from engine.pictures import PictureWanted, Preview, Renderer
 from engine.pictures.apart import Apart
 from engine.pictures.atelier import Atelier
+from engine.pictures.painters import Painters
 from engine.pictures.placeholder import Placeholder
+from engine.pictures.review import Reviewed
 from engine.pictures.sdxl.finding import look
+from engine.pictures.sdxl.judging import Verdict
 from engine.pictures.sdxl.renderer import Sdxl
-from engine.testing import FakeRenderer
+from engine.testing import FakeRenderer, ManualClock
 from personas.appearance import Ledger, Scene
-from personas.persona import Persona
+from personas.persona import Persona, Rating
 from tests.models.sdxl import write_sdxl
 
 ADA = Persona(slug="ada", name="Ada Quill", age=40)
@@ -33,11 +37,31 @@ WANTED = PictureWanted(
     steps=4,
 )
 ATELIER = Atelier()
+
+
+class Pleased:
+    """A judge who finds everything suitable for everybody."""
+
+    name = "pleased"
+
+    def open(self) -> None:
+        """There is nothing to make ready."""
+
+    def verdicts(self, images: Sequence[Image.Image]) -> list[Verdict]:
+        return [Verdict(Rating.ALL_AGES, "fine", 1.0) for _ in images]
+
+    def close(self) -> None:
+        """Nor anything to let go of."""
+
+
 #: What is made once for all tests is asked of the request, by those who need it.
 MAKERS: dict[str, Callable[[pytest.FixtureRequest], Renderer]] = {
     "placeholder": lambda _: Placeholder(),
     "apart": lambda _: Apart(ATELIER, large=0),
+    "painters": lambda _: Painters(FakeRenderer, Placeholder(), ManualClock()),
+    "painters without a model": lambda _: Painters(lambda: None, Placeholder(), ManualClock()),
     "fake": lambda _: FakeRenderer(),
+    "reviewed": lambda _: Reviewed(FakeRenderer(), Pleased(), Placeholder()),
     # Random weights make nothing but noise, which is never delivered otherwise.
     "sdxl": lambda request: Sdxl(look(request.getfixturevalue("tiny_sdxl")), device="cpu", least_likeness=-1),
 }
@@ -150,6 +174,25 @@ def test_several_at_once_keep_their_order(renderer: Renderer) -> None:
     together = pixels(renderer, *wanted)
     assert together == [pixels(renderer, one)[0] for one in wanted]
     assert renderer.render([], quiet) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_company_is_the_first_and_whoever_goes_with_it_and_nothing_is_rendered(
+    renderer: Renderer, count: int
+) -> None:
+    wanted = [replace(WANTED, seed=seed, width=(96, 64)[seed % 2]) for seed in range(count)]
+    places = renderer.company(wanted)
+    assert places[0] == 0
+    assert places == sorted(set(places) & set(range(count))), "in their order, and none of them twice"
+    assert {wanted[place].width for place in places} == {96}, "pictures of two sizes never share a pass"
+    assert renderer.company(wanted) == places
+    assert renderer.company([wanted[place] for place in places]) == list(range(len(places)))
+    if isinstance(renderer, FakeRenderer):
+        assert renderer.passes == []
+    together = pixels(renderer, *(wanted[place] for place in places))
+    for made, place in zip(together, places, strict=True):
+        [alone] = pixels(renderer, wanted[place])
+        assert max(abs(one - other) for one, other in zip(made, alone, strict=True)) <= 1
 
 
 @pytest.mark.parametrize(

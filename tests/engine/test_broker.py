@@ -115,3 +115,29 @@ def test_a_picture_goes_on_as_soon_as_the_first_word_is_there() -> None:
     broker = Broker(waiting=lambda: waiting.pop(0))
     assert broker.between_steps(10.0) < STILL_AT_MOST
     assert waiting == []
+
+
+def test_when_memory_runs_out_unforeseen_those_who_are_idle_let_go_at_once() -> None:
+    device, busy = Device(8), threading.Event()
+    broker = Broker(free=device.free)
+    taking_part(broker, device, "words", 5, busy=busy)
+    broker.takes_part("pictures", let_go=lambda: None, busy=lambda: False)
+    busy.set()
+    assert not broker.others_let_go("pictures")
+    busy.clear()
+    assert broker.others_let_go("pictures")
+    assert device.held == {}
+    assert not broker.others_let_go("pictures"), "there is nobody left"
+
+
+def test_what_somebody_holds_is_measured() -> None:
+    device = Device(100)
+    broker = Broker(free=device.free)
+    broker.takes_part("words", let_go=lambda: device.held.pop("words"), busy=lambda: False)
+    broker.takes_part("pictures", let_go=lambda: None, busy=lambda: False)
+    share = broker.share("words")
+    before = share.free
+    device.held["words"] = 60
+    share.took(before)
+    assert broker.share("pictures").make_room(90)
+    assert device.held == {}

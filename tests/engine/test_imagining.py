@@ -136,6 +136,95 @@ async def test_a_style_that_is_not_there_is_told_with_those_that_are(engine: Eng
     assert (await composed(engine, style=" NOIR ")).style == "noir"
 
 
+async def test_the_art_direction_of_house_and_persona_is_in_every_prompt_and_counted(
+    settings: Settings,
+) -> None:
+    directed = settings.model_copy(
+        update={"pictures": settings.pictures.model_copy(update={"direction": "teal shadows, soft grain"})}
+    )
+    async with Engine.open(directed, models=[FakeLanguage()], renderer=FakeRenderer()) as engine:
+        record = await glenys(engine)
+        taste = record.persona.picture.model_copy(update={"direction": "soft grain, low camera"})
+        persona = record.persona.model_copy(update={"picture": taste})
+        own = replace(record, persona=persona)
+        for style in engine.imagining.styles:
+            request = await engine.imagining.compose(own, Wish("on a pier", style=style))
+            for words in (engine.imagining.styles[style].words, "teal shadows", "soft grain", "low camera"):
+                assert words in request.prompt
+            assert request.prompt.count("soft grain") == 1
+            assert request.word_count == len(request.prompt.split())
+            assert request.word_count in PROMPT_WORDS
+        other = await engine.imagining.compose(record, Wish("on a pier"))
+        assert "teal shadows" in other.prompt
+        assert "low camera" not in other.prompt
+
+
+@pytest.mark.parametrize("models", [[], [FakeLanguage()]], ids=["template", "model"])
+async def test_the_longest_direction_and_pose_leave_room_for_the_rest(
+    settings: Settings, models: list[FakeLanguage]
+) -> None:
+    long = ", ".join(f"tone {number}" for number in range(25))[:200]
+    directed = settings.model_copy(
+        update={"pictures": settings.pictures.model_copy(update={"direction": long})}
+    )
+    async with Engine.open(directed, models=models, renderer=FakeRenderer()) as engine:
+        record = await glenys(engine)
+        taste = record.persona.picture.model_copy(update={"direction": long.replace("tone", "hue")})
+        own = replace(record, persona=record.persona.model_copy(update={"picture": taste}))
+        wish = Wish("by the sea " * 80, pose=("one foot up " * 20)[:200])
+        request = await engine.imagining.compose(own, wish)
+        assert request.word_count in PROMPT_WORDS
+        assert "one foot up" in request.prompt
+
+
+async def test_loras_in_a_wish_are_taken_out_of_its_words(engine: Engine) -> None:
+    record = await glenys(engine)
+    asked = await engine.imagining.compose(record, Wish("on a pier <lora:grain:0.8> at dusk"))
+    assert asked.loras == {"grain": 0.8}
+    assert "lora" not in asked.prompt
+    assert asked.scene == "on a pier at dusk"
+    with pytest.raises(BadRequest):
+        await engine.imagining.compose(record, Wish("<lora:grain>"))
+
+
+async def test_a_persona_s_loras_go_into_the_request(engine: Engine) -> None:
+    record = await glenys(engine)
+    taste = record.persona.picture.model_copy(update={"loras": {"glenys-v2": 0.8, "grain": -1.0}})
+    own = replace(record, persona=record.persona.model_copy(update={"picture": taste}))
+    request = await engine.imagining.compose(own, Wish("a pier"))
+    assert request.loras == {"glenys-v2": 0.8, "grain": -1.0}
+    assert "glenys-v2" not in request.prompt
+    assert (await composed(engine)).loras == {}
+    assert jobs.request_from_json(jobs.request_to_json(request)) == request
+
+
+async def test_a_style_of_one_s_own_is_asked_for_like_any_other(settings: Settings) -> None:
+    settings.home.mkdir(parents=True)
+    (settings.home / "styles.toml").write_text(
+        '[bricks]\nname = "Toy bricks"\nwords = "a diorama of toy bricks"\nnegative = "smooth curves"\n'
+        'detect = ["made of bricks"]\n[noir]\nwords = "my own darkness"\n',
+        encoding="utf-8",
+    )
+    async with Engine.open(settings, models=[FakeLanguage()], renderer=FakeRenderer()) as engine:
+        for wish in (
+            {"style": "Bricks"},
+            {"scene": "a pier made of bricks"},
+            {"scene": "a pier, toy bricks style"},
+        ):
+            request = await composed(engine, **{"scene": "a pier", **wish})
+            assert (request.style, "a diorama of toy bricks" in request.prompt) == ("bricks", True)
+            assert "smooth curves" in request.negative
+        assert "my own darkness" in (await composed(engine, style="noir")).prompt
+
+
+@pytest.mark.parametrize("pose", ["holding a gherkin", "with\ngherkin"])
+async def test_words_of_a_pose_are_looked_at_too(settings: Settings, pose: str) -> None:
+    strict = settings.model_copy(update={"safety": SafetySettings(blocked_words=("gherkin",))})
+    async with Engine.open(strict) as engine:
+        with pytest.raises(Unsuitable):
+            await composed(engine, pose=pose)
+
+
 async def test_words_that_are_not_wanted_are_refused(settings: Settings) -> None:
     strict = settings.model_copy(update={"safety": SafetySettings(blocked_words=("gherkin",))})
     async with Engine.open(strict) as engine:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.pictures import PictureWanted, Rendered
+from engine.pictures import Lora, PictureWanted, Rendered
 from engine.pictures.metadata import encode_png, plain_png, read_parameters
 from personas.appearance import Scene
 from personas.persona import Persona
@@ -38,6 +38,17 @@ def test_the_parameters_have_the_form_that_other_programs_read() -> None:
     assert lines[2] == (
         "Steps: 20, Sampler: Euler a, CFG scale: 7.5, Seed: 42, Size: 64x48, Model: sdxl-base, Style: film"
     )
+
+
+def test_what_else_made_it_stands_there_as_other_programs_write_it() -> None:
+    facts = {"sampler": "Euler a", "model_hash": "0a1b2c", "hires": {"from": [512, 384], "strength": 0.35}}
+    data = encode_png(replace(made(), facts=facts), replace(wanted(), loras=(Lora("grain", 0.8),)))
+    prompt, _negative, last = read_parameters(data)["parameters"].split("\n")
+    assert prompt == "a woman by a window <lora:grain:0.8>"
+    assert "Model hash: 0a1b2c" in last
+    assert "Hires resize: 64x48, First pass size: 512x384, Denoising strength: 0.35" in last
+    begun = encode_png(replace(made(), facts={"start": {"strength": 0.55}}), wanted())
+    assert "Denoising strength: 0.55" in read_parameters(begun)["parameters"]
 
 
 def test_without_a_negative_prompt_there_is_no_line_for_it() -> None:

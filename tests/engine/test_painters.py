@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 
-from engine.errors import RenderFailed, Stopped, TryAgain
+from engine.errors import BadRequest, RenderFailed, Stopped, TryAgain
 from engine.pictures import PictureWanted, Preview, Progress, Rendered, Renderer
 from engine.pictures.painters import LOOK_AGAIN, Painters
 from engine.pictures.placeholder import Placeholder
@@ -104,6 +105,37 @@ async def test_a_model_that_fails_is_stood_in_for_which_is_said_once_and_asked_a
     with capture_logs() as told:
         assert not drawn_by(painters).stand_in
     assert [one["event"] for one in told] == ["picture_model_back"]
+
+
+def test_one_picture_that_fails_spoils_none_of_the_others(clock: ManualClock) -> None:
+    class Picky(Moody):
+        def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
+            if any(one.seed == 8 for one in wanted):
+                raise RenderFailed("Not this seed.")
+            return super().render(wanted, progress)
+
+    picky, steps, looks = Picky(), [], []
+
+    def heard(step: int, _steps: int, preview: Preview | None = None) -> None:
+        steps.append(step)
+        looks.append(preview)
+
+    painters = Painters(lambda: picky, Placeholder(), clock)
+    made = painters.render([replace(WANTED, seed=seed) for seed in (7, 8, 9)], heard)
+    assert [one.stand_in for one in made] == [False, True, False]
+    assert made[1].facts["because"] == "Not this seed."
+    assert steps == sorted(steps)
+    assert not any(looks), "nobody is shown what may be another's"
+    assert picky.closed == 0, "a model that painted the others stays"
+
+
+def test_what_is_asked_for_wrongly_is_told_and_costs_nobody_the_model(
+    painters: Painters, moody: Moody
+) -> None:
+    moody.trouble = BadRequest("There is no LoRA of that name.")
+    with pytest.raises(BadRequest):
+        drawn_by(painters)
+    assert moody.closed == 0
 
 
 @pytest.mark.parametrize("trouble", [Stopped("enough"), TryAgain("in a moment")])

@@ -20,7 +20,8 @@ from engine.errors import RenderFailed, Stopped
 from engine.pictures import PictureWanted, Preview, Rendered
 from engine.pictures.sdxl.finding import look
 from engine.pictures.sdxl.longprompt import Encoder
-from engine.pictures.sdxl.pipelines import Pipelines, Words, open_pipelines
+from engine.pictures.sdxl.opening import open_pipelines
+from engine.pictures.sdxl.pipelines import Pipelines, Words
 from engine.pictures.sdxl.recipes import SCHEDULERS, recipe
 from engine.pictures.sdxl.renderer import Sdxl
 from engine.pictures.sdxl.seeing import SDXL_COLOURS, flaw, glimpse, likeness
@@ -307,8 +308,7 @@ class Cramped:
 def cramped(models: Path, holds: int) -> tuple[Sdxl, Cramped]:
     renderer, memory = Sdxl(look(models / "base"), device="cpu"), Cramped(holds)
     one(renderer)
-    assert renderer._loaded is not None
-    renderer._loaded.pipelines.pipe.unet.register_forward_pre_hook(memory)
+    renderer._holding.model().pipelines.pipe.unet.register_forward_pre_hook(memory)
     return renderer, memory
 
 
@@ -342,8 +342,7 @@ def test_other_trouble_is_not_taken_for_a_lack_of_memory(models: Path) -> None:
     def breaks(_module: object, _given: object) -> None:
         raise RuntimeError("something else")
 
-    assert renderer._loaded is not None
-    renderer._loaded.pipelines.pipe.unet.register_forward_pre_hook(breaks)
+    renderer._holding.model().pipelines.pipe.unet.register_forward_pre_hook(breaks)
     with pytest.raises(RuntimeError, match="something else"):
         one(renderer)
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.errors import BadRequest
 from engine.pictures.sdxl.finding import FewStep, Found
-from engine.pictures.sdxl.recipes import SCHEDULERS, recipe, scheduler_named
+from engine.pictures.sdxl.recipes import (
+    FINEST,
+    MOST_AT_ONE_GO,
+    SCHEDULERS,
+    first_size,
+    gone_over,
+    recipe,
+    scheduler_named,
+    strength_of,
+    whole,
+)
 
 PLAIN = Found(Path("sdxl"), "sdxl", "sdxl", "", "It is here.")
 
@@ -91,3 +104,86 @@ def test_an_unknown_scheduler_is_told_with_those_there_are() -> None:
 def test_a_scheduler_that_leaps_is_asked_for_no_more_leaps_than_it_knows() -> None:
     assert recipe(PLAIN, 150, 7.5, "lcm").steps == 50
     assert recipe(PLAIN, 150, 7.5, "euler").steps == 150
+
+
+@pytest.mark.parametrize(
+    ("steps", "strength", "cut", "gone"),
+    [
+        (20, 0.35, 20, 7),
+        (20, 0.6, 20, 12),
+        (10, 0.3, 10, 3),
+        (100, 0.29, 100, 29),
+        (20, 1.0, 20, 20),
+        (1, 1.0, 1, 1),
+        (20, 0.05, 20, 1),
+        (20, 0.001, FINEST, 1),
+        (4, 0.35, 4, 1),
+        (1, 0.35, 3, 1),
+        (1, 0.5, 2, 1),
+    ],
+)
+def test_a_short_way_is_gone_in_the_last_of_its_steps(
+    steps: int, strength: float, cut: int, gone: int
+) -> None:
+    """Where there are too few steps for so short a way, they are made smaller: one step of one would forget all."""
+    assert gone_over(steps, strength) == (cut, gone)
+
+
+@given(st.integers(1, 150), st.floats(0, 1))
+def test_some_of_a_way_is_always_gone_and_never_more_than_there_is(steps: int, strength: float) -> None:
+    cut, gone = gone_over(steps, strength)
+    assert 1 <= gone <= cut
+    assert steps <= cut <= max(steps, FINEST)
+    if strength >= 1 / FINEST:
+        assert abs(gone / cut - strength) <= 1 / (2 * cut) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [(0.5, 0.5), (0, 0.0), (1, 1.0), (-1.0, 0.0), (9.0, 1.0), (math.inf, 1.0), (-math.inf, 0.0)],
+)
+def test_a_strength_is_one_from_0_to_1(asked: float, taken: float) -> None:
+    assert strength_of(asked) == taken
+
+
+def test_a_strength_that_is_no_number_is_told() -> None:
+    with pytest.raises(BadRequest, match=r"no number\. Name one from 0"):
+        strength_of(math.nan)
+
+
+@pytest.mark.parametrize(
+    ("size", "native", "first"),
+    [
+        ((2048, 2048), 1024, (1024, 1024)),
+        ((2048, 1152), 1024, (1368, 768)),
+        ((1152, 2048), 1024, (768, 1368)),
+        ((1024, 1024), 512, (512, 512)),
+        ((1024, 1024), 768, (768, 768)),
+        ((1024, 1024), 1024, None),
+        ((1216, 832), 1024, None),
+        ((1096, 1096), 1024, None),
+        ((1104, 1104), 1024, (1024, 1024)),
+    ],
+)
+def test_in_two_passes_the_first_is_as_large_as_the_model_was_taught(
+    size: tuple[int, int], native: int, first: tuple[int, int] | None
+) -> None:
+    assert first_size(size, native) == first
+
+
+@given(st.integers(8, 2048), st.integers(8, 2048), st.sampled_from([64, 512, 768, 1024]))
+def test_the_first_of_two_passes_is_smaller_in_the_same_proportions(
+    width: int, height: int, native: int
+) -> None:
+    first = first_size((width, height), native)
+    assert (first is not None) == (width * height > MOST_AT_ONE_GO * native**2)
+    if first is not None:
+        assert all(side % 8 == 0 and side >= 8 for side in first)
+        scale = native / math.sqrt(width * height)
+        assert all(abs(side - was * scale) <= 8 for side, was in zip(first, (width, height), strict=True))
+
+
+@given(st.integers(1, 4096))
+def test_whole_squares_hold_all_of_a_side(side: int) -> None:
+    assert side <= whole(side) < side + 8
+    assert whole(side) % 8 == 0

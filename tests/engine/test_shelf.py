@@ -16,6 +16,7 @@ from engine.errors import BadRequest
 from engine.imagining import Wish
 from engine.language import PersonaWanted, PromptWanted, ReplyWanted, Source, Task, Wanted
 from engine.language import shelf as shelves
+from engine.language.local import Local
 from engine.language.scribe import State
 from engine.language.shelf import Instructions, Shelf
 from engine.language.understudy import Understudy
@@ -122,6 +123,20 @@ async def test_the_house_loads_its_model_before_anybody_asks(home: Path, opened:
     [(name, state, _)] = made.told()
     assert name == "alpha"
     assert state in (State.LOADING, State.READY)
+
+
+async def test_words_and_pictures_share_a_device_or_do_not(home: Path, opened: list[Shelf]) -> None:
+    made = shelf(opened, settings(home))
+    assert not made.shares("cpu"), "nothing is loaded"
+    await made.warm()
+    [one] = await made.for_(reply())
+    assert isinstance(one, Local)
+    await one.scribe.up()
+    assert made.shares("cpu")
+    assert made.shares(""), "where it is not known yet, it may be"
+    assert not made.shares("cuda (a card)")
+    await made.rest()
+    assert not made.waiting
 
 
 async def test_a_model_that_was_not_there_is_used_once_it_is(

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.styles import Style, detect, load_styles, named, negative_for
+from engine.language.picturing import _first_named, _setting_named
+from engine.language.understudy import Understudy
+from engine.styles import Style, called, detect, joined, load_poses, load_styles, named, negative_for
 
 SHIPPED = (
     *("photorealistic", "cinematic", "film", "watercolour", "comic", "line-art", "poster", "retro"),
@@ -49,6 +51,9 @@ def test_base_is_no_style_and_is_in_every_negative_prompt() -> None:
         ("style: clay", "clay"),
         ("a cinematic, anime-style fight", "anime"),
         ("old 35mm shot", "film"),
+        ("a pencil sketch of you", "line-art"),
+        ("you as a manga", "anime"),
+        ("a candid shot in a crowd", "street"),
     ],
 )
 def test_a_style_named_in_the_request_is_found(request_: str, slug: str) -> None:
@@ -65,6 +70,10 @@ def test_a_style_named_in_the_request_is_found(request_: str, slug: str) -> None
         "comical",
         "animes",
         "sketchy alley",
+        "beside a vintage car",
+        "reading manga and comics",
+        "making a sketch in the grass",
+        "a candid talk",
         "🎨",
     ],
 )
@@ -149,3 +158,41 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b'[a]\nname = "caf\xe9"\n')
     with pytest.raises(ValueError, match=r"latin\.toml is not UTF-8"):
         load_styles(tmp_path / "latin.toml")
+
+
+# Poses
+
+
+def test_the_house_has_twenty_poses_that_say_only_what_a_body_does() -> None:
+    """A place, an hour, clothes or a face in them would quarrel with what the scene says."""
+    poses, bank = load_poses(), Understudy()._pictures
+    assert len(poses) >= 20
+    assert len({pose.name for pose in poses}) == len({pose.description for pose in poses}) == len(poses)
+    unwanted = {
+        "garment": bank["unwanted"]["garments"],
+        "unwanted": bank["unwanted"]["words"],
+        "face": bank["looks"]["expressive"],
+        **bank["times"],
+        **bank["weathers"],
+    }
+    for pose in poses:
+        assert 5 <= len(pose.description.split()) <= 15, pose.name
+        assert _setting_named(pose.description, bank) == "", pose.name
+        assert _first_named(pose.description, unwanted) == "", pose.name
+        assert detect(pose.description, STYLES, "clay").slug == "clay", pose.name
+
+
+@pytest.mark.parametrize("told", ["arms-crossed", "Arms crossed", " ARMS_CROSSED "])
+def test_a_pose_is_found_however_its_name_is_written(told: str) -> None:
+    found = called(told, load_poses())
+    assert found is not None
+    assert found.description.startswith("standing with arms crossed")
+
+
+@pytest.mark.parametrize("told", ["", "-", "arms", "crossed arms"])
+def test_other_words_are_no_name(told: str) -> None:
+    assert called(told, load_poses()) is None
+
+
+def test_words_of_several_sources_stand_in_a_prompt_once() -> None:
+    assert joined("soft light, film", "", "Film,  muted  colours") == "soft light, film, muted colours"

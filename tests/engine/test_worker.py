@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from io import BytesIO
+from typing import Any
+from zlib import crc32
 
 import pytest
 from PIL import Image
@@ -19,7 +22,7 @@ from engine.imagining import Wish
 from engine.pictures import Claim, PictureWanted, Preview, Progress, Rendered
 from engine.pictures.previews import EVERY_SECONDS, SIDE
 from engine.settings import Settings
-from engine.store import chats, jobs, outbox, people, personas, pictures
+from engine.store import chats, forgetting, jobs, outbox, people, personas, pictures
 from engine.store.records import Account, ChatRef, DeliveryKind, Job, JobState, Picture
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 
@@ -38,6 +41,8 @@ class Moody(FakeRenderer):
         self.step_seconds = 0.0
         #: Done on the picture thread before each step is told.
         self.at_step: Callable[[], object] = lambda: None
+        #: The seed of a picture that cannot be made, and why.
+        self.cannot: tuple[int, Exception] | None = None
         self.looks = 0
         self.blinks = False
 
@@ -45,6 +50,9 @@ class Moody(FakeRenderer):
         self.threads.add(threading.current_thread().name)
         if self.moods:
             self.moods.pop(0)()
+        if self.cannot and self.cannot[0] in [one.seed for one in wanted]:
+            self.passes.append([one.seed for one in wanted])
+            raise self.cannot[1]
 
         def slowly(step: int, steps: int, preview: Preview | None = None) -> None:
             assert preview is not None
@@ -77,16 +85,29 @@ def renderer() -> Moody:
 
 
 async def ask(
-    engine: Engine, *, count: int = 1, chat: bool = True, seed: int = 7, who: Account | None = None
+    engine: Engine,
+    *,
+    count: int = 1,
+    chat: bool = True,
+    seed: int = 7,
+    who: Account | None = None,
+    parent: int | None = None,
+    **changes: Any,
 ) -> Job:
     async with engine.database.read() as tx:
         record = await personas.find(tx, "glenys")
     request = await engine.imagining.compose(record, Wish("by the sea", count=count, seed=seed, style="noir"))
+    request = replace(request, **changes)
     async with engine.database.write() as tx:
         place = await chats.add_place(tx, ROOM, persona_id=record.id, now=engine.clock.now())
         person = await people.add_person(tx, who, now=engine.clock.now()) if who else None
         accepted = await engine.imagining.put_in_line(
-            tx, request, persona_id=record.id, person=person, chat_id=place.id if chat else None
+            tx,
+            request,
+            persona_id=record.id,
+            person=person,
+            chat_id=place.id if chat else None,
+            parent_picture_id=parent,
         )
     engine.imagining.nudge()
     return accepted.job
@@ -400,3 +421,387 @@ async def test_an_outcome_waits_for_the_store_to_be_well_again(
         done, made = await ended(engine, job.id)
     assert (done.state, len(made), troubles) == (JobState.DONE, 1, [])
     assert await owed(engine) == [(DeliveryKind.PICTURE, "")]
+
+
+# Several people's pictures in one pass
+
+
+@pytest.fixture
+def many_hands(settings: Settings) -> Settings:
+    return settings.model_copy(update={"pictures": settings.pictures.model_copy(update={"concurrency": 6})})
+
+
+@pytest.fixture
+async def busy(many_hands: Settings, renderer: Moody) -> AsyncIterator[Engine]:
+    """A house that has six jobs in work at once."""
+    async with Engine.open(
+        many_hands, models=[FakeLanguage()], renderer=renderer, clock=ManualClock()
+    ) as opened:
+        yield opened
+
+
+class Gate:
+    """Steps are made one by one, by whoever lets them."""
+
+    def __init__(self, renderer: Moody) -> None:
+        self._may = threading.Semaphore(0)
+        self.steps = 0
+        renderer.at_step = self._through
+
+    def let(self, steps: int) -> None:
+        self._may.release(steps)
+
+    def open(self) -> None:
+        self.let(1_000)
+
+    def _through(self) -> None:
+        assert self._may.acquire(timeout=5)
+        self.steps += 1
+
+
+async def seen_to(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not what():  # noqa: ASYNC110 - what is waited for happens on the picture thread
+            await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def gathered(
+    engine: Engine, renderer: Moody, ask_for: Callable[[], Awaitable[list[Job]]]
+) -> AsyncIterator[tuple[Gate, list[Job]]]:
+    """What is asked for lies on the table, and its first pass has begun and waits before its first step."""
+    gate = Gate(renderer)
+    async with working(engine):
+        try:
+            before = await ask(engine, seed=1, width=128, chat=False)
+            await seen_to(lambda: renderer.passes == [[1]])
+            asked = await ask_for()
+            laid = sorted([before.id, *(job.id for job in asked)])
+            await seen_to(lambda: sorted(engine.worker.in_hand) == laid)
+            gate.let(3)
+            await seen_to(lambda: len(renderer.passes) > 1)
+            renderer.passes.pop(0)
+            yield gate, asked
+        finally:
+            gate.open()
+
+
+def people_with(*seeds: int) -> list[tuple[int, Account]]:
+    return [(seed, Account("stage", f"p{seed}", f"Person {seed}")) for seed in seeds]
+
+
+def three(engine: Engine, **changes: Any) -> Callable[[], Awaitable[list[Job]]]:
+    async def ask_for() -> list[Job]:
+        return [await ask(engine, seed=seed, who=who, **changes) for seed, who in people_with(10, 20, 30)]
+
+    return ask_for
+
+
+@contextmanager
+def steps_told(engine: Engine) -> Iterator[dict[int, list[tuple[int, int]]]]:
+    """Which steps each job is told, of how many."""
+    told: dict[int, list[tuple[int, int]]] = {}
+
+    def note(event: Event) -> bool:
+        if event.name == "job.step":
+            told.setdefault(event.about["job"], []).append((event.about["step"], event.about["steps"]))
+        return False
+
+    with engine.events.watch(note):
+        yield told
+
+
+async def test_pictures_of_three_people_go_through_in_one_pass_each_with_its_own_seed(
+    busy: Engine, renderer: Moody
+) -> None:
+    with steps_told(busy) as told_to:
+        async with gathered(busy, renderer, three(busy)) as (gate, asked):
+            gate.open()
+            found = [await ended(busy, job.id) for job in asked]
+    assert renderer.passes == [[10, 20, 30]]
+    assert [(job.state, job.attempts) for job, _ in found] == [(JobState.DONE, 1)] * 3
+    for seed, (job, [picture]) in zip((10, 20, 30), found, strict=True):
+        assert (picture.seed, picture.number, picture.batch_size) == (seed, 1, 3)
+        with Image.open(BytesIO(await busy.files.get(picture.file))) as image:
+            assert image.getpixel((0, 0)) == (seed, 0, 0)
+        assert told_to[job.id] == [(step, 9) for step in range(1, 10)]
+    assert len({picture.seconds for _, [picture] in found}) == 1, "each has its share of the pass"
+    assert len(await owed(busy)) == 3
+
+
+async def test_what_does_not_go_together_goes_apart_and_nobody_is_left(busy: Engine, renderer: Moody) -> None:
+    async def ask_for() -> list[Job]:
+        sizes = {10: 64, 20: 96, 30: 64, 40: 96}
+        return [
+            await ask(busy, seed=seed, who=who, width=sizes[seed])
+            for seed, who in people_with(10, 20, 30, 40)
+        ]
+
+    async with gathered(busy, renderer, ask_for) as (gate, asked):
+        gate.open()
+        found = [await ended(busy, job.id) for job in asked]
+    assert renderer.passes == [[10, 30], [20, 40]]
+    assert [(made[0].width, made[0].batch_size) for _, made in found] == [(64, 2), (96, 2), (64, 2), (96, 2)]
+
+
+async def test_an_order_of_several_pictures_may_take_several_passes(busy: Engine, renderer: Moody) -> None:
+    async def ask_for() -> list[Job]:
+        return [await ask(busy, seed=seed, who=who, count=3) for seed, who in people_with(10, 20)]
+
+    with steps_told(busy) as told_to:
+        async with gathered(busy, renderer, ask_for) as (gate, [first, second]):
+            gate.open()
+            (done, made), (also_done, others) = [await ended(busy, job.id) for job in (first, second)]
+    assert renderer.passes == [[10, 11, 12, 20], [21, 22]]
+    assert (done.state, also_done.state) == (JobState.DONE, JobState.DONE)
+    assert [(one.number, one.seed, one.batch_size) for one in made] == [(1, 10, 4), (2, 11, 4), (3, 12, 4)]
+    assert [(one.number, one.seed, one.batch_size) for one in others] == [(1, 20, 4), (2, 21, 2), (3, 22, 2)]
+    for job in (first, second):
+        steps = told_to[job.id]
+        assert len({total for _, total in steps}) == 1
+        assert steps == sorted(steps)
+        assert steps[-1][0] == steps[-1][1]
+
+
+async def test_with_two_hands_one_stays_free_to_encode_while_the_other_renders(
+    engine: Engine, renderer: Moody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored, put = asyncio.Event(), engine.files.put
+
+    async def slowly(key: str, data: bytes) -> None:
+        await stored.wait()
+        await put(key, data)
+
+    monkeypatch.setattr(engine.files, "put", slowly)
+    asked = [await ask(engine, seed=seed, who=who) for seed, who in people_with(10, 20)]
+    async with working(engine):
+        await seen_to(lambda: len(renderer.rendered) == 2)
+        assert {(await told(engine, job.id))[0].state for job in asked} == {JobState.RUNNING}
+        stored.set()
+        for job in asked:
+            await ended(engine, job.id)
+    assert renderer.passes == [[10], [20]]
+
+
+async def test_who_is_cancelled_in_a_shared_pass_leaves_at_once_and_the_others_go_on(
+    busy: Engine, renderer: Moody
+) -> None:
+    with steps_told(busy) as told_to:
+        async with gathered(busy, renderer, three(busy)) as (gate, asked):
+            gate.let(1)
+            await seen_to(lambda: all(job.id in told_to for job in asked))
+            await busy.imagining.cancel(asked[1].id)
+            gate.let(1)
+            await seen_to(lambda: busy.worker.in_hand == (asked[0].id, asked[2].id))
+            assert renderer.rendered[-1].seed == 1, "the pass is still under way"
+            gate.open()
+            found = [await ended(busy, job.id) for job in asked]
+    assert [job.state for job, _ in found] == [JobState.DONE, JobState.CANCELLED, JobState.DONE]
+    assert [[one.seed for one in made] for _, made in found] == [[10], [], [30]]
+    assert [len(told_to[job.id]) for job in asked] == [9, 1, 9]
+    assert len(await owed(busy)) == 2
+    assert renderer.passes == [[10, 20, 30]]
+
+
+async def test_a_pass_that_nobody_waits_for_any_more_ends_at_its_next_step(
+    busy: Engine, renderer: Moody
+) -> None:
+    with steps_told(busy) as told_to:
+        async with gathered(busy, renderer, three(busy)) as (gate, asked):
+            gate.let(1)
+            await seen_to(lambda: all(job.id in told_to for job in asked))
+            for job in asked:
+                await busy.imagining.cancel(job.id)
+            gate.open()
+            await seen_to(lambda: busy.worker.in_hand == ())
+            behind = await ask(busy, seed=40)
+            assert (await ended(busy, behind.id))[0].state is JobState.DONE
+    assert gate.steps == 3 + 2 + 3, "those before, the pass, and the one behind it"
+    assert [one.seed for one in renderer.rendered] == [1, 40]
+
+
+async def test_who_is_cancelled_while_others_are_rendered_is_not_rendered(
+    busy: Engine, renderer: Moody
+) -> None:
+    async def ask_for() -> list[Job]:
+        return [await ask(busy, seed=seed, width=width) for seed, width in ((10, 64), (20, 96))]
+
+    async with gathered(busy, renderer, ask_for) as (gate, [first, waits]):
+        await busy.imagining.cancel(waits.id)
+        gate.let(1)
+        await seen_to(lambda: busy.worker.in_hand == (first.id,))
+        gate.open()
+        await ended(busy, first.id)
+    assert renderer.passes == [[10]]
+
+
+@pytest.mark.parametrize("error", [RenderFailed("no such colour"), ValueError("a mistake of ours")])
+async def test_one_that_fails_among_three_fails_alone(
+    busy: Engine, renderer: Moody, error: Exception
+) -> None:
+    renderer.cannot = (20, error)
+    async with gathered(busy, renderer, three(busy)) as (gate, asked):
+        gate.open()
+        found = [await ended(busy, job.id) for job in asked]
+    assert [job.state for job, _ in found] == [JobState.DONE, JobState.FAILED, JobState.DONE]
+    assert [job.attempts for job, _ in found][::2] == [1, 1], "the others were not tried again"
+    assert renderer.passes[:4] == [[10, 20, 30], [10], [20], [30]]
+    assert [[one.batch_size for one in made] for _, made in found] == [[1], [], [1]]
+    kinds = sorted(kind for kind, _ in await owed(busy))
+    assert kinds == sorted([DeliveryKind.PICTURE, DeliveryKind.NOTICE, DeliveryKind.PICTURE])
+
+
+async def test_trouble_that_passes_is_no_reason_to_take_a_pass_apart(busy: Engine, renderer: Moody) -> None:
+    renderer.cannot = (20, TryAgain("the GPU is busy"))
+    async with gathered(busy, renderer, three(busy)) as (gate, asked):
+        await seen_to(lambda: busy.worker.in_hand == ())
+        renderer.cannot = None
+        gate.open()
+        found = [await ended(busy, job.id) for job in asked]
+    assert [(job.state, job.attempts) for job, _ in found] == [(JobState.DONE, 2)] * 3
+    assert renderer.passes[0] == [10, 20, 30]
+
+
+async def test_in_a_shared_pass_nobody_is_shown_what_is_not_theirs(busy: Engine, renderer: Moody) -> None:
+    assert isinstance(busy.clock, ManualClock)
+    async with gathered(busy, renderer, three(busy)) as (gate, asked):
+        for job in asked:
+            busy.worker.preview(job.id)
+        gate.let(1)
+        jpeg = await seen(busy, asked[0])
+        with Image.open(BytesIO(jpeg)) as image:
+            colour = image.convert("RGB").getpixel((0, 0))
+        assert isinstance(colour, tuple)
+        assert abs(colour[0] - 10) <= 3, "whose picture is to be seen sees it"
+        gate.let(1)
+        await seen_to(lambda: gate.steps == 3 + 2)
+        assert [busy.worker.preview(job.id) for job in asked[1:]] == [b"", b""]
+    assert renderer.looks == 1
+
+
+async def test_a_stop_in_the_middle_of_a_shared_pass_gives_all_of_it_back(
+    many_hands: Settings, renderer: Moody
+) -> None:
+    gate = Gate(renderer)
+    async with Engine.open(many_hands, models=[FakeLanguage()], renderer=renderer) as engine:
+        before = await ask(engine, seed=1, width=128)
+        work = asyncio.create_task(engine.work())
+        await seen_to(lambda: renderer.passes == [[1]])
+        asked = await three(engine)()
+        await seen_to(lambda: len(engine.worker.in_hand) == 4)
+        gate.let(4)
+        await ended(engine, before.id)
+        await seen_to(lambda: len(renderer.passes) == 2)
+        work.cancel()
+        await asyncio.sleep(0.05)
+        work.cancel()  # no grace
+        with suppress(asyncio.CancelledError):
+            await work
+        gate.open()
+        assert await asyncio.to_thread(renderer.closed.wait, 5), "the thread lets go at its next step"
+        assert gate.steps <= 3 + 2
+        for place, job in enumerate(asked):
+            assert (await told(engine, job.id))[0].state is JobState.RUNNING
+            assert await engine.imagining.ahead_of(job.id) == place
+    assert renderer.passes == [[1], [10, 20, 30]]
+    async with (
+        Engine.open(many_hands, models=[FakeLanguage()], renderer=FakeRenderer()) as engine,
+        working(engine),
+    ):
+        found = [await ended(engine, job.id) for job in asked]
+    assert [(job.state, len(made)) for job, made in found] == [(JobState.DONE, 1)] * 3
+
+
+# Pictures that begin from another one
+
+
+async def upscaled(engine: Engine, parent: int | None, **more: Any) -> Job:
+    return await ask(engine, parent=parent, seed=90, strength=0.3, width=128, height=128, **more)
+
+
+async def test_a_picture_begins_from_its_parent(engine: Engine, renderer: Moody) -> None:
+    first = await ask(engine, seed=200)
+    async with working(engine):
+        _, [parent] = await ended(engine, first.id)
+        job = await upscaled(engine, parent.id, count=2)
+        done, made = await ended(engine, job.id)
+    assert done.state is JobState.DONE
+    assert [(one.parent_id, one.width, one.height) for one in made] == [(parent.id, 128, 128)] * 2
+    for wanted in renderer.rendered[1:]:
+        assert wanted.strength == 0.3
+        assert wanted.start is not None
+        assert (wanted.start.size, wanted.start.getpixel((0, 0))) == ((64, 64), (200, 0, 0))
+    assert renderer.rendered[0].start is None
+
+
+async def test_a_parent_alone_is_no_reason_to_begin_from_it(engine: Engine, renderer: Moody) -> None:
+    first = await ask(engine)
+    async with working(engine):
+        _, [parent] = await ended(engine, first.id)
+        again = await ask(engine, parent=parent.id)
+        _, [made] = await ended(engine, again.id)
+    assert made.parent_id == parent.id
+    assert renderer.rendered[-1].start is None
+
+
+def a_png_that_says_it_is(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4) + kind + data + crc32(kind + data).to_bytes(4)
+
+    head = width.to_bytes(4) + height.to_bytes(4) + bytes((8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+TRUNCATED = BytesIO()
+Image.effect_noise((64, 64), 50).save(TRUNCATED, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (b"", "cannot be read"),
+        (b"<html>not here</html>", "cannot be read"),
+        (TRUNCATED.getvalue()[:500], "cannot be read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "cannot be read"),
+        (a_png_that_says_it_is(64, 64), "cannot be read"),
+        (a_png_that_says_it_is(8_100, 8_100), "more than 64 megapixels"),
+        (a_png_that_says_it_is(10_000, 10_000), "more than 64 megapixels"),
+        (a_png_that_says_it_is(60_000, 60_000), "more than 64 megapixels"),
+        (None, "no longer here"),
+    ],
+)
+async def test_a_parent_that_cannot_be_begun_from_is_an_answer(
+    engine: Engine, renderer: Moody, file: bytes | None, words: str
+) -> None:
+    first = await ask(engine)
+    async with working(engine):
+        _, [parent] = await ended(engine, first.id)
+        await engine.files.delete(parent.file)
+        if file is not None:
+            await engine.files.put(parent.file, file)
+        failed, _ = await ended(engine, (await upscaled(engine, parent.id)).id)
+        behind = await ask(engine)
+        assert (await ended(engine, behind.id))[0].state is JobState.DONE, "and the queue goes on"
+    assert (failed.state, words in failed.error, failed.attempts) == (JobState.FAILED, True, 1)
+    assert len(renderer.rendered) == 2
+
+
+async def test_a_parent_that_was_deleted_is_said_to_be_gone_in_the_language_of_whoever_asked(
+    engine: Engine,
+) -> None:
+    ana = Account("stage", "ana", "Ana", language="de")
+    first = await ask(engine)
+    async with working(engine):
+        _, [parent] = await ended(engine, first.id)
+        async with engine.database.write() as tx:
+            await forgetting.delete_pictures(tx, first.id, now=engine.clock.now())
+        failed, _ = await ended(engine, (await upscaled(engine, parent.id, who=ana)).id)
+    assert failed.error == "The picture that it was to begin from is no longer here."
+    assert "nicht mehr da" in (await owed(engine))[-1][1]
+    assert JobState.FAILED is failed.state
+
+
+async def test_without_a_parent_there_is_nothing_to_begin_from(engine: Engine) -> None:
+    async with working(engine):
+        failed, _ = await ended(engine, (await upscaled(engine, None)).id)
+    assert (failed.state, "no longer here" in failed.error) == (JobState.FAILED, True)

@@ -5,8 +5,9 @@ Nothing can be made out in their pictures. All parts are there, and each answers
 
 from __future__ import annotations
 
+import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -40,6 +41,93 @@ def write_sdxl(folder: Path, *, kind: Kind = "base", seed: int = 0) -> Path:
         pipeline = {"base": _base, "refiner": _refiner, "sd15": _sd15}[kind]()
     pipeline.save_pretrained(folder)
     return folder
+
+
+LoraStyle = Literal["kohya", "diffusers", "old", "peft", "plain"]
+LORA_STYLES: tuple[LoraStyle, ...] = ("kohya", "diffusers", "old", "peft", "plain")
+ADAPTED = {"unet": ("to_q", "to_k", "to_v", "to_out.0"), "text": ("q_proj", "k_proj", "v_proj", "out_proj")}
+
+
+def write_lora(
+    path: Path,
+    *,
+    kind: Kind = "base",
+    style: LoraStyle = "kohya",
+    parts: Sequence[str] = ("unet", "text_encoder", "text_encoder_2"),
+    rank: int = 2,
+    alpha: float | None = None,
+    size: float = 0.5,
+    seed: int = 0,
+    metadata: dict[str, str] | None = None,
+) -> Path:
+    """A LoRA for such a model, its tensors called as one of the trainers calls them; what they hold depends on the
+    seed alone. `alpha` is for kohya's style, the only one that keeps it with the tensors.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        pipeline = {"base": _base, "refiner": _refiner, "sd15": _sd15}[kind]()
+    noise = torch.Generator().manual_seed(seed)
+    tensors: dict[str, Any] = {}
+    for part in parts:
+        model = getattr(pipeline, part, None)
+        if model is None:
+            continue
+        ends = ADAPTED["unet" if part == "unet" else "text"]
+        for name, layer in sorted(model.named_modules()):
+            if not name.endswith(ends):
+                continue
+            into, out = layer.weight.shape[1], layer.weight.shape[0]
+            down, up = _called(kind, style, part, name)
+            tensors[down] = torch.randn(rank, into, generator=noise)
+            tensors[up] = torch.randn(out, rank, generator=noise) * size / rank
+            if style == "kohya":
+                tensors[down.replace("lora_down.weight", "alpha")] = torch.tensor(float(alpha or rank))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path, metadata={"format": "pt"} | (metadata or {}))
+    return path
+
+
+def _called(kind: Kind, style: LoraStyle, part: str, layer: str) -> tuple[str, str]:
+    """What the halves of a pair are called in a file."""
+    if part != "unet" and not layer.startswith("text_model."):
+        layer = f"text_model.{layer}"  # as it was called when most of these files were made
+    if style == "kohya":
+        first = "lora_te1" if kind == "base" else "lora_te"
+        begins = {"unet": "lora_unet", "text_encoder": first, "text_encoder_2": "lora_te2"}[part]
+        if part == "unet" and kind == "base":
+            layer = _as_its_makers(layer)
+        stem = f"{begins}_{layer.replace('.', '_')}"
+        return f"{stem}.lora_down.weight", f"{stem}.lora_up.weight"
+    if style in ("peft", "plain"):
+        stem = layer if style == "plain" else f"{part}.{layer}"
+        return f"{stem}.lora_A.weight", f"{stem}.lora_B.weight"
+    if style == "diffusers":
+        stem = f"{part}.{layer}.{'lora' if part == 'unet' else 'lora_linear_layer'}"
+        return f"{stem}.down.weight", f"{stem}.up.weight"
+    head, _, end = layer.removesuffix(".0").rpartition(".")
+    if part == "unet":
+        head += ".processor"
+    else:
+        end = f"to_{end.removesuffix('_proj')}"
+    return f"{part}.{head}.{end}_lora.down.weight", f"{part}.{head}.{end}_lora.up.weight"
+
+
+def _as_its_makers(layer: str) -> str:
+    """Kohya trains SDXL's UNet under the names that its makers gave it."""
+    layer = layer.replace("mid_block.attentions.0.", "middle_block.1.")
+    layer = re.sub(
+        r"^down_blocks\.(\d)\.attentions\.(\d)\.",
+        lambda found: f"input_blocks.{1 + 3 * int(found[1]) + int(found[2])}.1.",
+        layer,
+    )
+    return re.sub(
+        r"^up_blocks\.(\d)\.attentions\.(\d)\.",
+        lambda found: f"output_blocks.{3 * int(found[1]) + int(found[2])}.1.",
+        layer,
+    )
 
 
 def _base() -> Any:

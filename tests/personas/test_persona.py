@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from personas.persona import Appearance, Persona, Rating, slug_of
+from personas.persona import Appearance, Persona, PictureTaste, Pose, Rating, slug_of
+from personas.personafile import persona_from_toml, toml_of
 from personas.portrait import description_of, personality_of
 
 
@@ -99,3 +100,48 @@ def test_a_written_description_is_told_unchanged_and_parts_as_short_lines() -> N
     )
     assert text == "Anna: 40 years old, lives in Lisbon.\nLooks: red, green"
     assert personality_of(Persona(slug="a", name="A")) == ""
+
+
+# What its pictures are made with
+
+
+@pytest.mark.parametrize(
+    "taste",
+    [
+        {"loras": {"": 1.0}},
+        {"loras": {"x" * 81: 1.0}},
+        {"loras": {"../../etc/passwd": 1.0}},
+        {"loras": {"a\\b": 1.0}},
+        {"loras": {"a:0.8>": 1.0}},
+        {"loras": {"a\nb": 1.0}},
+        {"loras": {"grain": 2.01}},
+        {"loras": {"grain": -2.01}},
+        {"loras": {"grain": float("nan")}},
+        {"loras": {"grain": float("inf")}},
+        {"loras": {"grain": "strong"}},
+        {"loras": {f"lora-{number}": 1.0 for number in range(7)}},
+        {"direction": "x" * 201},
+    ],
+)
+def test_what_no_picture_can_be_made_with_is_refused(taste: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        PictureTaste.model_validate(taste)
+
+
+def test_poses_direction_and_loras_stand_in_a_persona_s_file() -> None:
+    persona = Persona(
+        slug="ida",
+        name="Ida",
+        appearance=Appearance(poses=(Pose(name="at the helm", description="both hands on a wheel"),)),
+        picture=PictureTaste(direction="low camera, soft grain", loras={"ida v2.1": 0.8, "grain": -2}),
+    )
+    assert persona_from_toml(toml_of(persona)) == persona
+    assert Persona.model_validate_json(persona.model_dump_json()) == persona
+
+
+def test_a_persona_of_an_older_house_has_none_of_them() -> None:
+    told = Persona(slug="ida", name="Ida").model_dump(mode="json")
+    for part, names in (("appearance", ("poses",)), ("picture", ("direction", "loras"))):
+        for name in names:
+            del told[part][name]
+    assert Persona.model_validate(told) == Persona(slug="ida", name="Ida")

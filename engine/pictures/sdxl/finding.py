@@ -191,6 +191,13 @@ def fingerprint(found: Found) -> str:
     return digest.hexdigest()[:12]
 
 
+def weight_bytes(found: Found) -> int:
+    """About what its weights take in memory: what they take on the disk, in 16 bit where they lie there so, too."""
+    files = [found.path] if found.single else sorted(found.path.rglob("*.safetensors"))
+    halved = [file for file in files if ".fp16." in file.name]
+    return sum(file.stat().st_size for file in halved or files)
+
+
 def _places(home: Path, here: Path, named: str) -> Iterator[tuple[Path, str]]:
     if named and (path := as_path(named, here)) is not None:
         yield from ((one, "The settings name this path.") for one in _models(path))

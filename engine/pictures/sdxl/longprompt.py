@@ -6,7 +6,7 @@ It knows nothing of pictures or jobs. A person's text never reaches compel's own
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from engine.pictures.sdxl.weighted import Fragment, fragments, kept, plain
 if TYPE_CHECKING:
     import torch
 
+#: So many tokens are read at once, beside the two that begin and end them.
+CHUNK = 75
 #: An encoder reads no more than this; each 75 are one more chunk that every step of a picture looks at.
 MOST_TOKENS = 2_400
 #: Each weight below one costs a reading of all chunks. So many chunks are read at most; further weights count as one.
@@ -23,6 +25,9 @@ MOST_READINGS = 96
 REMEMBERED_CHUNKS = 256
 #: A cut behind one of these parts no phrase.
 PUNCTUATION = (".", ",", ";", ":", "!", "?")
+#: Where compel likes to cut best, and where next.
+STOPS = (".</w>",)
+PAUSES = (".</w>", ",</w>", ";</w>", ":</w>")
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,40 @@ class Encoder:
         return Conditioning(embeds, pooled, empty, receipt)
 
 
+def within(parts: Sequence[Fragment], ends: Callable[[str], list[int]]) -> tuple[Fragment, ...]:
+    """As many of them, and of the last one as many words, as may be read. `ends`: where a text's tokens end in it."""
+    room = MOST_TOKENS
+    read: list[Fragment] = []
+    for part in parts:
+        there = ends(part.text)
+        if len(there) > room:
+            read.append(replace(part, text=_whole_words(part.text, there[room - 1] if room else 0)))
+            break
+        room -= len(there)
+        read.append(part)
+    return tuple(read)
+
+
+def chunks_of(tokens: Sequence[str]) -> int:
+    """How many chunks compel makes of these: it cuts behind the last full stop that fits in, else behind the last of
+    other punctuation, else behind the last word.
+    """
+    chunks, at = 1, 0
+    while len(tokens) - at > CHUNK:
+        there = tokens[at : at + CHUNK]
+        at += _behind(there, STOPS) or _behind(there, PAUSES) or _behind_a_word(there) or CHUNK
+        chunks += 1
+    return chunks
+
+
+def _behind(tokens: Sequence[str], marks: Sequence[str]) -> int:
+    return max((place for place, token in enumerate(tokens, 1) if token in marks), default=0)
+
+
+def _behind_a_word(tokens: Sequence[str]) -> int:
+    return max((place for place, token in enumerate(tokens, 1) if token.endswith("</w>")), default=0)
+
+
 def together(conditionings: Sequence[Conditioning]) -> tuple[torch.Tensor, torch.Tensor | None]:
     """One batch of them all: the shorter ones are filled up with chunks of an empty prompt, as compel does it."""
     import torch
@@ -240,16 +279,7 @@ class _Side:
 
     def within(self, parts: Sequence[Fragment]) -> tuple[Fragment, ...]:
         """As many of them, and of the last one as many words, as may be read."""
-        room = MOST_TOKENS
-        read: list[Fragment] = []
-        for part in parts:
-            ends = self._ends(part.text)
-            if len(ends) > room:
-                read.append(replace(part, text=_whole_words(part.text, ends[room - 1] if room else 0)))
-                break
-            room -= len(ends)
-            read.append(part)
-        return tuple(read)
+        return within(parts, self._ends)
 
     def count(self, parts: Iterable[Fragment]) -> int:
         return sum(len(self._ends(part.text)) for part in parts)

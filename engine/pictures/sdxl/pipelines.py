@@ -1,4 +1,5 @@
-"""Where diffusers runs: opens weights on a device, takes noise to latents step by step, and makes those pixels.
+"""Where diffusers runs: takes noise or a picture to latents step by step, makes pixels of those, and moves weights
+where they are needed.
 
 It is given embeddings, never text, and knows neither persons nor jobs. Nothing here asks the network.
 """
@@ -6,23 +7,38 @@ It is given embeddings, never text, and knows neither persons nor jobs. Nothing 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import GreenroomError, RenderFailed
+from engine.errors import RenderFailed
 from engine.pictures import Preview
-from engine.pictures.sdxl.finding import CALLED, Found
-from engine.pictures.sdxl.recipes import HANDOVER, Recipe
-from engine.pictures.sdxl.seeing import SD_COLOURS, SDXL_COLOURS, glimpse
+from engine.pictures.sdxl.recipes import HANDOVER, Recipe, gone_over
+from engine.pictures.sdxl.resting import Resting
+from engine.pictures.sdxl.seeing import SD_COLOURS, SDXL_COLOURS, as_pixels, developed, glimpse, read
+from engine.pictures.sdxl.starting import filled_up
+from engine.pictures.sdxl.tuning import UNTUNED, Blocks, Tuning
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
 
 #: Told after each step: which, of how many, and how to have a look. Whatever it raises ends the pass.
 Told = Callable[[int, int, Preview], None]
+#: The side of the square that a model was taught on, where its settings do not say.
+NATIVE = {"sdxl": 1024, "sd": 512}
+#: As torch's parts say it where they have no error of their own for it.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The pictures that a pass begins from, one for each that it makes, and how far it goes from them."""
+
+    images: tuple[Image, ...]
+    strength: float
 
 
 @dataclass(frozen=True)
@@ -59,14 +75,21 @@ class Plan:
 class Pipelines:
     """The loaded model, and its refiner if it has one. One thread may use it."""
 
-    def __init__(self, pipe: Any, refiner: Any, device: str, dtype: Any) -> None:
+    def __init__(self, pipe: Any, refiner: Any, device: str, dtype: Any, tuning: Tuning = UNTUNED) -> None:
         self.pipe = pipe
         self.refiner = refiner
+        #: Whether the last pass ran compiled.
+        self.ran_compiled = False
+        self._dressed = False
         self._device = device
         self._dtype = dtype
+        #: The same model, beginning from pictures; made when one is wanted.
+        self._over: Any = None
         #: As the model came: a scheduler made from another's settings would inherit what that was set to.
         self._scheduling = dict(pipe.scheduler.config)
         self._colours = SDXL_COLOURS if hasattr(pipe, "text_encoder_2") else SD_COLOURS
+        self.resting = Resting(self._parts(), device)
+        self._blocks = Blocks(pipe.unet, tuning.compiler if tuning.compiled else "")
 
     @property
     def device(self) -> str:
@@ -74,17 +97,46 @@ class Pipelines:
 
         return f"cuda ({torch.cuda.get_device_name()})" if self._device == "cuda" else self._device
 
-    def plan(self, recipe: Recipe) -> Plan:
-        """Counted on the scheduler itself: some take a step in two halves, and each half is told."""
+    @property
+    def on_gpu(self) -> bool:
+        return self._device != "cpu"
+
+    @property
+    def dressed(self) -> bool:
+        """It wears a LoRA. Nothing is compiled for that: layers that came in between ask for a compiler each time."""
+        return self._dressed
+
+    @dressed.setter
+    def dressed(self, dressed: bool) -> None:
+        self._dressed = dressed
+        if dressed:
+            self._blocks.chill()
+
+    @property
+    def native(self) -> int:
+        """The side of the square that the model was taught on."""
+        side = self.pipe.unet.config.sample_size
+        if isinstance(side, int) and side > 0:
+            return side * int(self.pipe.vae_scale_factor)
+        return NATIVE["sdxl" if hasattr(self.pipe, "text_encoder_2") else "sd"]
+
+    def plan(self, recipe: Recipe, strength: float | None = None) -> Plan:
+        """Counted on the scheduler itself: some take a step in two halves, and each half is told.
+
+        With a `strength` it is the part of the way that is gone from a picture, and the base goes it alone.
+        """
         scheduler = self._scheduler(recipe)
+        steps, gone = (recipe.steps, 0) if strength is None else gone_over(recipe.steps, strength)
         try:
-            scheduler.set_timesteps(recipe.steps)
+            scheduler.set_timesteps(steps)
         except ValueError as error:
             raise RenderFailed(
-                f"{recipe.scheduler.name} cannot go {recipe.steps} steps: {_first_line(error)} "
+                f"{recipe.scheduler.name} cannot go {steps} steps: {first_line(error)} "
                 "Ask for another number of steps, or set another scheduler."
             ) from error
         times = scheduler.timesteps
+        if strength is not None:
+            return Plan(len(times[(steps - gone) * scheduler.order :]))
         if self.refiner is None:
             return Plan(len(times))
         trained = scheduler.config.num_train_timesteps
@@ -102,40 +154,34 @@ class Pipelines:
         size: tuple[int, int],
         seeds: Sequence[int],
         told: Told,
+        begun: Begun | None = None,
     ) -> Tensor:
         """One forward pass for all these pictures. `size` is width and height; each has a seed of its own."""
         import torch
 
-        plan = self.plan(recipe)
-        width, height = size
+        shape = (len(seeds), recipe.guided, size, int(words.embeds.shape[1]))
+        if not self._dressed:
+            self._blocks.asked(shape, (recipe, words))
+        self.ran_compiled = self._blocks.is_warm(shape)
+        plan = self.plan(recipe, None if begun is None else begun.strength)
         # On the processor whatever the device: the same seed is the same noise everywhere, and in any company.
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-        shape = (
-            self.pipe.unet.config.in_channels,
-            height // self.pipe.vae_scale_factor,
-            width // self.pipe.vae_scale_factor,
-        )
-        noise = torch.stack([torch.randn(shape, generator=one) for one in generators])
-        asked = {
-            "num_inference_steps": recipe.steps,
+        asked: dict[str, Any] = {
             "guidance_scale": recipe.guidance,
             "generator": generators,
             "output_type": "latent",
             "callback_on_step_end_tensor_inputs": ["latents"],
         }
-        handed_over = {"denoising_end": HANDOVER} if plan.refined else {}
-        with torch.inference_mode():
-            self.pipe.scheduler = self._scheduler(recipe)
-            latents = self.pipe(
-                latents=noise.to(self._device, self._dtype),
-                width=width,
-                height=height,
-                callback_on_step_end=self._after(0, plan.total, told),
-                **words.as_arguments(),
-                **asked,
-                **handed_over,
-            ).images
-            if plan.refined and refined is not None:
+        self.resting.rest()
+        with self._computing(), self._blocks.running(shape):
+            first = self._after(0, plan.total, told)
+            if begun is not None:
+                latents = self._from_pictures(recipe, begun, size, words.as_arguments() | asked, first)
+            else:
+                asked["num_inference_steps"] = recipe.steps
+                latents = self._from_noise(recipe, plan, size, words.as_arguments() | asked, first)
+            if begun is None and plan.refined and refined is not None:
+                self.resting.rest()
                 self.refiner.scheduler = self._scheduler(recipe)
                 latents = self.refiner(
                     image=latents,
@@ -144,25 +190,58 @@ class Pipelines:
                     **refined.as_arguments(),
                     **asked,
                 ).images
+            self.resting.rest()
         finished: Tensor = latents
         return finished
 
-    def develop(self, latents: Tensor) -> Tensor:
-        """The pixels of one picture's latents, from 0 to 1, rows of red, green and blue."""
+    def _from_noise(
+        self, recipe: Recipe, plan: Plan, size: tuple[int, int], asked: dict[str, Any], after: Any
+    ) -> Tensor:
+        import torch
+
+        width, height = size
+        grain = self.pipe.vae_scale_factor
+        shape = (self.pipe.unet.config.in_channels, height // grain, width // grain)
+        noise = torch.stack([torch.randn(shape, generator=one) for one in asked["generator"]])
+        self.pipe.scheduler = self._scheduler(recipe)
+        latents: Tensor = self.pipe(
+            latents=noise.to(self._device, self._dtype),
+            width=width,
+            height=height,
+            callback_on_step_end=after,
+            **asked,
+            **({"denoising_end": HANDOVER} if plan.refined else {}),
+        ).images
+        return latents
+
+    def _from_pictures(
+        self, recipe: Recipe, begun: Begun, size: tuple[int, int], asked: dict[str, Any], after: Any
+    ) -> Tensor:
+        """The pipeline adds the noise, each picture's by its own generator."""
         import torch
 
         vae = self.pipe.vae
-        settings = vae.config
-        latents = latents[None].to(self._device, vae.dtype)
-        mean, spread = getattr(settings, "latents_mean", None), getattr(settings, "latents_std", None)
-        with torch.inference_mode():
-            if mean is not None and spread is not None:
-                middle, width = (torch.tensor(one).view(1, -1, 1, 1).to(latents) for one in (mean, spread))
-                plain = latents * width / settings.scaling_factor + middle
-            else:
-                plain = latents / settings.scaling_factor
-            pixels: Tensor = vae.decode(plain, return_dict=False)[0][0]
-            return (pixels.float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu()
+        pictures = [as_pixels(filled_up(image, size)).to(self._device, vae.dtype) for image in begun.images]
+        start = torch.cat([read(vae, one) for one in pictures])
+        self.resting.rest()
+        if self._over is None:
+            self._over = _from_pictures(self.pipe)
+        self._over.scheduler = self._scheduler(recipe)
+        steps, gone = gone_over(recipe.steps, begun.strength)
+        latents: Tensor = self._over(
+            image=start.to(self._dtype),
+            num_inference_steps=steps,
+            # It rounds down: in the middle between two steps nothing can go wrong.
+            strength=min(1.0, (gone + 0.5) / steps),
+            callback_on_step_end=after,
+            **asked,
+        ).images
+        return latents
+
+    def develop(self, latents: Tensor) -> Tensor:
+        """The pixels of one picture's latents, from 0 to 1, rows of red, green and blue."""
+        with self._computing():
+            return developed(self.pipe.vae, latents[None].to(self._device, self.pipe.vae.dtype))
 
     def develop_wide(self) -> None:
         """From now on the VAE computes in 32 bit: it is the first to overflow in 16."""
@@ -176,32 +255,78 @@ class Pipelines:
         if self._dtype is not torch.float16:
             return False
         self._dtype = torch.bfloat16
-        for pipe in self._pipes():
-            pipe.to(torch.bfloat16)
+        for part in self._parts():
+            part.to(torch.bfloat16)
         self.develop_wide()
+        self.cool()
         return True
 
-    def spare(self) -> bool:
-        """From now on the VAE works on a tile at a time; False if it did already."""
-        vae = self.pipe.vae
-        if vae.use_tiling:
+    @property
+    def spares(self) -> bool:
+        """The VAE works on a tile at a time."""
+        return bool(self.pipe.vae.use_tiling)
+
+    def spare(self) -> None:
+        self.pipe.vae.enable_slicing()
+        self.pipe.vae.enable_tiling()
+
+    def offload(self) -> None:
+        """From now on each part of the model is on the GPU only while it works."""
+        self.cool()
+        self.resting.begin()
+        self.let_go()
+
+    def warm(self) -> bool:
+        """Compiles for the shape that was wanted most and is not compiled yet; False if there is nothing to do.
+
+        It takes a while, and is for when nobody waits.
+        """
+        cold = self._blocks.coldest()
+        if cold is None or self._dressed:
             return False
-        vae.enable_slicing()
-        vae.enable_tiling()
+        shape, (recipe, words) = cold
+        pictures, _, size, _ = shape
+        self._blocks.warm(shape)
+        self.denoise(replace(recipe, steps=1), words, None, size, [0] * pictures, lambda *_: None)
         return True
+
+    def cool(self) -> bool:
+        """From now on nothing runs compiled; False if nothing did."""
+        return self._blocks.cool()
 
     def let_go(self) -> None:
         """Gives back memory that nobody uses."""
         import torch
 
+        self.resting.rest()
         gc.collect()
         if self._device == "cuda":
             torch.cuda.empty_cache()
         elif self._device == "mps":
             torch.mps.empty_cache()
 
+    def close(self) -> None:
+        self.resting.end()
+        self._over = None
+        del self.pipe, self.refiner, self._blocks
+        self.let_go()
+
     def _pipes(self) -> list[Any]:
         return [self.pipe] if self.refiner is None else [self.pipe, self.refiner]
+
+    def _parts(self) -> list[Any]:
+        """All that has weights, each once."""
+        names = ("text_encoder", "text_encoder_2", "unet", "vae")
+        parts = [getattr(pipe, name, None) for pipe in self._pipes() for name in names]
+        return list({id(part): part for part in parts if part is not None}.values())
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        import torch
+
+        # Weights that are moved in inference mode could not be changed outside it any more.
+        with torch.no_grad() if self.resting else torch.inference_mode():
+            yield
 
     def _scheduler(self, recipe: Recipe) -> Any:
         import diffusers
@@ -222,25 +347,6 @@ class Pipelines:
         return after
 
 
-def open_pipelines(found: Found, refiner: Found | None, device: str = "auto", bits: int = 0) -> Pipelines:
-    """Loads the weights. `device` is `auto`, `cuda`, `mps` or `cpu`; the refiner shares what it has in common.
-
-    `bits` are 16 or 32; 0: 16, but 32 on the processor.
-    """
-    import torch
-
-    there = _device(device)
-    dtype = torch.float16 if (bits or (32 if there == "cpu" else 16)) == 16 else torch.float32
-    pipe = _opened(found, there, dtype, {})
-    second = None
-    if refiner is not None:
-        shared = {part: getattr(pipe, part) for part in ("vae", "text_encoder_2", "tokenizer_2")}
-        second = _opened(refiner, there, dtype, shared)
-    if dtype is torch.float16 and getattr(pipe.vae.config, "force_upcast", True):
-        pipe.vae.float()
-    return Pipelines(pipe, second, there, dtype)
-
-
 def out_of_memory(error: BaseException) -> bool:
     """Each device says it in its own way."""
     import torch
@@ -248,69 +354,23 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     words = str(error).casefold()
-    return isinstance(error, RuntimeError) and ("out of memory" in words or "can't allocate memory" in words)
+    return isinstance(error, RuntimeError) and any(mark in words for mark in _NO_MEMORY)
 
 
-def _device(wanted: str) -> str:
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return next(device for device, is_there in there.items() if is_there)
-    if not there.get(wanted, False):
-        raise RenderFailed(f"There is no device “{wanted}” for pictures here. Set `device` to “auto”.")
-    return wanted
-
-
-def _opened(found: Found, device: str, dtype: Any, shared: dict[str, Any]) -> Any:
-    import diffusers
-    from diffusers.utils import logging as told_by_diffusers
-    from transformers.utils import logging as told_by_transformers
-
-    # Their bars are for a person who waits at a terminal; the log is not one.
-    quiet: list[Any] = [told_by_diffusers, told_by_transformers]
-    for library in quiet:
-        library.disable_progress_bar()
-    kinds = {"sdxl": "StableDiffusionXLPipeline", "refiner": "StableDiffusionXLImg2ImgPipeline"}
-    kind = getattr(diffusers, kinds.get(found.kind, "StableDiffusionPipeline"))
-    arguments: dict[str, Any] = {"dtype": dtype, "local_files_only": True} | shared
-    if found.kind in kinds:
-        arguments["add_watermarker"] = False
-    else:
-        arguments |= {"safety_checker": None, "requires_safety_checker": False}
-    if found.single and found.config is None:
-        raise RenderFailed(
-            f"{found.path} is a single file, which holds no settings and no tokenizer. Put a diffusers folder of "
-            f"{CALLED[found.kind]} beside it; it needs no weights in it."
-        )
-    try:
-        if found.single:
-            pipe = kind.from_single_file(str(found.path), config=str(found.config), **arguments)
-        else:
-            variant = _variant(found.path)
-            pipe = kind.from_pretrained(str(found.path), use_safetensors=True, variant=variant, **arguments)
-        pipe.to(device)
-    except GreenroomError:
-        raise
-    except Exception as error:  # each of their libraries has errors of its own
-        if out_of_memory(error):
-            raise RenderFailed(
-                f"{found.name} does not fit in memory. Stop what else uses it, or name a smaller model."
-            ) from error
-        raise RenderFailed(
-            f"{found.name} cannot be loaded: {_first_line(error)} Fetch it again, or name another model."
-        ) from error
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-def _variant(folder: Path) -> str | None:
-    """Some folders hold the weights in 16 bit only, and call them so."""
-    names = [one.name for one in (folder / "unet").glob("*.safetensors")]
-    return "fp16" if names and all(".fp16." in name for name in names) else None
-
-
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     line = lines[0].strip().rstrip(":")
     return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
+def _from_pictures(pipe: Any) -> Any:
+    """The same model as one that begins from pictures: not a weight is held twice."""
+    import diffusers
+
+    if hasattr(pipe, "text_encoder_2"):
+        name, others = "StableDiffusionXLImg2ImgPipeline", {"add_watermarker": False}
+    else:
+        name, others = "StableDiffusionImg2ImgPipeline", {"requires_safety_checker": False}
+    over = getattr(diffusers, name)(**pipe.components, **others)
+    over.set_progress_bar_config(disable=True)
+    return over

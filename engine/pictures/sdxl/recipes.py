@@ -5,17 +5,25 @@ It knows the names that people give to schedulers. It imports nothing heavy, and
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from engine.errors import BadRequest
 from engine.pictures.sdxl.finding import FewStep, Found
+from engine.pictures.sdxl.seeing import GRAIN
 
 Number = TypeVar("Number", int, float)
 
 #: Where the base hands over to the refiner, as a share of the way.
 HANDOVER = 0.8
+#: A picture of at most this many times the area that a model was taught is made in one go.
+MOST_AT_ONE_GO = 1.15
+#: How far the second pass may go from the first: enough for detail, too little for a second head.
+HIRES_STRENGTH = 0.35
+#: To go a short way with few steps, the way is cut into more; into so many at most.
+FINEST = 50
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,39 @@ def recipe(found: Found, steps: int, guidance: float, scheduler: str = "") -> Re
         _between(guidance, *habit.guidance),
         chosen if chosen.kind in _LEAPING else spaced,
     )
+
+
+def strength_of(strength: float) -> float:
+    """How far from its start a picture may go, from 0 to 1."""
+    if math.isnan(strength):
+        raise BadRequest("The strength is no number. Name one from 0, which keeps the picture, to 1.")
+    return _between(float(strength), 0.0, 1.0)
+
+
+def gone_over(steps: int, strength: float) -> tuple[int, int]:
+    """Into how many steps the whole way is cut, and how many of them, the last ones, are gone: at least one."""
+    if steps * strength < 1:
+        finest = max(steps, FINEST)
+        steps = math.ceil(1 / strength) if finest * strength > 1 else finest
+    return steps, min(steps, max(1, math.floor(steps * strength + 0.5)))
+
+
+def first_size(size: tuple[int, int], native: int) -> tuple[int, int] | None:
+    """In two passes, the size of the first: what the model knows best, in the same proportions.
+
+    None where one pass will do. `native` is the side of the square that the model was taught on.
+    """
+    area = size[0] * size[1]
+    if area <= MOST_AT_ONE_GO * native * native:
+        return None
+    scale = native / math.sqrt(area)
+    width, height = (max(GRAIN, round(side * scale / GRAIN) * GRAIN) for side in size)
+    return width, height
+
+
+def whole(side: int) -> int:
+    """In whole squares: what is too much is cut off in the end."""
+    return max(GRAIN, -(-side // GRAIN) * GRAIN)
 
 
 def _between(value: Number, low: Number, high: Number) -> Number:

@@ -1,113 +1,39 @@
 """The picture model of this process as a Renderer: pictures that can share a forward pass do, none is delivered
-broken, and what runs out of memory is tried in smaller pieces. How a pass is run it does not know.
+broken, and what runs out of memory is tried with less. How a pass is run it does not know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from engine.errors import RenderFailed
-from engine.pictures import PictureWanted, Preview, Progress, Rendered
-from engine.pictures.sdxl.finding import Found, fingerprint
-from engine.pictures.sdxl.longprompt import Encoder, together
-from engine.pictures.sdxl.pipelines import Pipelines, Words, open_pipelines, out_of_memory
-from engine.pictures.sdxl.recipes import Recipe, recipe
-from engine.pictures.sdxl.seeing import GRAIN, LEAST_LIKENESS, as_image, flaw
+from engine.broker import Share
+from engine.errors import BadRequest, GreenroomError, RenderFailed
+from engine.pictures import PictureWanted, Progress, Rendered
+from engine.pictures.loras_told import settled
+from engine.pictures.sdxl.finding import Found
+from engine.pictures.sdxl.holding import Holding
+from engine.pictures.sdxl.loaded import Loaded
+from engine.pictures.sdxl.loras import Loras
+from engine.pictures.sdxl.passes import Manner, Part, Pass, Way, together
+from engine.pictures.sdxl.pipelines import Begun, out_of_memory
+from engine.pictures.sdxl.recipes import HIRES_STRENGTH, first_size, recipe, strength_of, whole
+from engine.pictures.sdxl.seeing import LEAST_LIKENESS, as_image, flaw
+from engine.pictures.sdxl.sparing import in_order
+from engine.pictures.sdxl.starting import enlarged, fitted
+from engine.pictures.sdxl.tuning import Tuning
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
 
 log = structlog.get_logger(__name__)
 
 #: So many pictures share a pass at most.
 AT_ONCE = 4
-
-
-@dataclass(frozen=True)
-class _Pass:
-    """Pictures that go through the model together, and where in the whole they stand."""
-
-    recipe: Recipe
-    #: Width and height, in whole squares: what is too much is cut off.
-    size: tuple[int, int]
-    wanted: tuple[PictureWanted, ...]
-    places: tuple[int, ...]
-
-    def halves(self) -> tuple[_Pass, _Pass]:
-        middle = len(self.wanted) // 2
-        first, second = slice(None, middle), slice(middle, None)
-        return (
-            _Pass(self.recipe, self.size, self.wanted[first], self.places[first]),
-            _Pass(self.recipe, self.size, self.wanted[second], self.places[second]),
-        )
-
-
-@dataclass(frozen=True)
-class _Conditioned:
-    words: Words
-    refined: Words | None
-    receipts: list[dict[str, Any]]
-
-
-class _Loaded:
-    """What is kept as long as the weights are."""
-
-    def __init__(self, pipelines: Pipelines, model_hash: str) -> None:
-        self.pipelines = pipelines
-        self.model_hash = model_hash
-        self.encoder = Encoder(pipelines.pipe)
-        self.refining = None if pipelines.refiner is None else Encoder(pipelines.refiner)
-
-    def lengths(self, picture: PictureWanted, guided: bool) -> tuple[int, ...]:
-        """How many chunks of words each model is shown for it."""
-        texts = [picture.prompt, picture.negative] if guided else [picture.prompt]
-        encoders = [self.encoder] if self.refining is None else [self.encoder, self.refining]
-        return tuple(max(encoder.encode(text).receipt.chunks for text in texts) for encoder in encoders)
-
-    def forget_words(self) -> None:
-        """The encoders compute in other numbers now."""
-        self.encoder.forget()
-        if self.refining is not None:
-            self.refining.forget()
-
-
-class _Way:
-    """How far a rendering is, over all its passes. What is done again is not told again, but may be stopped."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._furthest = 1
-
-    def part(self, start: float, share: float) -> _Part:
-        return _Part(self, start, share)
-
-    def at(self, position: float, preview: Preview) -> None:
-        self._furthest = max(self._furthest, min(round(position), self._total))
-        self._progress(self._furthest, self._total, preview)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The part of the way that one pass goes."""
-
-    way: _Way
-    start: float
-    share: float
-
-    def __call__(self, step: int, steps: int, preview: Preview) -> None:
-        self.way.at(self.start + self.share * step / steps, preview)
-
-    def halves(self) -> tuple[_Part, _Part]:
-        half = self.share / 2
-        return self.way.part(self.start, half), self.way.part(self.start + half, half)
-
-    def end(self) -> _Part:
-        return self.way.part(self.start + self.share, 0)
 
 
 class Sdxl:
@@ -122,163 +48,266 @@ class Sdxl:
         bits: int = 0,
         scheduler: str = "",
         at_once: int = AT_ONCE,
+        vram: float = 0,
+        tuning: Tuning | None = None,
+        loras: Loras | None = None,
         least_likeness: float = LEAST_LIKENESS,
+        memory: Share | None = None,
+        threads: int = 0,
     ) -> None:
+        """`memory`: its share of a GPU that others use, too. `vram`: GiB of it that may be taken; 0: all there are.
+        `threads`: of the processor; 0 leaves that to torch. `tuning`: None is what suits the device.
+        """
         self._found = found
         self._refiner = refiner
-        self._device = device
-        self._bits = bits
         self._scheduler = scheduler
         self._at_once = at_once
         #: Below it a picture is taken for noise.
         self._least_likeness = least_likeness
-        self._loaded: _Loaded | None = None
+        self._holding = Holding(
+            found,
+            refiner,
+            device=device,
+            bits=bits,
+            vram=vram,
+            tuning=tuning,
+            loras=loras,
+            memory=memory,
+            threads=threads,
+        )
 
     @property
     def name(self) -> str:
         return self._found.name
 
+    def company(self, wanted: Sequence[PictureWanted]) -> list[int]:
+        """Asking loads the weights and reads the words, which rendering would do next anyway."""
+        if len(wanted) < 2:
+            return list(range(len(wanted)))
+        size = (wanted[0].width, wanted[0].height)
+        try:
+            manners = self._holding.fitting(size, lambda: [self._manner_if_any(one) for one in wanted])
+        except GreenroomError:
+            return [0]  # whoever renders it hears what is wrong
+        return together(manners, self._most)[0] if manners[0] is not None else [0]
+
     def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
         if not wanted:
             return []
-        loaded = self._load()
-        passes = list(self._passes(loaded, wanted))
-        steps = [loaded.pipelines.plan(one.recipe).total for one in passes]
-        way = _Way(progress, sum(steps))
+        self._holding.back_to_the_gpu()
+        pictures = [_with_its_start_fitted(one) for one in wanted]
+        size = (wanted[0].width, wanted[0].height)
+        manners = self._holding.fitting(size, lambda: [self._manner(one) for one in pictures])
+        passes = [
+            Pass(manners[places[0]], tuple(pictures[place] for place in places), tuple(places))
+            for places in together(manners, self._most)
+        ]
+        steps = [sum(self._steps(one.manner)) for one in passes]
+        parts = Way(progress, sum(steps)).part(0, sum(steps)).cut(steps)
         made: dict[int, Rendered] = {}
-        for number, one in enumerate(passes):
-            part = way.part(sum(steps[:number]), steps[number])
-            made |= zip(one.places, self._pass(loaded, one, part), strict=True)
+        try:
+            for one, part in zip(passes, parts, strict=True):
+                made |= zip(one.places, self._pass(one, part), strict=True)
+        finally:
+            self._holding.rest()
         return [made[place] for place in range(len(wanted))]
 
-    def close(self) -> None:
-        loaded, self._loaded = self._loaded, None
-        if loaded is not None:
-            pipelines = loaded.pipelines
-            del loaded.encoder, loaded.refining, pipelines.pipe, pipelines.refiner
-            pipelines.let_go()
+    def warm(self) -> bool:
+        """One thing that will be of use later: loads the weights, or compiles for the shape that was wanted most.
+        False: there is nothing left to do.
 
-    def _load(self) -> _Loaded:
-        if self._loaded is None:
-            pipelines = open_pipelines(self._found, self._refiner, self._device, self._bits)
-            self._loaded = _Loaded(pipelines, fingerprint(self._found))
-            log.info("picture_model_loaded", model=self.name, device=pipelines.device)
-        return self._loaded
-
-    def _passes(self, loaded: _Loaded, wanted: Sequence[PictureWanted]) -> Iterator[_Pass]:
-        shared: dict[tuple[object, ...], list[tuple[int, PictureWanted, Recipe, tuple[int, int]]]] = {}
-        for place, one in enumerate(wanted):
-            how = recipe(self._found, one.steps, one.guidance, self._scheduler)
-            size = (_whole(one.width), _whole(one.height))
-            # Filled up to a longer neighbour's length, a prompt would make another picture than it makes alone.
-            key = (how.steps, how.guidance, how.scheduler.name, size, loaded.lengths(one, how.guided))
-            shared.setdefault(key, []).append((place, one, how, size))
-        for alike in shared.values():
-            for start in range(0, len(alike), self._at_once):
-                some = alike[start : start + self._at_once]
-                _, _, how, size = some[0]
-                yield _Pass(
-                    how, size, tuple(one for _, one, _, _ in some), tuple(place for place, *_ in some)
-                )
-
-    def _pass(self, loaded: _Loaded, one: _Pass, part: _Part) -> list[Rendered]:
+        It is for the picture thread while nobody waits, may take a minute, and cannot be stopped. Where nobody calls
+        it, everything runs uncompiled.
+        """
+        if not self._holding.is_loaded:
+            self._holding.model()
+            return True
+        pipelines = self._holding.model().pipelines
         try:
-            return self._painted(loaded, one, part)
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-        # Out here nothing holds on to the tensors of the pass that failed.
-        loaded.pipelines.let_go()
-        log.warning("picture_out_of_memory", model=self.name, pictures=len(one.wanted), size=one.size)
-        if len(one.wanted) > 1:
-            pairs = zip(one.halves(), part.halves(), strict=True)
-            return [made for half, its_part in pairs for made in self._pass(loaded, half, its_part)]
-        if loaded.pipelines.spare():
-            return self._pass(loaded, one, part)
-        width, height = one.size
-        raise RenderFailed(
-            f"There is not enough memory for a picture of {width} × {height}. Ask for a smaller one, or stop what "
-            "else uses the memory."
+            return pipelines.warm()
+        except Exception as error:  # a compiler has many ways to fail, and a picture needs none of it
+            log.warning("picture_model_not_compiled", model=self.name, cause=repr(error)[:500])
+            pipelines.cool()
+        pipelines.let_go()
+        return False
+
+    def close(self) -> None:
+        self._holding.close()
+
+    @property
+    def _most(self) -> int:
+        return self._holding.at_once(self._at_once)
+
+    def _manner(self, one: PictureWanted) -> Manner:
+        how = recipe(self._found, one.steps, one.guidance, one.scheduler or self._scheduler)
+        strength = None if one.start is None else strength_of(one.strength)
+        loaded = self._holding.model()
+        first = None
+        if one.hires and strength is None:
+            first = first_size((one.width, one.height), loaded.pipelines.native)
+        return Manner(
+            recipe=how,
+            size=(whole(one.width), whole(one.height)),
+            first=first,
+            strength=strength,
+            loras=settled(one.loras),
+            chunks=loaded.chunks(one, how.guided),
         )
 
-    def _painted(self, loaded: _Loaded, one: _Pass, part: _Part) -> list[Rendered]:
-        conditioned = _conditioned(loaded, one)
-        seeds = [picture.seed for picture in one.wanted]
-        pipelines = loaded.pipelines
-        latents = pipelines.denoise(one.recipe, conditioned.words, conditioned.refined, one.size, seeds, part)
-        made = []
-        for number, picture in enumerate(one.wanted):
-            facts: dict[str, Any] = {
-                "sampler": one.recipe.scheduler.name,
-                "scheduler": one.recipe.scheduler.kind,
-                "steps": one.recipe.steps,
-                "guidance": one.recipe.guidance,
-                "batch": len(one.wanted),
-                "model_hash": loaded.model_hash,
-                "receipt": conditioned.receipts[number],
-            }
-            if pipelines.refiner is not None and self._refiner is not None:
-                facts["refiner"] = self._refiner.name
-            alone = _Pass(one.recipe, one.size, (picture,), (0,))
-            pixels = self._sound(loaded, alone, latents[number], part.end(), facts)
-            image = as_image(pixels[: picture.height, : picture.width].contiguous())
-            made.append(Rendered(image, self.name, pipelines.device, facts=facts))
-        return made
+    def _manner_if_any(self, one: PictureWanted) -> Manner | None:
+        try:
+            return self._manner(one)
+        except BadRequest:
+            return None
+
+    def _steps(self, manner: Manner) -> list[int]:
+        """Of each time that a picture goes through the model."""
+        plan = self._holding.model().pipelines.plan
+        return [1] if manner.kept else [plan(manner.recipe, leg).total for leg in manner.legs]
+
+    def _pass(self, one: Pass, part: Part) -> list[Rendered]:
+        try:
+            return self._painted(one, part)
+        except Exception as error:
+            no_memory = out_of_memory(error)
+            if not no_memory and (isinstance(error, GreenroomError) or not self._uncompiled(error)):
+                raise
+        # Out here nothing holds on to the tensors of the pass that failed.
+        if not no_memory:
+            return self._pass(one, part)
+        step = self._holding.spare(len(one.wanted), one.manner.size)
+        if step == "halves":
+            pairs = zip(one.after(step).halves(), part.cut([1, 1]), strict=True)
+            return [made for half, its_part in pairs for made in self._pass(half, its_part)]
+        return self._pass(one.after(step), part)
+
+    def _uncompiled(self, error: Exception) -> bool:
+        """Whether compiled blocks may have been what failed: from now on there are none."""
+        pipelines = self._holding.model().pipelines
+        if not (pipelines.ran_compiled and pipelines.cool()):
+            return False
+        log.warning("picture_model_not_compiled", model=self.name, cause=repr(error)[:500])
+        return True
+
+    def _painted(self, one: Pass, part: Part) -> list[Rendered]:
+        loaded = self._holding.model()
+        worn = loaded.wear(one.manner.loras)
+        facts = self._facts(loaded, one, worn)
+        starts = [picture.start for picture in one.wanted if picture.start is not None]
+        if one.manner.kept:
+            part(1, 1, lambda: starts[0])
+            images = starts
+        else:
+            images = self._legs(loaded, one, starts, part, facts)
+        device = loaded.pipelines.device
+        return [
+            Rendered(image.crop((0, 0, picture.width, picture.height)), self.name, device, facts=its)
+            for image, picture, its in zip(images, one.wanted, facts, strict=True)
+        ]
+
+    def _facts(self, loaded: Loaded, one: Pass, worn: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What there is to tell of each picture before it is made."""
+        manner = one.manner
+        facts: dict[str, Any] = {
+            "sampler": manner.recipe.scheduler.name,
+            "scheduler": manner.recipe.scheduler.kind,
+            "steps": manner.recipe.steps,
+            "guidance": manner.recipe.guidance,
+            "batch": len(one.wanted),
+            "model_hash": loaded.model_hash,
+        }
+        if manner.first is not None:
+            facts["hires"] = {"from": list(manner.first), "strength": HIRES_STRENGTH}
+        if manner.strength is not None:
+            facts["start"] = {"strength": manner.strength}
+        if self._refiner is not None:
+            # A refiner was taught to end what a base began from noise.
+            facts |= {"base_alone": True} if manner.strength is not None else {"refiner": self._refiner.name}
+        if worn:
+            facts["loras"] = worn
+        if spared := one.spared | loaded.spared:
+            facts["spared"] = in_order(spared)
+        receipts = loaded.conditioned(one.wanted, manner.recipe.guided).receipts
+        return [facts | {"receipt": receipt} for receipt in receipts]
+
+    def _legs(
+        self, loaded: Loaded, one: Pass, starts: list[Image], part: Part, facts: list[dict[str, Any]]
+    ) -> list[Image]:
+        """Once through the model, or twice."""
+        manner = one.manner
+        seeds, images = [picture.seed for picture in one.wanted], starts
+        for size, strength, its_part in zip(
+            manner.sizes, manner.legs, part.cut(self._steps(manner)), strict=True
+        ):
+            begun = None
+            if strength is not None:
+                images = [enlarged(image, size) for image in images] if manner.first else images
+                begun = Begun(tuple(images), strength)
+            leg = _Leg(one, size, begun, its_part)
+            images = []
+            latents = _denoised(loaded, leg, seeds)
+            for number, its in enumerate(facts):
+                pixels, seeds[number] = self._sound(
+                    loaded, leg.alone(number), latents[number], seeds[number], its
+                )
+                images.append(as_image(pixels))
+                if loaded.pipelines.ran_compiled:
+                    its["compiled"] = True
+        return images
 
     def _sound(
-        self, loaded: _Loaded, alone: _Pass, latents: Tensor, part: _Part, facts: dict[str, Any]
-    ) -> Tensor:
-        """The pixels of a picture that is one: developed once more in 32 bit, and rendered once more, if need be."""
+        self, loaded: Loaded, alone: _Leg, latents: Tensor, seed: int, facts: dict[str, Any]
+    ) -> tuple[Tensor, int]:
+        """The pixels of a picture that is one, and the seed that it took: developed once more in 32 bit, and rendered
+        once more, if need be.
+        """
         pipelines = loaded.pipelines
         pixels = pipelines.develop(latents)
         first = wrong = flaw(latents, pixels, self._least_likeness)
         if not wrong:
-            return pixels
-        log.warning("picture_flawed", model=self.name, flaw=wrong, seed=alone.wanted[0].seed)
+            return pixels, seed
+        log.warning("picture_flawed", model=self.name, flaw=wrong, seed=seed)
         pipelines.develop_wide()
         pixels = pipelines.develop(latents)
         facts["flawed_at_first"] = first
         if not (wrong := flaw(latents, pixels, self._least_likeness)):
-            return pixels
-        seed = alone.wanted[0].seed
+            return pixels, seed
         if pipelines.widen():
             loaded.forget_words()
         else:
             # The same numbers would make the same picture; this other seed is always the same one.
             seed = (seed + 2**31) % 2**32
         facts["seed_taken"] = seed
-        again = _conditioned(loaded, alone)
-        [latents] = pipelines.denoise(alone.recipe, again.words, again.refined, alone.size, [seed], part)
+        [latents] = _denoised(loaded, alone, [seed])
         pixels = pipelines.develop(latents)
         if not (wrong := flaw(latents, pixels, self._least_likeness)):
-            return pixels
+            return pixels, seed
         raise RenderFailed(
             f"{self.name} made no picture but {wrong}, twice. Try another number of steps or another scheduler; "
             "if it goes on, fetch the model again."
         )
 
 
-def _conditioned(loaded: _Loaded, one: _Pass) -> _Conditioned:
-    words, receipts = _words(loaded.encoder, one)
-    refined = None if loaded.refining is None else _words(loaded.refining, one)[0]
-    return _Conditioned(words, refined, receipts)
+@dataclass(frozen=True)
+class _Leg:
+    """The pictures of a pass, one time through the model."""
+
+    one: Pass
+    size: tuple[int, int]
+    begun: Begun | None
+    part: Part
+
+    def alone(self, number: int) -> _Leg:
+        """One of them, done again after the others: no step of it is counted."""
+        begun = self.begun and replace(self.begun, images=self.begun.images[number : number + 1])
+        return replace(self, one=self.one.only(number), begun=begun, part=self.part.end())
 
 
-def _words(encoder: Encoder, one: _Pass) -> tuple[Words, list[dict[str, Any]]]:
-    """Positives and negatives go into one stack, so that all are padded to one length."""
-    count = len(one.wanted)
-    texts = [picture.prompt for picture in one.wanted]
-    if one.recipe.guided:
-        texts += [picture.negative for picture in one.wanted]
-    known = {text: encoder.encode(text) for text in dict.fromkeys(texts)}
-    embeds, pooled = together([known[text] for text in texts])
-    receipts = [known[text].receipt.as_json() for text in texts[:count]]
-    if not one.recipe.guided:
-        return Words(embeds, pooled), receipts
-    if pooled is None:
-        return Words(embeds[:count], None, embeds[count:]), receipts
-    return Words(embeds[:count], pooled[:count], embeds[count:], pooled[count:]), receipts
+def _denoised(loaded: Loaded, leg: _Leg, seeds: Sequence[int]) -> Tensor:
+    how = leg.one.manner.recipe
+    told = loaded.conditioned(leg.one.wanted, how.guided)
+    return loaded.pipelines.denoise(how, told.words, told.refined, leg.size, seeds, leg.part, leg.begun)
 
 
-def _whole(side: int) -> int:
-    return max(GRAIN, -(-side // GRAIN) * GRAIN)
+def _with_its_start_fitted(one: PictureWanted) -> PictureWanted:
+    return one if one.start is None else replace(one, start=fitted(one.start, (one.width, one.height)))

@@ -1,6 +1,7 @@
-"""What is to be seen: a quick look at latents in the making, the image of finished pixels, and what is wrong with it.
+"""What is to be seen: a quick look at latents in the making, the pixels and the image of finished ones, and what is
+wrong with it; and the way back, from a picture to latents.
 
-It is arithmetic on tensors. No model is needed for it, and none is known.
+It is arithmetic on tensors. Of a model it is given the VAE, and where that is it does not ask.
 """
 
 from __future__ import annotations
@@ -88,11 +89,46 @@ def likeness(latents: Tensor) -> float:
     return (across + down) / 2 / spread if spread else 1.0
 
 
+def developed(vae: Any, latents: Tensor) -> Tensor:
+    """The pixels of one picture's latents, from 0 to 1, rows of red, green and blue, on the processor."""
+    scaling, spread = _spread(vae, latents)
+    plain = latents / scaling if spread is None else latents * spread[1] / scaling + spread[0]
+    pixels: Tensor = vae.decode(plain, return_dict=False)[0][0]
+    return (pixels.float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu()
+
+
+def read(vae: Any, pixels: Tensor) -> Tensor:
+    """The latents of a picture: the likeliest of those that it may have, so that no chance is in it."""
+    latents: Tensor = vae.encode(pixels).latent_dist.mode()
+    scaling, spread = _spread(vae, latents)
+    return latents * scaling if spread is None else (latents - spread[0]) * scaling / spread[1]
+
+
+def _spread(vae: Any, latents: Tensor) -> tuple[float, tuple[Tensor, Tensor] | None]:
+    """How what a VAE makes becomes what a UNet is shown, numbers around 0: by a factor, and for some models from
+    where they lie and how far they are apart.
+    """
+    settings = vae.config
+    mean, spread = getattr(settings, "latents_mean", None), getattr(settings, "latents_std", None)
+    if mean is None or spread is None:
+        return settings.scaling_factor, None
+    middle, width = (latents.new_tensor(one).view(1, -1, 1, 1) for one in (mean, spread))
+    return settings.scaling_factor, (middle, width)
+
+
 def as_image(pixels: Tensor) -> Image:
     import torch
     from PIL import Image
 
     return Image.fromarray((pixels * 255).round().to(torch.uint8).numpy())
+
+
+def as_pixels(image: Image) -> Tensor:
+    """One picture as a VAE reads it: red, green and blue, from -1 to 1."""
+    import torch
+
+    rows = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return rows.view(1, image.height, image.width, 3).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _guess(scheduler: Any, latents: Tensor, before: Tensor | None) -> Tensor:

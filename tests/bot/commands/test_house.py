@@ -49,7 +49,8 @@ def test_the_menu_fits_every_platform(language: str) -> None:
 
 def test_the_menu_holds_what_can_be_typed_and_not_what_only_buttons_order() -> None:
     names = {entry.name for entry in commands.menu(locale_of("en"))}
-    buttons = {"reroll", "reprompt", "showprompt", "delete", "retry"}
+    buttons = {"reroll", "reprompt", "showprompt", "delete", "retry", "upscale", "vary", "pose", "same"}
+    buttons |= {"useprompt"}
     assert names == COMMANDS.keys() - buttons
     assert {entry.name for entry in commands.menu(locale_of("de"))} == names
 

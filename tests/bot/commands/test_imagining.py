@@ -13,12 +13,13 @@ from engine.engine import Engine
 from engine.errors import BadRequest, GreenroomError, NotFound, OverLimit
 from engine.imagining import SIDES, Wish
 from engine.language import Source
+from engine.locales import locale_of
 from engine.settings import SafetySettings, Settings
 from engine.store import chats, outbox, personas
 from engine.store.records import DeliveryKind, Question, TurnState
 from engine.store.tables import chats as rows
 from engine.testing import FakeLanguage
-from personas.persona import Rating
+from personas.persona import Pose, Rating
 from tests.bot.commands.guest import BEN, HALL, ROOM, Guest, prompts_wanted
 
 #: Text of every kind, and text that looks like a wish that was nearly meant.
@@ -28,7 +29,22 @@ ANYTHING = st.one_of(
     st.builds(
         "{} --{}{}{}".format,
         st.text(max_size=20),
-        st.sampled_from(["style", "seed", "count", "size", "aspect", "negative", "no", "Seed", "x"]),
+        st.sampled_from(
+            [
+                "style",
+                "seed",
+                "count",
+                "size",
+                "aspect",
+                "negative",
+                "no",
+                "steps",
+                "guidance",
+                "cfg",
+                "Seed",
+                "x",
+            ]
+        ),
         st.sampled_from([" ", "=", "\n", ""]),
         st.text(max_size=20),
     ),
@@ -41,6 +57,9 @@ ANYTHING = st.one_of(
 @example('--negative "')
 @example("--size 99999x99999")
 @example("--aspect 0:0")
+@example("--steps nan --guidance inf")
+@example("--guidance " + "9" * 5_000)
+@example("--size 2k --aspect 21:9")
 @example("--" + "x" * 5_000)
 @example("x " + "-" * 20_000)
 def test_any_words_are_a_wish_or_are_asked_back(words: str) -> None:
@@ -49,7 +68,7 @@ def test_any_words_are_a_wish_or_are_asked_back(words: str) -> None:
         assert isinstance(wish_of(words), Wish)
     except GreenroomError as error:
         told = str(error)
-    assert len(told) < 200, "a mistake is not answered with a wall of text"
+    assert len(told) < 250, "a mistake is not answered with a wall of text"
 
 
 @given(
@@ -89,7 +108,18 @@ def test_a_wish_without_options_leaves_the_choice_to_the_house() -> None:
         ("a coat --size big", "is not a size"),
         ("a coat --size 1x1", "is not a size"),
         ("a coat --aspect 7:3", "is not an aspect"),
-        ("a coat --aspect 1:1 --size 512", "one of the two"),
+        ("a coat --aspect 1:1 --size 512x640", "one of the two"),
+        ("a coat --size 3k", "is not a size"),
+        ("a coat --size 0", "is not a size"),
+        ("a coat --size -512", "is not a size"),
+        ("a coat --size nan", "is not a size"),
+        ("a coat --steps many", "--steps wants a whole number"),
+        ("a coat --steps 7.5", "--steps wants a whole number"),
+        ("a coat --guidance strong", "--guidance wants a number from 0 to 30"),
+        ("a coat --guidance nan", "--guidance wants a number"),
+        ("a coat --cfg -inf", "--cfg wants a number"),
+        ("a coat --cfg 1e400", "--cfg wants a number"),
+        ("a coat --guidance", "--guidance wants a number"),
     ],
 )
 def test_what_is_not_an_option_is_asked_back(words: str, told: str) -> None:
@@ -99,6 +129,8 @@ def test_what_is_not_an_option_is_asked_back(words: str, told: str) -> None:
 
 def test_one_side_is_a_square() -> None:
     assert size_of("512") == (512, 512)
+    assert size_of("1k") == (1024, 1024)
+    assert size_of(" 2K ") == (2048, 2048)
     assert size_of("832×1216") == (832, 1216)
 
 
@@ -111,6 +143,29 @@ def test_an_aspect_keeps_the_pixels_and_the_shape(aspect: str, side: int) -> Non
     assert height in SIDES
     assert width * down == pytest.approx(height * across, abs=4 * (across + down) + 1)
     assert max(SIDES) in (width, height) or width * height == pytest.approx(side * side, rel=0.07)
+
+
+@pytest.mark.parametrize(
+    ("told", "sides"),
+    [
+        ("--size 1k --aspect 16:9", (1368, 768)),
+        ("--size 512 --aspect 3:4", (440, 592)),
+        ("--size 2k --aspect 1:1", (2048, 2048)),
+        ("--size 2k --aspect 16:9", (2048, 1152)),
+        ("--size 2k --aspect 9:21", (880, 2048)),
+        ("--size 832x832 --aspect 4:3", (960, 720)),
+        ("--aspect 21:9", (1568, 672)),
+        ("--size 99999 --aspect 16:9", (99999, 99999)),  # refused when it is asked for, not made to fit
+    ],
+)
+def test_a_size_says_how_many_pixels_and_an_aspect_how_they_lie(told: str, sides: tuple[int, int]) -> None:
+    wish = wish_of(f"a coat {told}")
+    assert (wish.width, wish.height) == sides
+
+
+def test_guidance_is_read_with_a_point_or_a_comma() -> None:
+    assert wish_of("x --guidance 7.5").guidance == wish_of("x --cfg 7,5").guidance == 7.5
+    assert wish_of("x --guidance 3 --cfg 9").guidance == 3
 
 
 async def test_a_picture_is_put_in_line_and_says_so(ana: Guest) -> None:
@@ -167,6 +222,19 @@ async def test_an_order_that_breaks_in_the_middle_has_not_happened(
         ("/imagine x --seed -1", "seed"),
         ("/imagine x --size 63", "pixels"),
         ("/imagine x --size 99999", "pixels"),
+        ("/imagine x --size 99999 --aspect 1:1", "pixels"),
+        ("/imagine x --steps 0", "from 1 to 150 steps"),
+        ("/imagine x --steps -20", "from 1 to 150 steps"),
+        ("/imagine x --steps 1000000", "from 1 to 150 steps"),
+        ("/imagine x --guidance -0.1", "from 0 to 30"),
+        ("/imagine x --guidance 30.1", "from 0 to 30"),
+        ("/imagine x --quality best", "draft, standard, and high"),
+        ("/imagine x --scheduler warp", "no scheduler “warp”"),
+        ("/imagine x --scheduler dpm++ 2m", "dpm.. 2m"),
+        ("/imagine x --outfit tutu", "rubber boots|There are: "),
+        (f"/imagine x --pose {'x' * 201}", "201 characters"),
+        ("/imagine --scheduler warp", "no scheduler"),
+        ("/imagine --steps 0", "from 1 to 150 steps"),
         ("/imagine x --persona nobody-of-this-name", "Nobody here"),
         ("/imagine x --persona glenys", "Glenys Prosser is not here"),
         ("/imagine --count many", "whole number"),
@@ -264,3 +332,97 @@ async def test_a_picture_is_as_grown_up_as_all_three_allow(
         await marked.gets("/imagine a roof")
         ratings = [job.request.rating for job in await marked.jobs()]
     assert ratings == [Rating.ALL_AGES, Rating.MATURE, Rating.ALL_AGES]
+
+
+# How it is made, worn and held
+
+
+@pytest.mark.parametrize(
+    ("flags", "steps", "hires"),
+    [
+        ("", 3, False),
+        ("--quality standard", 3, False),
+        ("--quality draft", 2, False),
+        ("--quality HIGH", 5, True),
+        ("--quality high --steps 40", 40, True),
+        ("--steps 1", 1, False),
+    ],
+)
+async def test_quality_says_in_a_word_how_much_work_it_is(
+    ana: Guest, flags: str, steps: int, hires: bool
+) -> None:
+    await ana.gets(f"/imagine the roof {flags}")
+    [job] = await ana.jobs()
+    assert (job.request.steps, job.request.hires) == (steps, hires)
+
+
+async def test_guidance_and_scheduler_reach_the_job_under_the_names_of_the_house(ana: Guest) -> None:
+    await ana.gets('/imagine the roof --guidance 0 --scheduler "DPM++ 2M Karras"')
+    await ana.gets("/imagine the roof --cfg 9,5 --scheduler dpmpp_2m-karras")
+    await ana.gets("/imagine the roof")
+    requests = [job.request for job in await ana.jobs()]
+    assert [(one.guidance, one.scheduler) for one in requests] == [
+        (0, "dpm++ 2m karras"),
+        (9.5, "dpm++ 2m karras"),
+        (7.5, ""),
+    ]
+
+
+async def test_they_wear_what_is_named_and_stand_as_it_is_said(
+    ana: Guest, engine: Engine, language: FakeLanguage
+) -> None:
+    await ana.gets("/persona glenys")
+    await ana.gets('/imagine the roof --outfit "SEA COAT" --pose waving')
+    await ana.gets('/selfie --pose "balancing a (tray:1.3)"')
+    named, told = prompts_wanted(language)
+    coat = next(one for one in named.scene.persona.appearance.wardrobe if one.name == "sea coat")
+    assert named.scene.clothes == coat.description
+    assert named.scene.request == "raising one arm high to wave at the viewer, the roof"
+    assert told.scene.request.startswith("balancing a tray, ")
+    first, second = [job.request for job in await ana.jobs()]
+    assert first.scene == "the roof", "it is shown as it was asked for"
+    assert (first.ledger["clothes"], first.ledger["pose"]) == (
+        coat.description,
+        "raising one arm high to wave at the viewer",
+    )
+    assert "(tray:1.3)" in second.prompt
+
+
+async def test_a_persona_s_own_poses_go_before_the_house_s(
+    ana: Guest, engine: Engine, language: FakeLanguage
+) -> None:
+    await ana.gets("/persona glenys")
+    async with engine.database.write() as tx:
+        record = await personas.find(tx, "glenys")
+        poses = (Pose(name="waving", description="waving a skipping rope"),)
+        look = record.persona.appearance.model_copy(update={"poses": poses})
+        persona = record.persona.model_copy(update={"appearance": look})
+        await personas.revise(tx, record, persona, note="", now=engine.clock.now())
+    await ana.gets("/imagine the hall --pose waving")
+    await ana.gets("/imagine the hall --pose kneeling")
+    own, house = prompts_wanted(language)
+    assert own.scene.request == "waving a skipping rope, the hall"
+    assert house.scene.request.startswith("kneeling on one knee")
+
+
+async def test_who_has_no_outfits_says_so(ana: Guest, engine: Engine) -> None:
+    await ana.says("Hello")
+    async with engine.database.write() as tx:
+        place = await chats.place(tx, ROOM)
+        assert place is not None
+        record = await engine.presence.who(tx, place)
+        look = record.persona.appearance.model_copy(update={"wardrobe": ()})
+        persona = record.persona.model_copy(update={"appearance": look})
+        await personas.revise(tx, record, persona, note="", now=engine.clock.now())
+    with pytest.raises(NotFound, match="no outfits"):
+        await ana.does("/imagine x --outfit tutu")
+
+
+def test_a_form_offers_what_can_be_chosen() -> None:
+    [imagine] = [entry for entry in commands.menu(locale_of("de")) if entry.name == "imagine"]
+    offered = {option.name: [choice.value for choice in option.choices] for option in imagine.options}
+    assert offered["quality"] == ["draft", "standard", "high"]
+    assert "dpm++ 2m karras" in offered["scheduler"]
+    assert "21:9" in offered["aspect"]
+    [quality] = [option for option in imagine.options if option.name == "quality"]
+    assert [choice.label for choice in quality.choices] == ["Entwurf", "normal", "hoch"]

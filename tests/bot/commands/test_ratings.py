@@ -110,7 +110,15 @@ async def test_in_the_list_only_a_name_stands_of_whom_is_too_grown_up(
 
 @pytest.mark.parametrize(
     "order",
-    ["reroll 1", "retry 1", "reprompt 1", "reprompt 1 a cellar", f"reprompt 1 {LONG}", "showprompt 1"],
+    [
+        "pose 1",
+        "reroll 1",
+        "retry 1",
+        "reprompt 1",
+        "reprompt 1 a cellar",
+        f"reprompt 1 {LONG}",
+        "showprompt 1",
+    ],
 )
 async def test_no_button_is_a_way_around_a_rating(ana: Guest, ben: Guest, order: str) -> None:
     await ana.gets("/imagine a walk")
