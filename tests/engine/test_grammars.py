@@ -115,7 +115,8 @@ def test_whatever_is_written_is_a_persona_with_every_field_filled(model: Writing
         assert 3 <= len(persona.interests) <= 5
         assert all(all(interest.model_dump().values()) for interest in persona.interests)
         assert all((persona.voice.manner, persona.voice.openers, persona.voice.farewells))
-        assert all(persona.appearance.model_dump().values())
+        # Whoever has no poses of their own has the house's.
+        assert all(persona.appearance.model_dump(exclude={"poses"}).values())
         assert len(persona.greetings) >= 2
         for example_talk in persona.examples:
             assert re.fullmatch(r"\{\{user\}\}: .+\n\{\{char\}\}: .+", example_talk)

@@ -592,7 +592,7 @@ async def test_the_form_that_a_model_is_shown_is_one_that_a_persona_has(
     server.say(PERSONA_FORM)
     persona = Persona.model_validate_json(await written(opened(), PersonaWanted()))
     told = json.loads(PERSONA_FORM)
-    kept = json.loads(persona.model_dump_json())
+    kept = json.loads(persona.model_dump_json(exclude={"appearance": {"poses"}}))
     assert {key: kept[key] for key in told if key not in ("kind", "picture")} == {
         key: told[key] for key in told if key not in ("kind", "picture")
     }

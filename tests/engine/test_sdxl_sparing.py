@@ -207,7 +207,9 @@ def test_all_is_tried_in_order_and_the_picture_is_the_same(
     assert [step for step, _ in told] == sorted(step for step, _ in told)
     assert told[-1] == (2, 2)
     said = [line for line in capsys.readouterr().out.splitlines() if "picture_out_of_memory" in line]
-    assert [step for line, step in zip(said, STEPS, strict=True) if f"next='{step}'" in line] == list(STEPS)
+    # Nobody else is there who could let go.
+    alone = STEPS[1:]
+    assert [step for line, step in zip(said, alone, strict=True) if f"next='{step}'" in line] == list(alone)
 
 
 def test_who_is_idle_beside_it_lets_go_before_anything_is_spared(

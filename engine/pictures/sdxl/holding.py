@@ -125,7 +125,7 @@ class Holding:
         pipelines = self.model().pipelines
         if pipelines.on_gpu and self._others_let_go():
             pipelines.let_go()
-            log.warning("picture_out_of_memory", model=self._found.name, size=size, next="others let go")
+            log.warning("picture_out_of_memory", model=self._found.name, size=size, next="swap")
             return "swap"
         tiles, offload = pipelines.spares, bool(pipelines.resting)
         step = next_step(pictures, tiles=tiles, offload=offload, on_gpu=pipelines.on_gpu)

@@ -63,7 +63,7 @@ def open_pipelines(
 
 
 def bound_threads(count: int) -> None:
-    """On the processor torch takes so many threads: with all of them, a busy core holds up every step of a picture."""
+    """Of the processor torch takes so many threads: with all of them, a busy core holds up every step."""
     import torch
 
     torch.set_num_threads(count)
