@@ -71,6 +71,8 @@ class _Holder:
     busy: Callable[[], bool]
     bytes: int = 0
     used: float = 0.0
+    #: Promised to it, and not taken yet.
+    reserved: int = 0
 
 
 class Broker:
@@ -102,7 +104,9 @@ class Broker:
     # Memory
 
     def takes_part(self, holder: str, *, let_go: Callable[[], object], busy: Callable[[], bool]) -> None:
-        """`let_go` may block until it is done, on whatever thread asks; afterwards it holds nothing."""
+        """`let_go` may block until it is done, on whatever thread asks; afterwards it holds nothing. False says that
+        it did not.
+        """
         with self._lock:
             self._holders[holder] = _Holder(let_go, busy)
 
@@ -110,7 +114,7 @@ class Broker:
         """So many bytes, as it was measured; 0: nothing any more."""
         with self._lock:
             one = self._holders[holder]
-            one.bytes, one.used = count, time.monotonic()
+            one.bytes, one.used, one.reserved = count, time.monotonic(), 0
 
     def make_room(self, holder: str, wanted: int) -> bool:
         """Before somebody takes so many bytes: others let go, where that is needed. False: there is no room even so;
@@ -122,12 +126,11 @@ class Broker:
             if free is None:
                 return True  # nobody knows: whoever takes too much is told by the device
             leases = self._leases(holder)
+            free -= self._reserved(but=holder)
             chosen = who_lets_go(leases, free=free, wanted=wanted)
-            if chosen is not None:
-                for name in chosen:
-                    log.info("memory_let_go", holder=name, wanted_by=holder, megabytes=wanted // 1_000_000)
-                    self._holders[name].let_go()
-                    self.holds(name, 0)
+            if chosen is not None and all(self._gone(name, holder) for name in chosen):
+                with self._lock:
+                    self._holders[holder].reserved = wanted
                 return True
             # Those who are busy now may be enough later; if not, nobody is waited for.
             if free + _bytes(leases) < wanted or time.monotonic() >= until:
@@ -137,11 +140,8 @@ class Broker:
     def others_let_go(self, holder: str) -> bool:
         """Memory ran out though nobody had foreseen it: all others that are idle let go. False: there are none."""
         chosen = [one.holder for one in self._leases(holder) if not one.busy]
-        for name in chosen:
-            log.info("memory_let_go", holder=name, wanted_by=holder)
-            self._holders[name].let_go()
-            self.holds(name, 0)
-        return bool(chosen)
+        gone = [self._gone(name, holder) for name in chosen]
+        return any(gone)
 
     def share(self, holder: str) -> Share:
         return Share(self, holder)
@@ -150,6 +150,21 @@ class Broker:
     def free(self) -> int | None:
         """Bytes that nobody holds; None where that is not known."""
         return self._free()
+
+    def _gone(self, name: str, wanted_by: str) -> bool:
+        try:
+            if self._holders[name].let_go() is False:
+                return False  # somebody asked it for something at that very moment
+        except Exception as error:
+            log.warning("memory_not_let_go", holder=name, cause=repr(error))
+            return False
+        log.info("memory_let_go", holder=name, wanted_by=wanted_by)
+        self.holds(name, 0)
+        return True
+
+    def _reserved(self, *, but: str) -> int:
+        with self._lock:
+            return sum(one.reserved for name, one in self._holders.items() if name != but)
 
     def _leases(self, but: str) -> list[Lease]:
         with self._lock:
@@ -177,8 +192,8 @@ class Share:
     def took(self, before: int | None) -> None:
         """What it holds from now on: as much as less is free than before."""
         after = self.free
-        if before is not None and after is not None:
-            self.broker.holds(self.holder, max(0, before - after))
+        measured = 0 if before is None or after is None else before - after
+        self.broker.holds(self.holder, max(0, measured))
 
     def let_go(self) -> None:
         self.broker.holds(self.holder, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -46,10 +45,6 @@ log = structlog.get_logger(__name__)
 
 #: The versions of the system prompts in `data/prompts/` that are in use.
 PROMPT_VERSION = "v1"
-
-
-#: A model that is asked to leave the memory has so many seconds for it.
-RESTING = 60.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,7 @@ class Engine:
             shelf = Shelf(
                 settings,
                 shelves.Instructions(casting=casting, picture=picture),
-                memory=broker.share("words"),
+                broker=broker,
             )
             stack.push_async_callback(shelf.close)
             writers = Writers([*models, Understudy()], choose=None if models else shelf.for_)
@@ -125,13 +120,8 @@ class Engine:
                 atelier,
                 between=lambda step, device: broker.between_steps(step) if shelf.shares(device) else None,
             )
-            loop = asyncio.get_running_loop()
-            broker.takes_part(
-                "words",
-                let_go=lambda: asyncio.run_coroutine_threadsafe(shelf.rest(), loop).result(RESTING),
-                busy=lambda: shelf.busy,
-            )
-            broker.takes_part("pictures", let_go=worker.rest, busy=lambda: bool(worker.in_hand))
+            # Asked to let go, it finishes its pass: words do not wait for the whole line.
+            broker.takes_part("pictures", let_go=worker.rest, busy=lambda: False)
             yield cls(
                 settings=settings,
                 home=home,

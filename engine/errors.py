@@ -11,6 +11,7 @@ GreenroomError
 ├── BadRequest             not understood: empty, too long, out of range
 ├── ModelUnavailable       no model can answer now; the understudy steps in
 ├── RenderFailed           a picture could not be made
+│   └── PictureFailed      this one, as it was asked for; others can
 ├── Stopped                somebody asked for it to stop
 ├── TryAgain               passing trouble: the queue hands the job out again
 └── DeliveryFailed         a front could not show something
@@ -73,6 +74,10 @@ class ModelUnavailable(GreenroomError):
 
 class RenderFailed(GreenroomError):
     """A picture could not be made; the message says why and what to try."""
+
+
+class PictureFailed(RenderFailed):
+    """This picture could not be made as it was asked for. Nothing is wrong with what makes others."""
 
 
 class Stopped(GreenroomError):

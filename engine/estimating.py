@@ -76,6 +76,8 @@ class Made:
     work: Work
     model: str = ""
     device: str = ""
+    #: Drawn in place of a picture that a model could not make.
+    in_place: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ def expected(made: Sequence[Made], wanted: Work, before: Sequence[Work] = ()) ->
     takes says nothing of a model, and one device nothing of another. None where there is no such thing.
     """
     known = [one for one in made if one.seconds > 0 and one.work.each > 0]
+    # A card that was drawn for once in place of a picture says nothing of the next ones.
+    known = [one for one in known if not one.in_place] or known
     known = [one for one in known if (one.model, one.device) == (known[0].model, known[0].device)]
     if not known:
         return None

@@ -129,7 +129,7 @@ class Imagining:
             seed=seed,
             model=wish.model,
         )
-        written = await self._writers.write(wanted, accept=lambda text: count_words(text) in PROMPT_WORDS)
+        written = await self._writers.write(wanted, accept=self._accepted)
         return PictureRequest(
             scene=words,
             prompt=weighed(written.text, asked),
@@ -152,12 +152,20 @@ class Imagining:
             loras={one.name: one.weight for one in loras},
         )
 
+    def _accepted(self, written: str) -> bool:
+        return count_words(written) in PROMPT_WORDS and self._blocked.allows(written)
+
     def check_words(self, words: str) -> None:
-        """Raises `Unsuitable` where a word is on the operator's list."""
+        """Raises `Unsuitable` where a word is on the operator's list, as it is written or as it is read."""
         self._blocked.check(words)
+        self._blocked.check(plain(fragments(words)))
 
     def another_pose(self, persona: Persona, now: str) -> str:
         return another_pose(persona, self._poses, now)
+
+    @property
+    def longest_scene(self) -> int:
+        return self._settings.limits.scene_length
 
     @cached_property
     def _poses(self) -> tuple[Pose, ...]:
@@ -190,6 +198,9 @@ class Imagining:
     ) -> Accepted:
         """Store the job and its place in line, as part of the caller's transaction. Call `nudge` after it."""
         now = self._clock.now()
+        self.check_words(request.scene)  # the list may have grown since that was asked for
+        if request.source is Source.PERSON:
+            self.check_words(request.prompt)
         if person is not None:
             await self._check_quota(tx, person.id, request.count, now)
         added = await jobs.add(

@@ -13,6 +13,7 @@ from engine.errors import BadRequest
 from engine.imagining import Imagining
 from engine.language import PROMPT_WORDS, Source, count_words
 from engine.locales import say
+from engine.pictures import loras_told
 from engine.store.records import PersonaRecord, Picture, PictureRequest
 from engine.wishes import GRAIN, SIDES, Wish, any_seed
 from personas.appearance import Ledger, Scene
@@ -45,7 +46,8 @@ async def same_but(
     if asked.source is Source.PERSON:
         changed = by_hand(imagining, asked, f"{words}, {asked.prompt}")
     else:
-        changed = await composed_anew(imagining, record, asked, f"{words}, {asked.scene}")
+        room = imagining.longest_scene - len(words) - 2
+        changed = await composed_anew(imagining, record, asked, f"{words}, {_first_of(asked.scene, room)}")
     return _begun(changed, picture, SAME_BUT)
 
 
@@ -92,15 +94,30 @@ async def composed_anew(
         steps=asked.steps,
         guidance=asked.guidance,
         scheduler=asked.scheduler,
-        loras=asked.loras,
+        loras=asked.loras | request.loras,
         hires=_from_noise(asked).hires,
     )
 
 
 def by_hand(imagining: Imagining, asked: PictureRequest, prompt: str) -> PictureRequest:
+    prompt, said = loras_told.told(prompt)
     imagining.check_words(prompt)
     asked = _from_noise(asked)
-    return replace(asked, prompt=prompt, word_count=count_words(prompt), source=Source.PERSON)
+    return replace(
+        asked,
+        prompt=prompt,
+        word_count=count_words(prompt),
+        source=Source.PERSON,
+        loras=asked.loras | {one.name: one.weight for one in said},
+    )
+
+
+def _first_of(scene: str, room: int) -> str:
+    """What of a scene there is room for, by whole phrases."""
+    if len(scene) <= room:
+        return scene
+    kept = scene[: max(0, room)]
+    return (kept.rpartition(",")[0] or kept.rpartition(" ")[0] or kept).strip()
 
 
 def doubled(width: int, height: int) -> tuple[int, int] | None:

@@ -19,13 +19,14 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import safety
-from engine.errors import NotFound, Unsuitable
+from engine.errors import NotFound
 from engine.imagining import SEEDS, Imagining, Wish
 from engine.locales import say
 from engine.pictures.sdxl import finding
 from engine.pictures.sdxl.tokens import Read, readers
+from engine.pictures.sdxl.weighted import fragments, plain
 from engine.settings import LimitSettings, Settings
-from engine.store import chats, jobs
+from engine.store import chats, forgetting, jobs
 from engine.store.chats import Said
 from engine.store.records import PersonaRecord, PictureRequest, TurnKind, TurnState
 from engine.styles import Style, detect, named, negative_for
@@ -39,7 +40,7 @@ IMPROVE, VARY, VARIATIONS = "improve.v1", "vary.v1", "variations.v1"
 #: Without a persona that has a taste of its own.
 USUAL_STYLE = "photorealistic"
 
-_MARK = "prompts"
+_MARK = forgetting.PROMPTS_KEPT
 #: What somebody is said to be in just now, and would contradict such a change.
 _NOW: Mapping[str, str] = {"place": "place", "light": "time", "mood": "mood"}
 
@@ -262,8 +263,5 @@ def _blocked(text: str, words: Sequence[str]) -> list[str]:
 
 
 def _refused(text: str, words: Sequence[str]) -> bool:
-    try:
-        safety.BlockList(words).check(text)
-    except Unsuitable:
-        return True
-    return False
+    blocked = safety.BlockList(words)
+    return not (blocked.allows(text) and blocked.allows(plain(fragments(text))))

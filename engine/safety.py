@@ -59,8 +59,11 @@ class BlockList:
         # An underscore is emphasis in chats, not a letter.
         self._pattern = re.compile(rf"(?<![^\W_])(?:{joined})(?![^\W_])") if joined else None
 
+    def allows(self, text: str) -> bool:
+        return not (self._pattern and self._pattern.search(_folded(text)))
+
     def check(self, text: str) -> None:
-        if self._pattern and self._pattern.search(_folded(text)):
+        if not self.allows(text):
             raise Unsuitable(say("safety.unwelcome"))
 
 

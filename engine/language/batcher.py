@@ -25,7 +25,7 @@ from engine.language.keeping import Keeping
 from engine.language.llama import FULL, Facts, Llama
 from engine.language.requests import Broken, News, Ready, Request, Told
 from engine.language.scheduling import Scheduler, Step, TooLong
-from engine.language.standing import Ask, Drop, Forget, LayAside, Move, Share, Stretch
+from engine.language.standing import STRETCH, Ask, Drop, Forget, LayAside, Move, Share, Stretch
 from engine.language.templates import Form, Message
 from engine.stepping_back import step_back
 from personas.prompting import Reach
@@ -44,8 +44,10 @@ MOST_FAILURES = 3
 STUCK = 0.05
 #: A thread that does not come back ends with the process.
 LONGEST_CLOSING = 20.0
-#: Where one stretch takes so many seconds to go out of the memory or to come back, none goes any more.
-SLOW_ASIDE = 0.1
+#: Where so many stretches in a row took so many seconds each to go out of the memory or to come back, ...
+SLOW_ASIDE, MOST_SLOW = 0.1, 3
+#: ... none goes for so many seconds.
+PAUSE = 300.0
 #: So many texts are remembered as tokens.
 MOST_TEXTS = 4_096
 
@@ -112,6 +114,8 @@ class Batcher:
         self._writings: dict[int, Writing] = {}
         self._tokens: OrderedDict[tuple[str, bool], tuple[int, ...]] = OrderedDict()
         self._failures = 0
+        self._slow = 0
+        self._again_at = 0.0
         self._stuck = False
         self._closing = threading.Event()
 
@@ -183,7 +187,10 @@ class Batcher:
             kept=Keeping(
                 seqs=self._model.options.seqs,
                 # A model that carries one state for all of a text has nothing that a part of could be taken out.
-                aside=limits.aside // max(1, facts.token_bytes) if facts.shares and facts.trims else 0,
+                # Nor one whose layers see less than a stretch back: they would not get all of it back.
+                aside=limits.aside // max(1, facts.token_bytes)
+                if facts.shares and facts.trims and not 0 < facts.window < STRETCH
+                else 0,
             ),
         )
 
@@ -293,6 +300,7 @@ class Batcher:
     def _prepare(self, step: Step) -> bool:
         """What is to happen to the memory first. False: some of it is lost, and what to read is asked anew."""
         model, scheduler = self._model, self._scheduler
+        scheduler.kept.paused = time.perf_counter() < self._again_at
         lost: set[int] = set()
         for one in step.before:
             if isinstance(one, Forget):
@@ -328,9 +336,10 @@ class Batcher:
         began = time.perf_counter()
         done = move()
         took = time.perf_counter() - began
-        if took > SLOW_ASIDE and self._scheduler.kept.aside:
-            log.info("nothing_more_is_laid_aside", seconds=round(took, 3))
-            self._scheduler.kept.aside = 0
+        self._slow = self._slow + 1 if took > SLOW_ASIDE else max(0, self._slow - 1)
+        if self._slow >= MOST_SLOW:
+            log.info("nothing_is_laid_aside_for_now", seconds=round(took, 3))
+            self._slow, self._again_at = 0, time.perf_counter() + PAUSE
         return done
 
     def _draw(self, number: int, output: int) -> None:

@@ -38,6 +38,8 @@ class Keeping:
     seqs: int
     #: So many tokens may be laid aside; 0: none.
     aside: int = 0
+    #: Nothing leaves the memory for now; what lies outside can come back.
+    paused: bool = False
     #: So many tokens may always stand in the memory though nobody uses them now.
     light: int = LIGHT
     stretch: int = STRETCH
@@ -133,7 +135,30 @@ class Keeping:
         if row.roots and row.root and row.read >= len(row.root.tokens):
             # From here on everybody grows from it; copying costs nothing, the memory is the same.
             row.roots, row.root.ready = False, True
+            # What of it stood there is in the row, too: a cell given to a sequence twice is never free again.
+            self.before.append(Forget(row.root.seq))
             self.before.append(Share(row.seq, row.root.seq, len(row.root.tokens)))
+
+    def unfinished(self, row: Row) -> list[Stretch]:
+        """A row is given up while it takes back: what is left of the persona is kept for others, and goes out of
+        sight for a moment; answers what is left of its own.
+        """
+        left, row.aside, root = row.aside, [], row.root
+        if not (row.roots and root):
+            return left
+        row.roots = False
+        of_root = [one for one in left if one.start < len(root.tokens)]
+        if not of_root or root not in self.roots:
+            self.give_up_root(root)  # it was being read, and is not whole anywhere
+            self.drop(left)
+            return []
+        root.aside, root.ready = of_root, True
+        if row.read:
+            self.before += [Forget(root.seq), Share(row.seq, root.seq, row.read)]
+        else:
+            self.let_go(root.seq)
+            root.seq = -1
+        return [one for one in left if one.start >= len(root.tokens)]
 
     def give_up(self, row: Row) -> None:
         """Of a row nothing is kept."""
@@ -146,7 +171,7 @@ class Keeping:
         """What nobody uses leaves the memory: a stretch in each step while somebody writes, else at once, before
         others take the cells behind it.
         """
-        if not self.aside or not self.rows:
+        if not self.aside or self.paused or not self.rows:
             return
         writes = any(row.writes for row in self.rows.values())
         while True:
@@ -166,7 +191,7 @@ class Keeping:
 
     def close_ranks(self) -> None:
         """Where much has left, what stands behind the holes moves into them, a stretch in each step."""
-        if not self.aside or not self.rows:
+        if not self.aside or self.paused or not self.rows:
             return
         if not self._moves and self._holes > max(self.light, self._in_use):
             self._moves, self._holes = list(self._movable()), 0
@@ -176,7 +201,8 @@ class Keeping:
                 there = self.rows.get(one.ask.id) is one and not one.roots and not one.aside
                 there = there and one.read >= end
             else:
-                there = one.seq >= 0 and one.inside >= end and one in (*self.branches, *self.roots)
+                # Whoever has begun on it meanwhile would keep the old cells.
+                there = one.inside >= end and one in self.evictable()
             if there:
                 self.before.append(Move(one.seq, start, end))
                 return
@@ -216,7 +242,7 @@ class Keeping:
 
     def _room_outside(self, count: int, needed: Sequence[Branch | Root | None]) -> bool:
         """What lies outside for longest is given up for it; a root after all that grew from it."""
-        if not self.aside:
+        if not self.aside or self.paused:
             return False
         while self.laid_aside + count > self.aside:
             kept: list[Branch | Root] = [*self.branches, *self.roots]

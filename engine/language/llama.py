@@ -61,6 +61,8 @@ class Facts:
     back_end: str
     #: So many bytes of memory each token takes.
     token_bytes: int
+    #: Where a layer sees only so many tokens back; 0: all see all.
+    window: int
 
 
 def library() -> Any:
@@ -230,10 +232,14 @@ class Llama:
         """The end of a sequence goes out of the memory, from one place to another. False: it is gone for good."""
         self._check()
         lib, spare = self._lib, self.options.seqs
+        whole = int(lib.llama_memory_seq_pos_max(self._memory, seq)) >= end - 1
         lib.llama_memory_seq_cp(self._memory, seq, spare, start, end)
-        size = lib.llama_state_seq_get_size(self._context, spare)
-        held = (ctypes.c_uint8 * size)()
-        whole = bool(size) and lib.llama_state_seq_get_data(self._context, held, size, spare) == size
+        try:
+            size = lib.llama_state_seq_get_size(self._context, spare)
+            held = (ctypes.c_uint8 * size)()
+            whole = whole and bool(lib.llama_state_seq_get_data(self._context, held, size, spare) == size)
+        except MemoryError:
+            whole = False
         if whole:
             self._aside[number] = held
         lib.llama_memory_seq_rm(self._memory, spare, -1, -1)
@@ -408,9 +414,23 @@ def _carries_state(lib: Any, model: Any) -> bool:
 
 def _token_bytes(lib: Any, model: Any) -> int:
     """What a token takes of the memory: keys and values of each layer, in 16 bits."""
-    heads = max(1, lib.llama_model_n_head(model))
-    width = lib.llama_model_n_embd(model) // heads * max(1, lib.llama_model_n_head_kv(model))
-    return int(lib.llama_model_n_layer(model) * width * 2 * 2)
+    usual = lib.llama_model_n_embd(model) // max(1, lib.llama_model_n_head(model))
+    kind = _meta(lib, model, "general.architecture")
+    # Some models' heads are wider than their share of the whole.
+    keys, values = (
+        int(told) if (told := _meta(lib, model, f"{kind}.attention.{name}_length")).isdigit() else usual
+        for name in ("key", "value")
+    )
+    heads = lib.llama_model_n_layer(model) * max(1, lib.llama_model_n_head_kv(model))
+    return int(heads * (keys + values) * 2)
+
+
+def _meta(lib: Any, model: Any, key: str) -> str:
+    """What a file says of itself under a name; empty where it says nothing."""
+    room = 65_536
+    found = ctypes.create_string_buffer(room)
+    count = lib.llama_model_meta_val_str(model, key.encode(), found, room)
+    return found.value.decode("utf-8", "replace") if count >= 0 else ""
 
 
 def _check_memory(lib: Any, model: Any, cells: int) -> None:
@@ -451,12 +471,6 @@ def _context(lib: Any, model: Any, options: Options) -> Any:
 def _facts(lib: Any, model: Any) -> Facts:
     vocab = lib.llama_model_get_vocab(model)
 
-    def text(key: bytes) -> str:
-        room = 65_536
-        found = ctypes.create_string_buffer(room)
-        count = lib.llama_model_meta_val_str(model, key, found, room)
-        return found.value.decode("utf-8", "replace") if count >= 0 else ""
-
     def token_text(token: int) -> str:
         return (
             (lib.llama_vocab_get_text(vocab, token) or b"").decode("utf-8", "replace") if token >= 0 else ""
@@ -465,7 +479,7 @@ def _facts(lib: Any, model: Any) -> Facts:
     template = lib.llama_model_chat_template(model, None)
     carries_state = _carries_state(lib, model)
     return Facts(
-        title=text(b"general.name"),
+        title=_meta(lib, model, "general.name"),
         parameters=int(lib.llama_model_n_params(model)),
         size=int(lib.llama_model_size(model)),
         trained_on=int(lib.llama_model_n_ctx_train(model)),
@@ -477,4 +491,5 @@ def _facts(lib: Any, model: Any) -> Facts:
         trims=not carries_state,
         back_end=back_end(),
         token_bytes=_token_bytes(lib, model),
+        window=int(lib.llama_model_n_swa(model)),
     )

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 STALL = 3.0
 #: ... or so many seconds more, where that is longer: nobody notices, and whoever waits is read much sooner.
 UNNOTICED = 0.03
-#: However slow the machine, so many are read in a step; with fewer whoever waits would wait for ever.
-LEAST = 2
+#: However slow the machine, so many are read in a step: with fewer it takes so long that the stream itself grows
+#: meanwhile, and its steps become longer than they were to be.
+LEAST = 4
 #: Before anything is known, so many.
 AT_FIRST = 16
 #: Reading beside those who write is taken to cost so many times what it costs alone, until it was done once.

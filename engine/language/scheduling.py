@@ -117,15 +117,19 @@ class Scheduler:
     def end(self, ask_id: int) -> None:
         """A row is done. Its talk may go on from what was read."""
         row = self.rows.pop(ask_id)
-        self.kept.drop(row.aside)
-        if row.roots and row.root:
-            self.kept.give_up_root(row.root)
-        if row.ask.talk and row.read:
+        beginning = len(row.root.tokens) if row.root else 0
+        own = self.kept.unfinished(row)
+        if row.ask.talk and (row.read > beginning or own):
             self.kept.drop_talk(row.ask.talk)
-            self.kept.branches.append(
-                Branch(row.ask.talk, row.tokens[: row.read], row.seq, self.kept.now(), _standing(row.root))
-            )
+            tokens = row.tokens[: own[0].end if own else row.read]
+            kept = Branch(row.ask.talk, tokens, row.seq, self.kept.now(), _standing(row.root), own)
+            self.kept.branches.append(kept)
+            if own and row.read < beginning:
+                # Nothing of its own is inside.
+                self.kept.give_up(row)
+                kept.seq = -1
         else:
+            self.kept.drop(own)
             self.kept.give_up(row)
 
     def refused(self, step: Step) -> tuple[int, ...]:
@@ -155,6 +159,9 @@ class Scheduler:
             # What it read or took back for others is not theirs either.
             if root in self.kept.roots and not any(one.root is root for one in self.rows.values()):
                 self.kept.evict(root)
+        kept: list[Branch | Root] = [*self.kept.branches, *self.kept.roots]
+        for one in [one for one in kept if one.seq == seq]:
+            self.kept.evict(one)
 
     def clear(self) -> None:
         """The memory was lost; rows have to be asked for anew."""
@@ -211,9 +218,7 @@ class Scheduler:
 
     def _put_back(self, row: Row) -> None:
         del self.rows[row.ask.id]
-        self.kept.drop(row.aside)
-        if row.roots and row.root:
-            self.kept.give_up_root(row.root)
+        self.kept.drop(self.kept.unfinished(row))
         self.kept.give_up(row)
         self.waiting.append((row.came, row.ask, tuple(row.tokens[len(row.ask.tokens) :])))
 

@@ -13,7 +13,6 @@ from enum import StrEnum
 
 import structlog
 
-from engine.broker import Share
 from engine.errors import ModelUnavailable
 from engine.language.batcher import Works
 from engine.language.requests import Broken, News, Ready, Request, Told, numbers
@@ -86,14 +85,11 @@ class Scribe:
         works: Callable[[], Works],
         *,
         patience: float,
-        memory: Share | None = None,
-        size: int = 0,
+        gone: Callable[[], None] | None = None,
     ) -> None:
-        """`memory`: its share of a GPU that others use, too; `size`: bytes that it will take there, about."""
+        """`gone` is told whenever the model has left the memory."""
         self.name = name
-        self._memory = memory
-        self._size = size
-        self._free_before: int | None = None
+        self._gone = gone
         self.state = State.ASLEEP
         #: What is known of the model once it is loaded, and why it is not there when it is not.
         self.ready: Ready | None = None
@@ -136,8 +132,6 @@ class Scribe:
     async def up(self) -> None:
         """Wait until the model is loaded. Raises `ModelUnavailable` when it is not, or not in time."""
         async with self._going:
-            if self._memory is not None and self.state is State.ASLEEP:
-                self._free_before = await asyncio.to_thread(_room_made, self._memory, self._size)
             self.wake()
         try:
             async with asyncio.timeout(self._patience):
@@ -172,15 +166,24 @@ class Scribe:
     def busy(self) -> bool:
         return bool(self._streams)
 
+    @property
+    def _rests_well(self) -> bool:
+        return self.state is State.READY and not self._streams
+
     async def rest(self) -> bool:
         """The model leaves the memory until somebody asks for it again; False while it writes."""
+        # Whoever is loading it just now is not waited for.
+        if not self._rests_well:
+            return self.state is State.ASLEEP
         async with self._going:
-            if self._streams or self.state is not State.READY:
+            if not self._rests_well:
                 return self.state is State.ASLEEP
             works, self._works, self.state = self._works, None, State.ASLEEP
             self._settled.clear()
             if works is not None:
                 await asyncio.to_thread(works.close)
+            if self._gone is not None:
+                self._gone()
         log.info("model_rests", model=self.name)
         return True
 
@@ -201,8 +204,6 @@ class Scribe:
             elif isinstance(one, Ready):
                 self.ready, self.state, self._told = one, State.READY, ""
                 self._settled.set()
-                if self._memory is not None:
-                    self._memory.took(self._free_before)
                 log.info("model_ready", model=self.name, seconds=round(one.seconds, 2), on=one.back_end)
             else:
                 self._broke(one)
@@ -215,6 +216,8 @@ class Scribe:
         self.state, self.reason = State.BROKEN, how.reason
         self._broke_at = asyncio.get_running_loop().time()
         self._works = None
+        if self._gone is not None:
+            self._gone()
         if not (how.crashed and was_ready):
             self._fail(how.reason)
             self._settled.set()
@@ -247,12 +250,6 @@ class Scribe:
             if not stream.ended:
                 stream.took(News(stream.number, ended=True, error=reason))
         self._settled.set()
-
-
-def _room_made(memory: Share, size: int) -> int | None:
-    """Bytes that are free before a model is loaded, where anybody knows."""
-    memory.make_room(size)
-    return memory.free
 
 
 #: What has come of a form so far counts for nothing: it begins again.

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from engine import models
-from engine.broker import Share
+from engine.broker import Broker, Share
 from engine.errors import BadRequest
 from engine.language import (
     PROMPT_WORDS,
@@ -27,10 +28,10 @@ from engine.language import (
     Wanted,
     task_of,
 )
-from engine.language.batcher import Limits
+from engine.language.batcher import Batcher, GoOn, Limits, Works
 from engine.language.grammars import persona_grammar, picture_prompt_grammar
 from engine.language.isolated import Plan
-from engine.language.llama import Options
+from engine.language.llama import Llama, Options
 from engine.language.local import Local
 from engine.language.scribe import Scribe, State
 from engine.locales import say
@@ -38,6 +39,10 @@ from engine.settings import LanguageSettings, Settings
 
 log = structlog.get_logger(__name__)
 
+#: A model that is asked to leave the memory has so many seconds for it.
+RESTING = 60.0
+#: What a token takes of a middling model's memory.
+TOKEN_BYTES = 128 * 1024
 #: Models that were not there are looked for again after this many seconds.
 LOOK_AGAIN = 30.0
 #: Sequences beside those of the rows: so many talks, and so many personas, may be kept.
@@ -67,10 +72,10 @@ class Shelf:
         instructions: Instructions,
         *,
         here: Path | None = None,
-        memory: Share | None = None,
+        broker: Broker | None = None,
     ) -> None:
         self._settings = settings.language
-        self._memory = memory if settings.language.gpu_layers else None
+        self._broker = broker if settings.language.gpu_layers else None
         self._instructions = instructions
         self._home = settings.home
         self._here = here or Path.cwd()
@@ -147,6 +152,18 @@ class Shelf:
         for one in list(self._open.values()):
             await one.scribe.rest()
 
+    def _share(self, name: str, scribe: Callable[[], Scribe]) -> Share | None:
+        """A model's share of the GPU, if it is to run there."""
+        if self._broker is None:
+            return None
+        loop, holder = asyncio.get_running_loop(), f"words: {name}"
+
+        def let_go() -> bool:
+            return asyncio.run_coroutine_threadsafe(scribe().rest(), loop).result(RESTING)
+
+        self._broker.takes_part(holder, let_go=let_go, busy=lambda: scribe().busy)
+        return self._broker.share(holder)
+
     async def close(self) -> None:
         closing = await asyncio.gather(*(one.close() for one in self._open.values()), return_exceptions=True)
         for error in closing:
@@ -212,12 +229,12 @@ class Shelf:
         if known is None:
             plan = plan_for(self._settings, found.path)
             isolate = self._settings.isolate
+            share = self._share(found.name, lambda: scribe)
             scribe = Scribe(
                 found.name,
-                lambda: plan.works(isolated=isolate),
+                lambda: _works(plan, share, isolated=isolate),
                 patience=self._settings.patience,
-                memory=self._memory,
-                size=_size_of(found.path) * 5 // 4,
+                gone=share.let_go if share is not None else None,
             )
             known = self._open[found.path] = Local(
                 scribe,
@@ -266,11 +283,32 @@ def _aside(settings: LanguageSettings) -> int:
     return models.ram_bytes() // ASIDE_PART if settings.aside < 0 else settings.aside * 1_000_000
 
 
-def _size_of(path: Path) -> int:
+def _works(plan: Plan, share: Share | None, *, isolated: bool) -> Works:
+    if share is None or isolated:
+        return plan.works(isolated=isolated)  # what a child takes is seen as taken, and by nobody counted
+    return Batcher(partial(_opened_in_its_share, plan, share), plan.limits)
+
+
+def _opened_in_its_share(plan: Plan, share: Share, go_on: GoOn) -> Llama:
+    """On the model's thread: others let go first, where that is needed, and what it took is measured."""
+    share.make_room(_needs(plan))
+    before = share.free
     try:
-        return path.stat().st_size
+        model = plan.open(go_on)
+    except BaseException:
+        share.let_go()
+        raise
+    share.took(before)
+    return model
+
+
+def _needs(plan: Plan) -> int:
+    """About how many bytes: the weights, and a memory that is rarely larger than they are."""
+    try:
+        weights = plan.path.stat().st_size
     except OSError:  # it is gone since: whoever loads it says so
         return 0
+    return weights + min(weights, plan.options.cells * TOKEN_BYTES)
 
 
 def _is_there(path: Path) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import structlog
 
 from engine.clock import Clock
-from engine.errors import BadRequest, Stopped, TryAgain
+from engine.errors import BadRequest, PictureFailed, Stopped, TryAgain
 from engine.pictures import PictureWanted, Preview, Progress, Rendered, Renderer
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,8 @@ class Painters:
         except Exception as error:
             self._warn(painter, error)
             if len(wanted) == 1:
-                self._let_go()
+                if not isinstance(error, PictureFailed):
+                    self._let_go()
                 return [self._stood_in(painter, wanted[0], error, progress)]
             return self._one_by_one(painter, wanted, _Way(progress))
         self._is_back(painter)
@@ -64,7 +65,7 @@ class Painters:
                 raise
             except Exception as error:
                 self._warn(painter, error)
-                failed += 1
+                failed += not isinstance(error, PictureFailed)
                 made.append(self._stood_in(painter, one, error, way))
         if failed == len(wanted):
             self._let_go()

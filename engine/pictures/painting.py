@@ -98,12 +98,14 @@ def painter(
                 log.warning("picture_check_off", reason=looks.reason)
             else:
                 log.info("picture_check_on", checker=looks.found.name, reason=looks.reason)
-        if looks.found is None:
+        if looks.found is None and not looks.refused:
             return sdxl
         from engine.pictures.placeholder import Placeholder
-        from engine.pictures.review import Reviewed
+        from engine.pictures.review import Absent, Reviewed
 
-        # On the processor: the memory of the GPU is for those who paint and write.
-        return Reviewed(sdxl, judging.Checker(looks.found), stand_in or Placeholder())
+        # On the processor: the memory of the GPU is for those who paint and write. Whoever put a checker there takes
+        # the check for on: where it will not do, nothing is shown unchecked.
+        judge = Absent(looks.reason) if looks.found is None else judging.Checker(looks.found)
+        return Reviewed(sdxl, judge, stand_in or Placeholder())
 
     return find

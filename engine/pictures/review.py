@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from engine.errors import Stopped, TryAgain
+from engine.errors import ModelUnavailable, Stopped, TryAgain
 from engine.locales import Said, say
 from engine.pictures import PictureWanted, Preview, Progress, Rendered, Renderer
 from engine.pictures.sdxl.judging import Verdict
@@ -25,6 +25,10 @@ log = structlog.get_logger(__name__)
 TRIES = 2
 #: From try to try the seed goes on by this: far from the neighbours that other pictures of an order have.
 STRIDE = 0x9E3779B9
+#: Before it was checked, so many spots of a picture are to be seen, across and down.
+SPOTS = 6
+#: Pillow's names for ways to resize; whoever only imports this need not load it.
+_BOX, _BICUBIC = 4, 3
 
 
 class Judge(Protocol):
@@ -39,6 +43,24 @@ class Judge(Protocol):
     def verdicts(self, images: Sequence[Image]) -> list[Verdict]: ...
 
     def close(self) -> None: ...
+
+
+class Absent:
+    """A judge that should be there and is not; the reason says why."""
+
+    name = "none"
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def open(self) -> None:
+        raise ModelUnavailable(self._reason)
+
+    def verdicts(self, images: Sequence[Image]) -> list[Verdict]:
+        raise ModelUnavailable(self._reason)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 class Reviewed:
@@ -71,7 +93,7 @@ class Reviewed:
         sees = self._opened()
         places = [place for place, one in enumerate(wanted) if sees or _anything_suits(one)]
         # A look is at the first picture: of another one it would be shown to whoever waits for the first.
-        way = _Way(progress, looks=places[:1] == [0])
+        way = _Way(progress, looks=places[:1] == [0], veiled=not all(map(_anything_suits, wanted)))
         painted = self._renderer.render([wanted[place] for place in places], way) if places else []
         verdicts = self._looked_at(painted) if sees else [None] * len(painted)
         finished = {
@@ -80,7 +102,7 @@ class Reviewed:
         }
         left = [place for place in range(len(wanted)) if place not in finished]
         if left:
-            told = way.again(looks=False) if painted else _Way(progress, looks=len(left) == 1)
+            told = way.again(looks=False) if painted else _Way(progress, looks=len(left) == 1, veiled=False)
             cards = self._drawn([wanted[place] for place in left], told, say("pictures.unchecked"))
             finished |= zip(left, cards, strict=True)
         return [finished[place] for place in range(len(wanted))]
@@ -97,7 +119,8 @@ class Reviewed:
                 return (
                     made if _anything_suits(wanted) else self._card(wanted, again, say("pictures.unchecked"))
                 )
-            if verdict.rating.level <= wanted.rating.level:
+            allowed = _allowed(wanted)
+            if verdict.rating.level <= allowed.level:
                 # Whoever makes it once more needs the seed that it has.
                 seed = {"seed_taken": asked.seed} if tried else {}
                 return replace(made, facts=seed | made.facts | self._as_facts(verdict))
@@ -107,7 +130,7 @@ class Reviewed:
                 label=verdict.label,
                 likelihood=round(verdict.likelihood, 3),
                 fit_for=verdict.rating.value,
-                wanted=wanted.rating.value,
+                wanted=allowed.value,
                 seed=asked.seed,
                 tries_left=TRIES - tried,
             )
@@ -184,23 +207,41 @@ class Reviewed:
 class _Way:
     """How far a rendering is. What is done again is not told again, but may be stopped, and looked at."""
 
-    def __init__(self, progress: Progress, *, looks: bool) -> None:
+    def __init__(self, progress: Progress, *, looks: bool, veiled: bool) -> None:
         self._progress = progress
         self._looks = looks
+        #: What nobody has checked yet is seen as colours alone.
+        self._veiled = veiled
         self._step = 1
         self._steps = 1
 
     def __call__(self, step: int, steps: int, preview: Preview | None = None, /) -> None:
         self._step, self._steps = max(self._step, step), steps
-        self._progress(self._step, self._steps, preview if self._looks else None)
+        self._progress(self._step, self._steps, self._seen(preview, self._looks))
+
+    def _seen(self, preview: Preview | None, looks: bool) -> Preview | None:
+        if preview is None or not looks:
+            return None
+        return (lambda: veiled(preview())) if self._veiled else preview
 
     def again(self, *, looks: bool) -> Progress:
         def told(_step: int, _steps: int, preview: Preview | None = None, /) -> None:
-            self._progress(self._step, self._steps, preview if looks else None)
+            self._progress(self._step, self._steps, self._seen(preview, looks))
 
         return told
 
 
+def veiled(image: Image) -> Image:
+    """What is there as a few spots of colour: that it grows is to be seen, and nothing more."""
+    small = image.convert("RGB").resize((SPOTS, SPOTS), _BOX)
+    return small.resize(image.size, _BICUBIC)
+
+
+def _allowed(wanted: PictureWanted) -> Rating:
+    """By the place and by whoever is on it: the milder of the two."""
+    return min(wanted.rating, wanted.scene.persona.rating, key=lambda rating: rating.level)
+
+
 def _anything_suits(wanted: PictureWanted) -> bool:
     """No verdict could keep it back."""
-    return wanted.rating.level >= max(rating.level for rating in Rating)
+    return _allowed(wanted).level >= max(rating.level for rating in Rating)

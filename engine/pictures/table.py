@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import structlog
@@ -24,6 +24,9 @@ from engine.pictures import PictureWanted, Preview, Rendered, Renderer
 from engine.stepping_back import step_back
 
 log = structlog.get_logger(__name__)
+
+#: Whoever asks that the renderer let go waits so many seconds for a pass under way.
+RESTING = 60.0
 
 Company = Callable[[Sequence[PictureWanted]], Sequence[int]]
 
@@ -35,13 +38,15 @@ class Waiting:
     owner: int
     wanted: PictureWanted
     alone: bool = False
+    #: The lane of its order: smaller goes first.
+    lane: int = 0
 
 
 def next_pass(waiting: Sequence[Waiting], company: Company, owners: int) -> list[int]:
     """Which of those that wait go now, by their places. They stand in their order, and keep it.
 
-    The first one always goes, so nobody waits for longer than those before it take. With it goes what the renderer
-    takes along, of its own owner or of others, but of no more than so many owners.
+    The first one always goes, and with it what the renderer takes along, of its own owner or of others, but of no
+    more than so many owners. Nobody of a higher lane waits longer for what goes along of a lower one.
     """
     if not waiting:
         return []
@@ -56,6 +61,11 @@ def next_pass(waiting: Sequence[Waiting], company: Company, owners: int) -> list
     along = company([waiting[place].wanted for place in may])
     # A renderer that answers oddly costs nobody their place.
     going = [may[at] for at in sorted({0, *along} & set(range(len(may))))]
+    left = min((place for place in range(len(waiting)) if place not in going), default=len(waiting))
+    lane = min(
+        (waiting[place].lane for place in range(left, len(waiting)) if place not in going), default=None
+    )
+    going = [place for place in going if place < left or lane is None or waiting[place].lane <= lane]
     served = list(dict.fromkeys(waiting[place].owner for place in going))[: max(1, owners)]
     return [place for place in going if waiting[place].owner in served]
 
@@ -74,6 +84,8 @@ class Order:
     told: Callable[[int, int], None]
     #: Handed on the picture thread what shows a picture of this order, and never another's.
     look: Callable[[Preview], None]
+    #: Smaller goes first; of a lower lane nobody goes along while a higher one waits behind.
+    lane: int = 0
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,8 @@ class Table:
         #: Held by the loop and the picture thread while they change what follows, and never for long.
         self._lock = Lock()
         self._laid: list[_Laid] = []
+        #: Those who wait until the renderer has let go.
+        self._resting: list[Event] = []
         self._busy = False
         self.closed = False
 
@@ -171,16 +185,28 @@ class Table:
             self._busy = True
             self._thread.submit(self._warm_up)
 
-    def rest(self) -> None:
-        """The renderer lets go of what it holds, until the next picture is wanted. Waits until that is done."""
-        with suppress(RuntimeError):  # the thread has ended, and let go before
-            self._thread.submit(self._renderer.close).result()
+    def rest(self) -> bool:
+        """The renderer lets go of what it holds, between two passes, and takes it again for the next picture. False:
+        it has not done so in time.
+        """
+        done = Event()
+        with self._lock:
+            if self.closed:
+                return True  # its thread lets go, or has done so
+            self._resting.append(done)
+            if not self._busy:
+                self._busy = True
+                self._thread.submit(self._work_off)
+        return done.wait(RESTING)
 
     def close(self) -> None:
         """A pass under way ends at its next step. Nobody is told: what was not finished is done another time."""
         with self._lock:
             self.closed = True
             self._laid.clear()
+            resting, self._resting = self._resting, []
+        for one in resting:
+            one.set()
         self._thread.submit(self._renderer.close)
         self._thread.shutdown(wait=False)
 
@@ -219,6 +245,16 @@ class Table:
         while going := self._next():
             self._pass(going)
 
+    def _rest_now(self) -> None:
+        with self._lock:
+            asked, self._resting = self._resting, []
+        if asked:
+            self._renderer.close()
+            # Before the next picture there is nothing to warm.
+            self._device, self._warm = "", False
+        for one in asked:
+            one.set()
+
     def _warm_up(self) -> None:
         try:
             self._warm = not self._renderer.warm()
@@ -229,15 +265,18 @@ class Table:
             self._work_off()  # whoever came meanwhile
 
     def _next(self) -> list[tuple[_Laid, int]]:
+        self._rest_now()
         self.dismiss_stopped()
         with self._lock:
             laid = list(self._laid)
             there = [(one, number) for one in laid for number in one.left]
             if not there:
-                self._busy = False
+                self._busy = bool(self._resting) and not self.closed
+                if self._busy:
+                    self._thread.submit(self._work_off)
                 return []
         waiting = [
-            Waiting(owner, one.order.wanted[number], one.alone)
+            Waiting(owner, one.order.wanted[number], one.alone, one.order.lane)
             for owner, one in enumerate(laid)
             for number in one.left
         ]
@@ -260,7 +299,8 @@ class Table:
             self._failed(list(dict.fromkeys(laid for laid, _ in going)), error)
             return
         each = (time.perf_counter() - began) / len(pairs)
-        self._device = made[0].device
+        # What is wanted most may be another shape now, or what was warm was taken apart for this one.
+        self._device, self._warm = made[0].device, False
         for (laid, number), rendered in pairs:
             laid.left.remove(number)
             if not laid.gone:
@@ -269,6 +309,7 @@ class Table:
             self._laid = [laid for laid in self._laid if laid.left]
 
     def _failed(self, in_it: Sequence[_Laid], error: BaseException) -> None:
+        self._warm = False
         if self.closed:
             return
         if len(in_it) > 1 and not isinstance(error, (Stopped, TryAgain)):
@@ -304,11 +345,13 @@ class _Steps:
         here = {laid: share for laid, share in self._shares.items() if not laid.gone}
         if not here:
             raise Stopped("Nobody waits for these pictures any more.")
+        again = step <= self._last[0]
         if self._shows_the_first(step, steps) and preview is not None and self._first in here:
             self._first.order.look(preview)
         for laid, share in here.items():
             laid.stepped(share, step, steps)
-        if step < steps:
+        # What is done again is told at the place where it was told before, and may be the last one.
+        if step < steps or again:
             self._table.between_steps(time.perf_counter() - self._stepped)
         self._stepped = time.perf_counter()
 

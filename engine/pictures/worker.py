@@ -23,7 +23,7 @@ from engine.events import Events
 from engine.locales import locale_of, say
 from engine.pictures import Claim, Lora, PictureWanted, Preview, Queue, Rendered, Renderer
 from engine.pictures.atelier import Atelier
-from engine.pictures.fairness import rank_of
+from engine.pictures.fairness import HEAD_START, rank_of
 from engine.pictures.metadata import encode_png
 from engine.pictures.previews import Previews
 from engine.pictures.queue import TROUBLE
@@ -92,12 +92,11 @@ class Worker:
         """The jobs whose pictures wait for the picture thread or are with it, by their place."""
         return self._table.jobs if self._table else ()
 
-    def rest(self) -> None:
-        """The picture model leaves the memory until it is wanted again. It waits for a pass under way; any thread but
-        the loop's may ask.
+    def rest(self) -> bool:
+        """The picture model leaves the memory until it is wanted again, behind a pass under way; False: it did not,
+        for that takes too long. Any thread but the loop's may ask.
         """
-        if self._table is not None:
-            self._table.rest()
+        return self._table is None or self._table.rest()
 
     async def run(self, concurrency: int) -> None:
         self._table = table = Table(self._renderer, concurrency, self._between)
@@ -166,7 +165,15 @@ class Worker:
         numbers = range(1, job.request.count + 1)
         wanted = tuple(_wanted(job, record.persona, number, start) for number in numbers)
         look = partial(self._look, asyncio.get_running_loop(), job.id)
-        order = Order(job.id, (rank_of(job), job.id), wanted, claim.stopped, self._told_step(job), look)
+        order = Order(
+            job.id,
+            (rank_of(job), job.id),
+            wanted,
+            claim.stopped,
+            self._told_step(job),
+            look,
+            HEAD_START[job.lane],
+        )
         async with aclosing(table.make(order)) as made:
             encoded = [(one, await self._encoded(wanted[one.number], one.rendered)) async for one in made]
         return [await self._kept(job, record.persona, wanted[one.number], one, png) for one, png in encoded]

@@ -6,6 +6,7 @@ it, said by nobody, in which the numbers of their jobs stand. `finish` takes tha
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ AT_ONCE = 500
 FORGOTTEN = "forgotten"
 #: What is left of the order: the numbers of the jobs whose files may still lie there.
 MARK = "/forget of jobs:"
+#: A turn that keeps prompts for its buttons is a JSON object with this key.
+PROMPTS_KEPT = "prompts"
 #: What a revision of a persona says of whoever made it, once nobody knows them any more.
 BY_NOBODY = "by somebody"
 
@@ -222,7 +225,8 @@ async def _jobs_of(tx: AsyncConnection, person_id: int) -> list[int]:
     """Their jobs, and what others made from their words: the same prompt, or one that began with their picture."""
     rows = (await tx.execute(select(jobs.c.id, jobs.c.request).where(jobs.c.person_id == person_id))).all()
     theirs = {row.id for row in rows}
-    prompts = {request_from_json(row.request).prompt for row in rows} - {""}
+    prompts = {request_from_json(row.request).prompt for row in rows}
+    prompts = (prompts | await _prompts_kept_for(tx, person_id)) - {""}
     spoke = select(turns.c.chat_id).where(turns.c.person_id == person_id)
     beside = select(jobs.c.id, jobs.c.request).where(
         jobs.c.chat_id.in_(spoke), or_(jobs.c.person_id != person_id, jobs.c.person_id.is_(None))
@@ -238,6 +242,17 @@ async def _jobs_of(tx: AsyncConnection, person_id: int) -> list[int]:
         newest = made - found
         found |= newest
     return sorted(found)
+
+
+async def _prompts_kept_for(tx: AsyncConnection, person_id: int) -> set[str]:
+    """Prompts that were written for them, of which anybody beside them could have a picture made."""
+    kept = select(turns.c.text).where(
+        turns.c.asked_by == person_id,
+        turns.c.kind == TurnKind.COMMAND.value,
+        turns.c.text.startswith(f'{{"{PROMPTS_KEPT}"', autoescape=True),
+    )
+    told = [json.loads(text) for text in (await tx.execute(kept)).scalars()]
+    return {one["request"]["prompt"] for kept_turn in told for one in kept_turn[PROMPTS_KEPT]}
 
 
 async def _delete_jobs(tx: AsyncConnection, job_ids: Sequence[int]) -> None:

@@ -96,14 +96,26 @@ class Pace:
 async def pace(tx: AsyncConnection, job: Job, *, head_start: Mapping[Lane, int], most: int = 150) -> Pace:
     """What `engine.estimating` asks for. The line is sorted as `engine.pictures.fairness` says; so are its lanes."""
     made = (
-        select(pictures.c.seconds, pictures.c.model, pictures.c.device, *_KIND)
+        select(
+            pictures.c.seconds,
+            pictures.c.model,
+            pictures.c.device,
+            pictures.c.facts["instead_of"].as_string().label("instead_of"),
+            *_KIND,
+        )
         .join(jobs, jobs.c.id == pictures.c.job_id)
         .order_by(pictures.c.id.desc())
         .limit(most)
     )
     return Pace(
         tuple(
-            Made(row["seconds"], _work(row, count=1), row["model"], row["device"])
+            Made(
+                row["seconds"],
+                _work(row, count=1),
+                row["model"],
+                row["device"],
+                in_place=row["instead_of"] is not None,
+            )
             for row in (await tx.execute(made)).mappings()
         ),
         await _before(tx, job, head_start),

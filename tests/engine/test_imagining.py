@@ -232,6 +232,14 @@ async def test_words_that_are_not_wanted_are_refused(settings: Settings) -> None
             await composed(engine, "a Gherkin on a pier")
 
 
+async def test_words_are_looked_at_as_a_model_reads_them(settings: Settings) -> None:
+    strict = settings.model_copy(update={"safety": SafetySettings(blocked_words=("dragon",))})
+    async with Engine.open(strict, models=[FakeLanguage()], renderer=FakeRenderer()) as engine:
+        record = await glenys(engine)
+        with pytest.raises(Unsuitable):
+            await engine.imagining.compose(record, Wish("a dra(g:1)on on a pier"))
+
+
 async def test_a_rating_is_carried_to_the_job(engine: Engine) -> None:
     request = await engine.imagining.compose(await glenys(engine), Wish("a pier"), rating=Rating.MATURE)
     assert request.rating is Rating.MATURE

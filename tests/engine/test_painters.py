@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from engine.errors import BadRequest, RenderFailed, Stopped, TryAgain
+from engine.errors import BadRequest, PictureFailed, RenderFailed, Stopped, TryAgain
 from engine.pictures import PictureWanted, Preview, Progress, Rendered, Renderer
 from engine.pictures.painters import LOOK_AGAIN, Painters
 from engine.pictures.placeholder import Placeholder
@@ -127,6 +127,16 @@ def test_one_picture_that_fails_spoils_none_of_the_others(clock: ManualClock) ->
     assert steps == sorted(steps)
     assert not any(looks), "nobody is shown what may be another's"
     assert picky.closed == 0, "a model that painted the others stays"
+
+
+def test_a_picture_that_cannot_be_made_as_it_was_asked_for_costs_nobody_the_model(
+    painters: Painters, moody: Moody
+) -> None:
+    moody.trouble = PictureFailed("There is not enough memory for that size.")
+    assert drawn_by(painters).stand_in
+    assert moody.closed == 0
+    moody.trouble = None
+    assert not drawn_by(painters).stand_in
 
 
 def test_what_is_asked_for_wrongly_is_told_and_costs_nobody_the_model(

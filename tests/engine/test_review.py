@@ -35,7 +35,8 @@ from tests.models.classifier import write_classifier
 from tests.models.sdxl import write_sdxl
 
 SECRET = "a lamp that nobody may hear of"
-WANTED = PictureWanted(Scene(Persona(slug="ada", name="Ada"), SECRET), SECRET, "", 7, 64, 64, steps=4)
+ADA = Persona(slug="ada", name="Ada", age=40, rating=Rating.ADULT)
+WANTED = PictureWanted(Scene(ADA, SECRET), SECRET, "", 7, 64, 64, steps=4)
 SEEDS = [(WANTED.seed + tried * STRIDE) % 2**32 for tried in range(TRIES + 1)]
 
 
@@ -204,6 +205,35 @@ def test_a_stand_in_is_not_judged(judges: Path) -> None:
     assert made.stand_in
     assert "checked" not in made.facts
     assert "because" not in made.facts
+
+
+def test_a_persona_for_everybody_stays_so_wherever_they_are(judges: Path) -> None:
+    mild = ADA.model_copy(update={"rating": Rating.ALL_AGES})
+    renderer, _ = reviewed(judges, "strict")
+    assert made_by(renderer, scene=Scene(mild, SECRET), rating=Rating.ADULT).stand_in
+    assert not made_by(renderer, rating=Rating.ADULT).stand_in
+
+
+@pytest.mark.parametrize(("rating", "spots"), [(Rating.ALL_AGES, True), (Rating.ADULT, False)])
+def test_what_nobody_has_checked_yet_is_seen_as_spots_of_colour(
+    judges: Path, rating: Rating, spots: bool
+) -> None:
+    seen: list[Image.Image] = []
+
+    class Striped(Painter):
+        def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
+            stripes = Image.effect_mandelbrot((96, 96), (-2, -1, 1, 1), 50).convert("RGB")
+            return super().render(wanted, lambda step, steps, _=None: progress(step, steps, lambda: stripes))
+
+    def progress(_step: int, _steps: int, preview: Preview | None = None) -> None:
+        assert preview is not None
+        seen.append(preview())
+
+    renderer, _ = reviewed(judges, "kind", Striped())
+    renderer.render([replace(WANTED, rating=rating)], progress)
+    assert seen[0].size == (96, 96)
+    sharp = Image.effect_mandelbrot((96, 96), (-2, -1, 1, 1), 50).convert("RGB").tobytes()
+    assert (seen[0].tobytes() != sharp) is spots
 
 
 # Steps

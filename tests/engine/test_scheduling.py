@@ -29,7 +29,6 @@ class Paper:
     ended: set[int] = field(default_factory=set)
     stamp: int = 0
     prompt_tokens: int = 0
-    moved: int = 0
 
     def cells(self) -> int:
         return len({cell for row in self.rows.values() for cell in row})
@@ -50,7 +49,12 @@ class Paper:
                 row += self.outside.pop(stretch.number)[: stretch.end - stretch.start]
             elif isinstance(change, Move):
                 assert 0 <= change.start < change.end <= len(self.rows[change.seq])
-                self.moved += change.end - change.start
+                row = self.rows[change.seq]
+                self.stamp += 1
+                row[change.start : change.end] = [
+                    (token, (self.stamp, place))
+                    for place, (token, _) in enumerate(row[change.start : change.end])
+                ]
             elif isinstance(change, Drop):
                 del self.outside[change.number]
             else:
@@ -58,6 +62,7 @@ class Paper:
                 assert self.scheduler.shares
                 source = self.rows[change.source]
                 assert len(source) >= change.count, "what is shared must have been read"
+                assert not self.rows.get(change.target), "no cell is given to a sequence twice"
                 self.rows[change.target] = source[: change.count]
         assert step.size <= self.scheduler.batch
         for one in step.reading:

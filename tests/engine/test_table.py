@@ -105,6 +105,16 @@ def test_nobody_waits_for_longer_than_those_before_take(
     assert passes <= sum(count for count, _, _ in orders)
 
 
+def test_nobody_waits_longer_for_a_lower_lane_that_goes_along() -> None:
+    """First one size, then another of the same lane, then backfill of the first one's size."""
+    waiting = [Waiting(0, wanted(0)), Waiting(1, wanted(1, 96)), Waiting(2, wanted(2), lane=9)]
+    everybody_alike = lambda some: [at for at, one in enumerate(some) if one.width == some[0].width]  # noqa: E731
+    assert next_pass(waiting, everybody_alike, 5) == [0]
+    assert next_pass([waiting[0], waiting[2]], everybody_alike, 5) == [0, 1]
+    same_lane = [*waiting[:2], Waiting(2, wanted(2))]
+    assert next_pass(same_lane, everybody_alike, 5) == [0, 2]
+
+
 # The table
 
 
@@ -399,3 +409,22 @@ async def test_it_is_warmed_when_pictures_were_made_and_nobody_waits(renderer: H
                 table.warm()
                 await asyncio.sleep(0.002)
         assert [one.number for one in await made(table, order(2, wanted(2)))] == [0]
+
+
+async def test_asked_to_rest_the_renderer_lets_go_between_two_passes_and_is_there_for_the_next(
+    renderer: Held,
+) -> None:
+    async with spread(renderer) as table:
+        making = asyncio.create_task(made(table, order(1, wanted(1))))
+        async with asyncio.timeout(5):
+            while not renderer.asked:  # noqa: ASYNC110 - it changes on the picture thread
+                await asyncio.sleep(0.002)
+        resting = asyncio.create_task(asyncio.to_thread(table.rest))
+        await asyncio.sleep(0.01)
+        assert not renderer.closed.is_set(), "not under somebody's picture"
+        renderer.may.release(9)
+        assert await resting
+        assert renderer.closed.is_set()
+        assert len(await making) == 1
+        assert len(await made(table, order(2, wanted(2)))) == 1
+    assert await asyncio.to_thread(table.rest), "closed, it holds nothing"

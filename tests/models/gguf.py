@@ -55,6 +55,7 @@ def make_model(
     seed: int = 0,
     hidden: int = 64,
     layers: int = 2,
+    kv_heads: int = 2,
     vocab_size: int = 600,
     context: int = 4096,
     leaning: Mapping[str, float] | None = None,
@@ -62,7 +63,7 @@ def make_model(
 ) -> Path:
     """A tiny model. `leaning`: about so much is added to the logits of these tokens, so that it ends what it says, or
     never does. A `broken` one loads, and computes nothing but NaN."""
-    shape = Shape(hidden, layers, heads=4, kv_heads=2, inner=2 * hidden, context=context)
+    shape = Shape(hidden, layers, heads=4, kv_heads=kv_heads, inner=2 * hidden, context=context)
     words = vocabulary_of(vocabulary, vocab_size, template)
     random = np.random.default_rng(seed)
     with _Writing(path, shape, words, template, weights) as file:

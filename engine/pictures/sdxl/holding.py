@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from engine.broker import Share
-from engine.errors import RenderFailed
+from engine.errors import PictureFailed, RenderFailed
 from engine.pictures.sdxl.finding import Found, fingerprint, weight_bytes
 from engine.pictures.sdxl.loaded import Loaded
 from engine.pictures.sdxl.loras import Loras
@@ -151,7 +151,7 @@ class Holding:
             step = step if self._opened("cpu", fallen=True) is not None else None
         if step is None:
             width, height = size
-            raise RenderFailed(
+            raise PictureFailed(
                 f"There is not enough memory for a picture of {width} × {height}. Ask for a smaller one, or stop "
                 "what else uses the memory."
             )

@@ -69,6 +69,7 @@ class Loaded:
             raise BadRequest(
                 f"{self.name} is used without LoRAs here, and “{loras[0].name}” is wanted. Leave it out."
             )
+        self._loras.check(loras)
         # Until it is known better: if this fails, the next one that is to wear nothing makes sure of it.
         self._wears = self.pipelines.dressed = True
         with self.pipelines.resting.stripped():

@@ -73,6 +73,11 @@ class Loras:
         self._model: Callable[[], Any] = lambda: None
         self._fusing = _Fusing()
 
+    def check(self, wanted: Sequence[Lora]) -> None:
+        """`BadRequest` says what is wrong with one of them; nothing is touched."""
+        for one in _sound(wanted):
+            self._named(one.name)
+
     def wear(self, pipe: Any, wanted: Sequence[Lora]) -> Worn:
         """Nothing but these from now on; `BadRequest` says what is wrong with one, and nothing has changed."""
         if self._model() is not pipe.unet:

@@ -123,6 +123,8 @@ _HABITS: dict[FewStep, _Habit] = {
     "hyper": _Habit((4, 8), (0.0, 1.0), "ddim"),
     "lcm": _Habit((4, 8), (1.0, 2.0), "lcm"),
 }
+#: Fewer steps than these are gone from the very beginning.
+FEW = 4
 _MADE_FOR = re.compile(r"(?<!\d)(\d{1,2})[-_ ]?steps?(?![a-z])", re.IGNORECASE)
 
 
@@ -141,6 +143,9 @@ def recipe(found: Found, steps: int, guidance: float, scheduler: str = "") -> Re
     habit = _HABITS.get(found.few_step)
     if habit is None:
         chosen = scheduler_named(scheduler or DEFAULT)
+        if steps < FEW and chosen.kind not in _LEAPING:
+            # Spaced as usual, so few steps begin where little noise is, and leave all that there was.
+            chosen = Scheduler(chosen.name, chosen.kind, chosen.options | _TRAILING)
         return Recipe(min(steps, MOST_LEAPS) if chosen.kind in _LEAPING else steps, guidance, chosen)
     taught = _MADE_FOR.search(found.name)
     low, high = habit.steps if taught is None else (int(taught[1]), int(taught[1]))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from engine.broker import Share
-from engine.errors import BadRequest, GreenroomError, RenderFailed
+from engine.errors import BadRequest, GreenroomError, PictureFailed
 from engine.pictures import PictureWanted, Progress, Rendered
 from engine.pictures.loras_told import settled
 from engine.pictures.sdxl.finding import Found
@@ -21,7 +21,7 @@ from engine.pictures.sdxl.loras import Loras
 from engine.pictures.sdxl.passes import Manner, Part, Pass, Way, together
 from engine.pictures.sdxl.pipelines import Begun, out_of_memory
 from engine.pictures.sdxl.recipes import HIRES_STRENGTH, first_size, recipe, strength_of, whole
-from engine.pictures.sdxl.seeing import LEAST_LIKENESS, as_image, flaw
+from engine.pictures.sdxl.seeing import LEAST_LIKENESS, NOISE, as_image, flaw
 from engine.pictures.sdxl.sparing import in_order
 from engine.pictures.sdxl.starting import enlarged, fitted
 from engine.pictures.sdxl.tuning import Tuning
@@ -272,7 +272,8 @@ class Sdxl:
         facts["flawed_at_first"] = first
         if not (wrong := flaw(latents, pixels, self._least_likeness)):
             return pixels, seed
-        if pipelines.widen():
+        # What is nothing but noise is so in wider numbers too; and those are for everybody from then on.
+        if wrong != NOISE and pipelines.widen():
             loaded.forget_words()
         else:
             # The same numbers would make the same picture; this other seed is always the same one.
@@ -282,7 +283,7 @@ class Sdxl:
         pixels = pipelines.develop(latents)
         if not (wrong := flaw(latents, pixels, self._least_likeness)):
             return pixels, seed
-        raise RenderFailed(
+        raise PictureFailed(
             f"{self.name} made no picture but {wrong}, twice. Try another number of steps or another scheduler; "
             "if it goes on, fetch the model again."
         )

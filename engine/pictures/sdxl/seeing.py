@@ -21,6 +21,8 @@ GRAIN = 8
 GLIMPSE = 384
 #: Below this likeness of neighbours it is noise: that of pure noise is 0, give or take a hundredth.
 LEAST_LIKENESS = 0.1
+#: The flaw of a picture that never left its beginning.
+NOISE = "nothing but noise"
 #: Of so few in a row nothing can be told.
 FEWEST = 32
 #: All pixels this close to each other are one colour, whatever it was to be.
@@ -71,7 +73,7 @@ def flaw(latents: Tensor, pixels: Tensor, least_likeness: float = LEAST_LIKENESS
         return "broken numbers"
     if float(pixels.amax((0, 1)).sub(pixels.amin((0, 1))).max()) < LEAST_SPREAD:
         return "a single colour"
-    return "nothing but noise" if likeness(latents) < least_likeness else ""
+    return NOISE if likeness(latents) < least_likeness else ""
 
 
 def likeness(latents: Tensor) -> float:
