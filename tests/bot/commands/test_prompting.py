@@ -14,7 +14,7 @@ from engine.engine import Engine
 from engine.errors import BadRequest, NotFound, OverLimit, Refused, Unsuitable
 from engine.language import PROMPT_WORDS, Source, count_words
 from engine.settings import LimitSettings, SafetySettings, Settings
-from engine.store import chats, personas
+from engine.store import chats, jobs, personas
 from engine.store.records import DeliveryKind, Lane, Question, TurnState
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from personas.persona import Persona, Rating
@@ -379,6 +379,18 @@ class TestRights:
         await ana_in_hall.gets("/forget yes")
         async with ana_in_hall.engine.database.read() as tx:
             assert await chats.turn(tx, number) is None
+
+    async def test_and_what_somebody_else_had_made_of_them(self, ana_in_hall: Guest) -> None:
+        [told] = await ana_in_hall.gets("/prompt improve a red coat")
+        ben = Guest(ana_in_hall.engine, BEN, HALL, shared=True)
+        await ben.gets(f"/{orders_in(told)[0]}")
+        await ben.gets("/imagine a lamp")
+        async with ana_in_hall.engine.database.read() as tx:
+            before = [job.request.scene for job in await jobs.listing(tx)]
+        assert len(before) == 2
+        await ana_in_hall.gets("/forget yes")
+        async with ana_in_hall.engine.database.read() as tx:
+            assert [job.request.scene for job in await jobs.listing(tx)] == ["a lamp"]
 
 
 class TestAmongGrownUps:
