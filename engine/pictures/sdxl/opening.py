@@ -79,6 +79,8 @@ def _opened(found: Found, device: str, dtype: Any, shared: dict[str, Any]) -> An
     quiet: list[Any] = [told_by_diffusers, told_by_transformers]
     for library in quiet:
         library.disable_progress_bar()
+        # What they would like to have installed besides is no concern of whoever waits for a picture.
+        library.set_verbosity_error()
     kinds = {"sdxl": "StableDiffusionXLPipeline", "refiner": "StableDiffusionXLImg2ImgPipeline"}
     kind = getattr(diffusers, kinds.get(found.kind, "StableDiffusionPipeline"))
     arguments: dict[str, Any] = {"dtype": dtype, "local_files_only": True} | shared
