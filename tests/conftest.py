@@ -202,3 +202,14 @@ def renderer() -> FakeRenderer:
 async def engine(settings: Settings, language: FakeLanguage, renderer: FakeRenderer) -> AsyncIterator[Engine]:
     async with Engine.open(settings, models=[language], renderer=renderer, clock=ManualClock()) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Torch computes on one: the runs beside this one have the other processors."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -135,10 +135,6 @@ class Shelf:
         """People who have not seen a first word yet. Any thread may ask."""
         return sum(one.scribe.waiting for one in list(self._open.values()))
 
-    @property
-    def busy(self) -> bool:
-        return any(one.scribe.busy for one in list(self._open.values()))
-
     def shares(self, device: str) -> bool:
         """Whether a model of ours writes on this device, in the renderer's words: both on processors, or both not.
         A machine with several GPUs is taken for one with one. Any thread may ask.
@@ -146,11 +142,6 @@ class Shelf:
         ready = [one.scribe.ready for one in list(self._open.values()) if one.scribe.ready is not None]
         on_gpu = bool(self._settings.gpu_layers) and any(one.back_end not in ("CPU", "BLAS") for one in ready)
         return bool(ready) and on_gpu != (not device or device.casefold().startswith("cpu"))
-
-    async def rest(self) -> None:
-        """Models that write nothing leave the memory until somebody asks for them."""
-        for one in list(self._open.values()):
-            await one.scribe.rest()
 
     def _share(self, name: str, scribe: Callable[[], Scribe]) -> Share | None:
         """A model's share of the GPU, if it is to run there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import torch
@@ -77,8 +78,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Figure]]:
     before, told, taken = torch.get_num_threads(), RESULTS.read_bytes(), pictures._taken
     figures: list[Figure] = []
 
-    def taking(*told: object) -> object:
-        found, notes = taken(*told)  # type: ignore[arg-type]
+    def taking(*told: Any) -> object:
+        found, notes = taken(*told)
         figures.extend(found)
         return found, notes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,10 @@ from engine.pictures.sdxl.judging import (
 from personas.persona import Rating
 from tests.models.classifier import write_classifier, write_safety_checker
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 BLUE, RED = Image.new("RGB", (64, 64), "#2040c0"), Image.new("RGB", (64, 64), "#e02020")
 LABELS = ("normal", "nsfw")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

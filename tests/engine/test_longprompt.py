@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,10 @@ from engine.pictures.sdxl import longprompt
 from engine.pictures.sdxl.longprompt import Encoder, together
 from tests.models.sdxl import WORDS, write_sdxl
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 diffusers: Any = import_module("diffusers")
 compel: Any = import_module("compel")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from engine.pictures.loras_told import MOST_LORAS, MOST_WEIGHT, key_of, settled,
 from engine.pictures.sdxl.loras import KEPT, Loras, Worn
 from engine.pictures.sdxl.loras_found import Base, FoundLora, find_loras, look_at
 from tests.models.sdxl import LORA_STYLES, LoraStyle, write_lora, write_sdxl
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=200)
 #: What a reader of LoRAs may stumble over, side by side.
@@ -332,14 +334,6 @@ class Studio:
 
 def same(one: torch.Tensor, other: torch.Tensor) -> bool:
     return torch.equal(one, other)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -27,31 +27,31 @@ class Driver(SimpleNamespace):
     def __init__(self, *cards: dict[str, Any], starts: Exception | None = None) -> None:
         super().__init__(cards=cards, starts=starts, open=0)
 
-    def nvmlInit(self) -> None:  # noqa: N802 - the library's own names, here and below
+    def nvmlInit(self) -> None:
         if self.starts:
             raise self.starts
         self.open += 1
 
-    def nvmlShutdown(self) -> None:  # noqa: N802
+    def nvmlShutdown(self) -> None:
         self.open -= 1
 
-    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+    def nvmlDeviceGetCount(self) -> int:
         return len(self.cards)
 
-    def nvmlDeviceGetHandleByIndex(self, number: int) -> dict[str, Any]:  # noqa: N802
+    def nvmlDeviceGetHandleByIndex(self, number: int) -> dict[str, Any]:
         card: dict[str, Any] = self.cards[number]
         return card
 
-    def nvmlDeviceGetName(self, card: dict[str, Any]) -> object:  # noqa: N802
+    def nvmlDeviceGetName(self, card: dict[str, Any]) -> object:
         return self._of(card, "name")
 
-    def nvmlDeviceGetMemoryInfo(self, card: dict[str, Any]) -> object:  # noqa: N802
+    def nvmlDeviceGetMemoryInfo(self, card: dict[str, Any]) -> object:
         return self._of(card, "memory")
 
-    def nvmlDeviceGetUtilizationRates(self, card: dict[str, Any]) -> object:  # noqa: N802
+    def nvmlDeviceGetUtilizationRates(self, card: dict[str, Any]) -> object:
         return self._of(card, "rates")
 
-    def nvmlDeviceGetTemperature(self, card: dict[str, Any], _which: int) -> object:  # noqa: N802
+    def nvmlDeviceGetTemperature(self, card: dict[str, Any], _which: int) -> object:
         return self._of(card, "temperature")
 
     def _of(self, card: dict[str, Any], what: str) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from personas.persona import Persona, Rating
 from tests.engine.test_painting import painted
 from tests.models.classifier import write_classifier
 from tests.models.sdxl import write_sdxl
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SECRET = "a lamp that nobody may hear of"
 ADA = Persona(slug="ada", name="Ada", age=40, rating=Rating.ADULT)
@@ -66,14 +68,6 @@ def colour_of(seed: int) -> Image.Image:
 
 
 def quiet(_step: int, _steps: int, _preview: Preview | None = None) -> None: ...
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

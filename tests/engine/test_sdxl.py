@@ -29,6 +29,8 @@ from personas.appearance import Ledger, Scene
 from personas.persona import Persona
 from tests.models.sdxl import KINDS, write_sdxl
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WORDS = " ".join(["a woman with red hair and a green coat on a bridge"] * 20).split()[:179]
 WANTED = PictureWanted(
     scene=Scene(Persona(slug="ada", name="Ada Quill", age=40), "on a bridge", Ledger(), 7),
@@ -39,14 +41,6 @@ WANTED = PictureWanted(
     height=64,
     steps=2,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

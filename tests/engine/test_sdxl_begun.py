@@ -27,6 +27,8 @@ from personas.appearance import Ledger, Scene
 from personas.persona import Persona
 from tests.models.sdxl import KINDS, write_sdxl
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WANTED = PictureWanted(
     scene=Scene(Persona(slug="ada", name="Ada Quill", age=40), "on a bridge", Ledger(), 7),
     prompt="a woman on a bridge at night",
@@ -37,14 +39,6 @@ WANTED = PictureWanted(
     steps=4,
 )
 LONG = " ".join(["a woman with red hair and a green coat on a bridge"] * 12)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

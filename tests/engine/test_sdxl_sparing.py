@@ -25,6 +25,8 @@ from personas.appearance import Ledger, Scene
 from personas.persona import Persona
 from tests.models.sdxl import KINDS, write_sdxl
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WANTED = PictureWanted(
     scene=Scene(Persona(slug="ada", name="Ada Quill", age=40), "on a bridge", Ledger(), 7),
     prompt="a woman on a (bridge:1.3) at night",
@@ -92,14 +94,6 @@ def test_what_is_tried_comes_to_an_end_and_goes_in_one_direction(
     assert in_order(set(tried)) == list(dict.fromkeys(tried))
     assert not on_gpu
     assert pictures == 1
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

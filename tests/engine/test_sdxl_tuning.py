@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,8 @@ from personas.appearance import Ledger, Scene
 from personas.persona import Persona
 from tests.models.sdxl import write_lora, write_sdxl
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WANTED = PictureWanted(
     scene=Scene(Persona(slug="ada", name="Ada Quill", age=40), "on a bridge", Ledger(), 7),
     prompt="a woman on a bridge at night",
@@ -34,14 +35,6 @@ WANTED = PictureWanted(
 )
 #: What is compiled is run as it is: to find out whether it is, no compiler is needed.
 COMPILED = replace(UNTUNED, compiled=True, compiler="eager")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -135,7 +135,7 @@ async def test_words_and_pictures_share_a_device_or_do_not(home: Path, opened: l
     assert made.shares("cpu")
     assert made.shares(""), "where it is not known yet, it may be"
     assert not made.shares("cuda (a card)")
-    await made.rest()
+    assert await one.scribe.rest()
     assert not made.waiting
 
 

@@ -24,7 +24,7 @@ class Resting:
         return bool(self._hooks)
 
     def begin(self) -> None:
-        from accelerate import cpu_offload_with_hook  # type: ignore[import-untyped]
+        from accelerate import cpu_offload_with_hook
 
         if not self._hooks:
             for part in self._parts:
