@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot import commands, orders
 from bot.faces import Faces
@@ -83,7 +84,8 @@ class Desk:
 
     async def react(self, reaction: Reaction) -> None:
         """Keep a reaction with what it is about. One to somebody else's message is none of our business."""
-        async with self._engine.database.write() as tx:
+
+        async def kept(tx: AsyncConnection) -> None:
             chat_id = await messages.place_of(tx, reaction.chat, reaction.message)
             what = await messages.about(tx, chat_id, reaction.message) if chat_id is not None else None
             if chat_id is None or what is None:
@@ -101,6 +103,8 @@ class Desk:
                 what=what,
                 now=self._engine.clock.now(),
             )
+
+        await self._engine.database.change(kept)
 
     async def moved(self, old: ChatRef, new: ChatRef) -> None:
         async with self._engine.database.write() as tx:
@@ -256,9 +260,10 @@ class Desk:
         locale = locale_of(said.person.language)
         what = [locale.say(f"talk.attachments.{one.kind}") for one in said.turn.attachments]
         now = self._engine.clock.now()
-        async with self._engine.database.write() as tx:
+
+        async def declined(tx: AsyncConnection) -> bool:
             if not await chats.close_turn(tx, said.turn):
-                return
+                return False
             await outbox.owe(
                 tx,
                 said.place.id,
@@ -267,6 +272,10 @@ class Desk:
                 answers_id=said.turn.id,
                 now=now,
             )
+            return True
+
+        if not await self._engine.database.change(declined):
+            return
         self._engine.events.publish("notice.stored", chat=said.place.ref)
 
     @asynccontextmanager

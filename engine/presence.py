@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -79,15 +80,27 @@ class Presence:
 
     async def who(self, tx: AsyncConnection, place: Place) -> PersonaRecord:
         """The persona of a chat; where it has left the cast, the usual one takes its place."""
-        here = await chats.persona_here(tx, place.id)  # `place` may be from before the last command
-        if here is not None:
-            try:
-                return await personas.get(tx, here)
-            except NotFound:
-                pass  # deleted since; the talk with it stays in the store
+        if (there := await self._there(tx, place)) is not None:
+            return there
         record = await self._usual(tx)
         await chats.set_persona(tx, place.id, record.id)
         return record
+
+    async def host(self, place: Place) -> PersonaRecord:
+        """`who`, in a transaction of its own; nearly always somebody is there, and nothing has to be written."""
+        there = await self._database.look(partial(self._there, place=place))
+        if there is None:
+            there = await self._database.change(partial(self.who, place=place))
+        return there
+
+    async def _there(self, tx: AsyncConnection, place: Place) -> PersonaRecord | None:
+        here = await chats.persona_here(tx, place.id)  # `place` may be from before the last command
+        if here is None:
+            return None
+        try:
+            return await personas.get(tx, here)
+        except NotFound:
+            return None  # deleted since; the talk with it stays in the store
 
     async def enter(self, ref: ChatRef, *, most: int, wanted: str = "") -> tuple[PersonaRecord, list[Turn]]:
         """Somebody opens a chat: who is there and what was said last. A new talk begins with a greeting.

@@ -179,13 +179,13 @@ async def _selfie(call: Call) -> None:
 
 async def _whom(call: Call) -> PersonaRecord:
     """Who is to be seen: the host of the chat, or a guest that was named."""
-    async with call.engine.database.write() as tx:
-        record = host = await call.engine.presence.who(tx, call.place)
-        place = await chats.place(tx, call.place.ref)
-        if name := call.flags.get("persona", ""):
+    record = host = await call.engine.presence.host(call.place)
+    if name := call.flags.get("persona", ""):
+        async with call.engine.database.read() as tx:
             record = await personas.find(tx, name)
-    if record.id not in (host.id, *(place.guests if place else ())):
-        raise BadRequest(say("imagine.not_here", name=record.persona.called, slug=record.persona.slug))
+            place = await chats.place(tx, call.place.ref)
+        if record.id not in (host.id, *(place.guests if place else ())):
+            raise BadRequest(say("imagine.not_here", name=record.persona.called, slug=record.persona.slug))
     # They may have been brought by somebody else, or when the place was still for grown-ups.
     safety.check_persona(record.persona, call.allowed_rating)
     return record

@@ -205,8 +205,7 @@ async def _use(call: Call) -> None:
 
 async def _host(call: Call) -> PersonaRecord:
     """Who is to be seen: the host of the chat."""
-    async with call.engine.database.write() as tx:
-        record = await call.engine.presence.who(tx, call.place)
+    record = await call.engine.presence.host(call.place)
     # They may have been brought by somebody else, or when the place was still for grown-ups.
     safety.check_persona(record.persona, call.allowed_rating)
     return record

@@ -50,6 +50,19 @@ def _ahead() -> Select[int]:
 #: Made once: every card in every chat asks it whenever the line moves.
 _AHEAD = _ahead()
 
+#: A job that is in line already goes to its new place.
+_SUBMIT = {
+    name: (adding := insert(entries)).on_conflict_do_update(
+        index_elements=[entries.c.job_id],
+        set_={
+            **{column: adding.excluded[column] for column in ("rank", "attempt", "stop", "available_at")},
+            "holder": None,
+            "heartbeat_at": None,
+        },
+    )
+    for name, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+}
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -115,14 +128,8 @@ class EmbeddedQueue:
         self._taken_over = False
 
     async def submit(self, tx: AsyncConnection, job_id: int, rank: int) -> None:
-        insert = (postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert)(entries)
         place = {"rank": rank, "attempt": 0, "stop": False, "available_at": None}
-        free = {"holder": None, "heartbeat_at": None}
-        await tx.execute(
-            insert.values(job_id=job_id, **place).on_conflict_do_update(
-                index_elements=[entries.c.job_id], set_={**place, **free}
-            )
-        )
+        await tx.execute(_SUBMIT[tx.dialect.name], {"job_id": job_id, **place})
 
     def nudge(self) -> None:
         for wake in self._wakes:

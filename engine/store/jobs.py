@@ -13,10 +13,14 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     RowMapping,
     ScalarSelect,
+    Select,
+    String,
     and_,
+    bindparam,
     func,
     literal,
     not_,
@@ -71,29 +75,25 @@ async def add(
 ) -> Added:
     """Store a job with its fair tag. Only a new one is to be put in line."""
     await _one_at_a_time(tx, lane, fair_owner)
-    insert = (postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert)(jobs)
-    stored = await tx.execute(
-        insert.values(
-            state=JobState.QUEUED.value,
-            lane=lane.value,
-            fair_owner=fair_owner,
-            fair_tag=_next_tag(lane, fair_owner),
-            cost=max(1, cost),
-            request=request_to_json(request),
-            person_id=person_id,
-            persona_id=persona_id,
-            chat_id=chat_id,
-            run_id=run_id,
-            turn_id=turn_id,
-            parent_picture_id=parent_picture_id,
-            dedup_key=dedup_key,
-            deadline_at=deadline_at,
-            created_at=now,
-        )
-        .on_conflict_do_nothing(index_elements=[jobs.c.dedup_key])
-        .returning(jobs)
-    )
-    row = stored.mappings().one_or_none()
+    values = {
+        "state": JobState.QUEUED.value,
+        "lane": lane.value,
+        "fair_owner": fair_owner,
+        "in_lane": lane.value,
+        "of_owner": fair_owner,
+        "cost": max(1, cost),
+        "request": request_to_json(request),
+        "person_id": person_id,
+        "persona_id": persona_id,
+        "chat_id": chat_id,
+        "run_id": run_id,
+        "turn_id": turn_id,
+        "parent_picture_id": parent_picture_id,
+        "dedup_key": dedup_key,
+        "deadline_at": deadline_at,
+        "created_at": now,
+    }
+    row = (await tx.execute(_ADD[tx.dialect.name], values)).mappings().one_or_none()
     if row is not None:
         return Added(_job(row), is_new=True)
     there = await tx.execute(select(jobs).where(jobs.c.dedup_key == dedup_key))
@@ -147,15 +147,17 @@ async def stranded(tx: AsyncConnection) -> list[Job]:
     return _jobs((await tx.execute(found)).mappings().all())
 
 
+_BEGIN = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.state.in_(OPEN))
+    .values(state=JobState.RUNNING.value, attempts=jobs.c.attempts + 1, step=0, started_at=bindparam("now"))
+    .returning(jobs)
+)
+
+
 async def begin(tx: AsyncConnection, job_id: int, now: datetime) -> Job | None:
     """Work starts, perhaps again. None if the job has ended: a job handed out twice is not done twice."""
-    started = await tx.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state.in_(OPEN))
-        .values(state=JobState.RUNNING.value, attempts=jobs.c.attempts + 1, step=0, started_at=now)
-        .returning(jobs)
-    )
-    row = started.mappings().one_or_none()
+    row = (await tx.execute(_BEGIN, {"job": job_id, "now": now})).mappings().one_or_none()
     return None if row is None else _job(row)
 
 
@@ -210,7 +212,7 @@ async def requeue(tx: AsyncConnection, job_id: int, deadline_at: datetime | None
         .where(jobs.c.id == job_id, jobs.c.state.in_([JobState.FAILED.value, JobState.CANCELLED.value]))
         .values(
             state=JobState.QUEUED.value,
-            fair_tag=_next_tag(lane, flow.fair_owner),
+            fair_tag=_next_tag(lane.value, flow.fair_owner),
             attempts=0,
             step=0,
             steps=0,
@@ -253,7 +255,7 @@ def _known(kind: type[Known], value: object, otherwise: Known) -> Known:
         return otherwise
 
 
-def _next_tag(lane: Lane, fair_owner: str) -> ScalarSelect[int]:
+def _next_tag(lane: str | BindParameter[str], fair_owner: str | BindParameter[str]) -> ScalarSelect[int]:
     """`fairness.fair_tag` in SQL: one index entry for the virtual time, one for the end of the flow."""
     others = jobs.alias()
     now = select(func.max(others.c.fair_tag).label("tag")).where(others.c.started_at.is_not(None)).subquery()
@@ -261,13 +263,23 @@ def _next_tag(lane: Lane, fair_owner: str) -> ScalarSelect[int]:
     for_nothing = and_(others.c.state == JobState.CANCELLED.value, others.c.started_at.is_(None))
     last = (
         select((others.c.fair_tag + others.c.cost).label("tag"))
-        .where(others.c.lane == lane.value, others.c.fair_owner == fair_owner, not_(for_nothing))
+        .where(others.c.lane == lane, others.c.fair_owner == fair_owner, not_(for_nothing))
         .order_by(others.c.fair_tag.desc())
         .limit(1)
         .subquery()
     )
     both = union_all(select(now.c.tag), select(last.c.tag)).subquery()
     return select(func.coalesce(func.max(both.c.tag), 0)).scalar_subquery()
+
+
+#: Made once, like the other statements of what happens at every picture: to make it takes longer than to run it.
+_ADD = {
+    name: insert(jobs)
+    .values(fair_tag=_next_tag(bindparam("in_lane", type_=String), bindparam("of_owner", type_=String)))
+    .on_conflict_do_nothing(index_elements=[jobs.c.dedup_key])
+    .returning(jobs)
+    for name, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+}
 
 
 async def _one_at_a_time(tx: AsyncConnection, lane: Lane, fair_owner: str) -> None:
@@ -297,14 +309,21 @@ class Used:
     waiting: int
 
 
-async def used(tx: AsyncConnection, person_id: int, *, since: datetime, now: datetime) -> Used:
-    recent = and_(jobs.c.created_at.between(since, now), jobs.c.state != JobState.CANCELLED.value)
-    counted = select(
+def _counted() -> Select[Any]:
+    times = jobs.c.created_at.between(bindparam("since"), bindparam("now"))
+    recent = and_(times, jobs.c.state != JobState.CANCELLED.value)
+    return select(
         func.coalesce(func.sum(jobs.c.cost).filter(recent), 0).label("pictures"),
         func.min(jobs.c.created_at).filter(recent).label("oldest"),
         func.coalesce(func.sum(jobs.c.cost).filter(jobs.c.state.in_(OPEN)), 0).label("waiting"),
-    ).where(jobs.c.person_id == person_id, or_(recent, jobs.c.state.in_(OPEN)))
-    row = (await tx.execute(counted)).one()
+    ).where(jobs.c.person_id == bindparam("person"), or_(recent, jobs.c.state.in_(OPEN)))
+
+
+_COUNTED = _counted()
+
+
+async def used(tx: AsyncConnection, person_id: int, *, since: datetime, now: datetime) -> Used:
+    row = (await tx.execute(_COUNTED, {"person": person_id, "since": since, "now": now})).one()
     return Used(row.pictures, row.oldest, row.waiting)
 
 

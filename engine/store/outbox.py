@@ -86,12 +86,8 @@ async def take(
     ids = list((await tx.execute(_READY, _asked(fronts, now, most))).scalars())
     if not ids:
         return []
-    await tx.execute(
-        update(deliveries)
-        .where(deliveries.c.id.in_(ids))
-        .values(state=DeliveryState.SENDING.value, attempts=deliveries.c.attempts + 1)
-    )
-    return await _by_id(tx, ids)
+    await tx.execute(_TAKE, {"ids": ids})
+    return [_delivery(row) for row in (await tx.execute(_WHOLE, {"ids": ids})).mappings()]
 
 
 def _due(rows: FromClause) -> ColumnElement[bool]:
@@ -144,6 +140,12 @@ def _on(fronts: Sequence[tuple[str, str]] | BindParameter[Any]) -> ColumnElement
 #: Made once: it is asked many times a second, and a statement like this is a thousand objects for the garbage.
 _READY = _ready()
 
+_TAKE = (
+    update(deliveries)
+    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .values(state=DeliveryState.SENDING.value, attempts=deliveries.c.attempts + 1)
+)
+
 
 def _manner_to_json(manner: Manner) -> dict[str, Any]:
     told = asdict(manner)
@@ -166,37 +168,35 @@ def _manner(told: dict[str, Any]) -> Manner:
 _answered = turns.alias("answered")
 
 
-async def _by_id(tx: AsyncConnection, ids: Sequence[int]) -> list[Delivery]:
-    found = (
-        select(
-            deliveries,
-            func.coalesce(turns.c.text, deliveries.c.text).label("words"),
-            func.coalesce(turns.c.source, deliveries.c.source).label("written_by"),
-            personas.c.name.label("persona_name"),
-            personas.c.slug.label("persona_slug"),
-            personas.c.id.label("persona_id"),
-            chats.c.front,
-            chats.c.account,
-            chats.c.chat,
-            chats.c.thread,
-            _answered.c.message.label("answers_message"),
-            _answered.c.answer_to,
-            people.c.id.label("person_id"),
-            people.c.language,
-        )
-        .join(chats, chats.c.id == deliveries.c.chat_id)
-        .outerjoin(turns, turns.c.id == deliveries.c.turn_id)
-        .outerjoin(personas, personas.c.id == turns.c.persona_id)
-        .outerjoin(_answered, _answered.c.id == deliveries.c.answers_id)
-        .outerjoin(jobs, jobs.c.id == deliveries.c.job_id)
-        .outerjoin(
-            people,
-            people.c.id == func.coalesce(_answered.c.person_id, _answered.c.asked_by, jobs.c.person_id),
-        )
-        .where(deliveries.c.id.in_(ids))
-        .order_by(deliveries.c.id)
+_WHOLE = (
+    select(
+        deliveries,
+        func.coalesce(turns.c.text, deliveries.c.text).label("words"),
+        func.coalesce(turns.c.source, deliveries.c.source).label("written_by"),
+        personas.c.name.label("persona_name"),
+        personas.c.slug.label("persona_slug"),
+        personas.c.id.label("persona_id"),
+        chats.c.front,
+        chats.c.account,
+        chats.c.chat,
+        chats.c.thread,
+        _answered.c.message.label("answers_message"),
+        _answered.c.answer_to,
+        people.c.id.label("person_id"),
+        people.c.language,
     )
-    return [_delivery(row) for row in (await tx.execute(found)).mappings()]
+    .join(chats, chats.c.id == deliveries.c.chat_id)
+    .outerjoin(turns, turns.c.id == deliveries.c.turn_id)
+    .outerjoin(personas, personas.c.id == turns.c.persona_id)
+    .outerjoin(_answered, _answered.c.id == deliveries.c.answers_id)
+    .outerjoin(jobs, jobs.c.id == deliveries.c.job_id)
+    .outerjoin(
+        people,
+        people.c.id == func.coalesce(_answered.c.person_id, _answered.c.asked_by, jobs.c.person_id),
+    )
+    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(deliveries.c.id)
+)
 
 
 def _delivery(row: RowMapping) -> Delivery:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, and_, func, insert, literal, select, update
+from sqlalchemy import RowMapping, Select, and_, bindparam, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -61,8 +61,12 @@ def _record(row: RowMapping) -> PersonaRecord:
     )
 
 
+#: Made once: it is asked for at every message.
+_BY_ID = _records().where(personas.c.id == bindparam("persona"))
+
+
 async def get(tx: AsyncConnection, persona_id: int) -> PersonaRecord:
-    row = (await tx.execute(_records().where(personas.c.id == persona_id))).mappings().one_or_none()
+    row = (await tx.execute(_BY_ID, {"persona": persona_id})).mappings().one_or_none()
     if row is None:
         raise NotFound(say("personas.gone"))
     return _record(row)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import RowMapping, and_, case, func, or_, select, update
+from sqlalchemy import RowMapping, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.estimating import Expected, Made, Promise, Work
@@ -30,21 +30,31 @@ _KIND = (
 ONE_BY_ONE = 100
 
 
+_GIVE = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.state.in_(OPEN), jobs.c.promised_at.is_(None))
+    .values(
+        promised_at=bindparam("now"),
+        likely=bindparam("told_likely"),
+        at_most=bindparam("told_at_most"),
+        guessed_likely=bindparam("likely_before"),
+        guessed_at_most=bindparam("at_most_before"),
+    )
+    .returning(jobs.c.id)
+)
+
+
 async def give(tx: AsyncConnection, job_id: int, told: Expected, guessed: Expected, now: datetime) -> bool:
     """Keep what whoever asked was told first; whatever they are told later is no promise any more."""
-    kept = await tx.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state.in_(OPEN), jobs.c.promised_at.is_(None))
-        .values(
-            promised_at=now,
-            likely=told.likely,
-            at_most=told.at_most,
-            guessed_likely=guessed.likely,
-            guessed_at_most=guessed.at_most,
-        )
-        .returning(jobs.c.id)
-    )
-    return kept.one_or_none() is not None
+    promised = {
+        "job": job_id,
+        "now": now,
+        "told_likely": told.likely,
+        "told_at_most": told.at_most,
+        "likely_before": guessed.likely,
+        "at_most_before": guessed.at_most,
+    }
+    return (await tx.execute(_GIVE, promised)).one_or_none() is not None
 
 
 async def met(tx: AsyncConnection, *, most: int = 100) -> tuple[Promise, ...]:
