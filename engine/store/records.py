@@ -316,7 +316,15 @@ class Run:
     prompt_version: str = ""
     notes: str = ""
     cost: float = 0.0
+    options: dict[str, Any] = field(default_factory=dict)
     ended_at: datetime | None = None
+
+
+class ScheduleState(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    #: Its last time is over.
+    ENDED = "ended"
 
 
 @dataclass(frozen=True)
@@ -330,10 +338,26 @@ class Schedule:
     zone: str
     created_at: datetime
     theme: str = ""
-    state: str = "active"
+    state: ScheduleState = ScheduleState.ACTIVE
+    person_id: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
     next_due_at: datetime | None = None
     ends_at: datetime | None = None
+
+
+class PostState(StrEnum):
+    PLANNED = "planned"
+    #: Its caption is being written, or its picture is in line.
+    MAKING = "making"
+    #: Made, and nobody has looked at it who must.
+    WAITING = "waiting"
+    #: Made, and waits for its time.
+    READY = "ready"
+    #: Owed to its chats: from here on the outbox knows what became of it.
+    PUBLISHED = "published"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    RECALLED = "recalled"
 
 
 @dataclass(frozen=True)
@@ -345,11 +369,17 @@ class Post:
     chat_id: int
     occurrence_key: str
     due_at: datetime
-    state: str = "planned"
+    state: PostState
+    created_at: datetime
     schedule_id: int | None = None
     caption: str = ""
+    theme: str = ""
+    #: Who wrote the caption; None before it is written.
+    source: Source | None = None
     job_id: int | None = None
     picture_id: int | None = None
+    error: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 class DeliveryKind(StrEnum):

@@ -198,6 +198,8 @@ runs = Table(
     Column("prompt_version", String(64), nullable=False, server_default=""),
     Column("notes", Text, nullable=False, server_default=""),
     Column("cost", Float, nullable=False, server_default="0"),
+    #: What was ordered, so that the same command goes on where it stood.
+    Column("options", JSON, nullable=False, server_default="{}"),
     Column("ended_at", Moment),
     _created(),
     UniqueConstraint("key", "version"),
@@ -242,6 +244,7 @@ jobs = Table(
     Index(None, "person_id", "created_at"),
     Index(None, "turn_id"),
     Index(None, "chat_id"),
+    Index(None, "run_id"),
     #: The highest tag that was ever started is the present virtual time.
     Index(
         "ix_jobs_started",
@@ -308,6 +311,7 @@ pictures = Table(
     _created(),
     UniqueConstraint("job_id", "number"),
     Index(None, "persona_id", "id"),
+    Index(None, "run_id"),
     sqlite_autoincrement=True,
 )
 
@@ -343,8 +347,13 @@ posts = Table(
     Column("due_at", Moment, nullable=False),
     Column("state", String(16), nullable=False),
     Column("caption", Text, nullable=False, server_default=""),
+    Column("theme", Text, nullable=False, server_default=""),
+    Column("source", String(16)),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("options", JSON, nullable=False, server_default="{}"),
     _created(),
     Index(None, "state", "due_at"),
+    Index(None, "persona_id", "id"),
     sqlite_autoincrement=True,
 )
 
