@@ -1,9 +1,10 @@
 """How long a platform waits for its first sign, in an idle house and in a saturated one, in turn.
 
 Saturated: as many chats as the language model has rows want replies that stream, so that it never rests, and the
-picture thread draws full-size pictures without a pause. The model is a real one, of 125 million random
-parameters in Q8_0; its tokens are few, as they are on two cores, and a person's draft grows as it would. The
-platforms, and whoever asks, are in this process; the house is in another.
+picture thread paints without a pause. The language model is a real one, of 125 million random parameters in Q8_0;
+its tokens are few, as they are on two cores, and a person's draft grows as it would. The pictures come from real
+diffusers with a tiny SDXL, in as many steps as a real one takes. The platforms, and whoever asks, are in this
+process; the house is in another.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import psutil
 
 from tests.bot.town import Town, nursery
 from tests.models.gguf import make_large
+from tests.models.sdxl import write_sdxl
 from tests.servers import discord, telegram
 
 IDLE, BUSY = "idle", "saturated"
@@ -31,6 +33,8 @@ PROBERS = 20
 #: The load begins over so many seconds.
 SPREAD = 3.0
 EVERY = 0.1
+#: Of a picture; the tiny model takes a few seconds for it, as a real one does on a GPU.
+SIDE, STEPS = 512, 20
 #: Of the load, so many have pictures made instead of talking.
 PAINTERS = 2
 #: A house that takes less than so much of a core does nothing.
@@ -82,7 +86,7 @@ class Taken:
             lines.append(f"  {kind:24} {'   '.join(parts)}")
         trip = statistics.median(self.round_trips) * 1e3
         lines.append(f"one loopback round trip: {trip:.1f} ms, while idle")
-        lines.append(f"the load: {self.streamed} replies streamed, {self.pictures} full-size pictures drawn")
+        lines.append(f"the load: {self.streamed} replies streamed, {self.pictures} pictures painted")
         for state, shares in self.cores.items():
             loop, whole = (statistics.median(part) for part in zip(*shares, strict=True))
             lines.append(
@@ -286,7 +290,8 @@ async def take(rounds: int, seconds: float, load: int, *, isolated: bool = False
     with nursery() as houses, tempfile.TemporaryDirectory() as folder:
         async with Town(Path(folder) / "home", houses, scale=1.0) as town:
             model = await asyncio.to_thread(make_large, Path(folder) / "talker.gguf")
-            await town.open(model=str(model), isolated=isolated, painted=True, side=1024, steps=20)
+            weights = await asyncio.to_thread(write_sdxl, Path(folder) / "painter")
+            await town.open(model=str(model), isolated=isolated, weights=str(weights), side=SIDE, steps=STEPS)
             stage = Stage(town, taken)
             await stage.settle(load)
             for _round in range(rounds):

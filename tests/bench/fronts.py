@@ -202,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         how = (
             f"{chosen.rounds} rounds of {chosen.seconds:.0f} s idle and {chosen.seconds:.0f} s saturated, in turn;"
             f" saturated by {2 * chosen.load} chats that a real model of 125 million parameters answers, and by a"
-            " picture thread that never rests"
+            " tiny SDXL that paints without a pause"
         )
         report("fronts: acknowledgement", ack_figures(taken), taken.told(), how=how)
     if "storm" in parts:

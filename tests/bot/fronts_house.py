@@ -80,8 +80,8 @@ class Life:
     #: A model that talks instead of the echo, and whether it does so in a process of its own.
     model: str = ""
     isolated: bool = False
-    #: Pictures come from the placeholder, which computes them; else they are plain colour.
-    painted: bool = False
+    #: A folder of weights: pictures come from real diffusers on one thread; else they are plain colour.
+    weights: str = ""
     #: No turn and no job is given up, however often its process ends.
     patient: bool = True
     operators: tuple[str, ...] = ()
@@ -226,6 +226,14 @@ def never_give_up() -> None:
         setattr(module, name, 1_000)
 
 
+def painter(weights: Path) -> Renderer:
+    """Random weights make noise, and are not to be blamed for it."""
+    from engine.pictures.sdxl.finding import look
+    from engine.pictures.sdxl.renderer import Sdxl
+
+    return Sdxl(look(weights), device="cpu", threads=1, least_likeness=-1)
+
+
 def tell_tasks() -> None:
     """For whoever asks with SIGUSR1: what runs on this loop."""
     names = sorted(getattr(task.get_coro(), "__qualname__", "?") for task in asyncio.all_tasks())
@@ -239,7 +247,7 @@ async def live(life: Life) -> None:
     settings = life.settings()
     start_logging(Home(settings.home).log, LogSettings(), console=False)
     fronts = configured_fronts(settings, hurry=life.hurry)
-    renderer: Renderer | None = None if life.painted else Unhurried(life.step)
+    renderer: Renderer = painter(Path(life.weights)) if life.weights else Unhurried(life.step)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_tasks)
     models: list[LanguageModel] = [Talker(life)] if life.model else [Echo(life.word)]
     async with open_house(settings, fronts, models=models, renderer=renderer) as house:
