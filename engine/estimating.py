@@ -141,9 +141,8 @@ def corrected(guess: Expected, past: Sequence[Promise]) -> Expected:
     # Misses come in swarms: where more were late than may be, the look goes further out, and the other way round.
     late = sum(one.took > one.told.at_most for one in latest) / len(latest)
     share = min(1.0, max(0.5, KEPT + late - (1.0 - KEPT)))
-    factors = sorted(one.took / one.guessed.at_most for one in known)
-    rank = min(len(factors), math.ceil(share * (len(factors) + 1)))
-    return Expected(likely, max(likely, guess.at_most * _bounded(factors[rank - 1])))
+    factor = _bound([one.took / one.guessed.at_most for one in known], share)
+    return Expected(likely, max(likely, guess.at_most * _bounded(factor)))
 
 
 def record(past: Sequence[Promise]) -> Record | None:
@@ -170,7 +169,7 @@ def _one(known: Sequence[Made], wanted: Work) -> Expected:
     furthest = far[nearest[min(ENOUGH, len(nearest)) - 1].work]
     like = [one for one in nearest[:NEWEST] if far[one.work] <= furthest]
     seconds = [one.seconds * wanted.each / one.work.each for one in like]
-    return Expected(_quantile(seconds, 0.5), _quantile(seconds, 0.9))
+    return Expected(_quantile(seconds, 0.5), _bound(seconds, KEPT))
 
 
 def _distance(one: Work, other: Work) -> float:
@@ -183,6 +182,13 @@ def _distance(one: Work, other: Work) -> float:
 
 def _bounded(factor: float) -> float:
     return min(MOST, max(LEAST, factor))
+
+
+def _bound(values: Sequence[float], share: float) -> float:
+    """What the next one stays under with that chance. Of a few that is the longest: the share among themselves would
+    promise too much.
+    """
+    return sorted(values)[min(len(values), math.ceil(share * (len(values) + 1))) - 1]
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
