@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot import cards
@@ -21,6 +22,8 @@ from engine.locales import locale_of
 from engine.pictures.grid import as_gallery, as_grid
 from engine.store import jobs, messages, personas, pictures
 from engine.store.records import Delivery, DeliveryKind, JobState, Picture
+
+log = structlog.get_logger(__name__)
 
 #: As large as faces are shown in a list of personas.
 GALLERY_SIDE = 256
@@ -36,6 +39,8 @@ class Completing:
         replaces = await self._engine.database.look(partial(_replaced_by, row=row)) if edits else ()
         if row.kind is DeliveryKind.PICTURE and row.job_id is not None:
             return replace(await self._with_pictures(row, row.job_id, edits=edits), replaces=replaces)
+        if row.kind is DeliveryKind.POST:
+            return await self._post(row, edits=edits)
         if not edits:
             return Outgoing(row)
         if row.job_id is not None:
@@ -78,6 +83,26 @@ class Completing:
         image = await self._engine.atelier.do(as_grid, sum(map(len, pngs)), pngs)
         return Outgoing(replace(row, text=caption, manner=manner), shown, image=image)
 
+    async def _post(self, row: Delivery, *, edits: bool) -> Outgoing:
+        """A persona's caption with its picture above it, in one message. A picture that has gone is left away."""
+        shown = await self._pictures_of(row.job_id) if row.job_id is not None else ()
+        if row.job_id is not None and not shown:
+            log.warning("post_without_its_picture", post=row.post_id, job=row.job_id, delivery=row.id)
+        if not edits:
+            return Outgoing(row, shown)
+        face = await self._faces.of(row.persona_id) if row.persona_id is not None else None
+        pngs = [png for _picture, png in shown]
+        image = await self._engine.atelier.do(as_grid, sum(map(len, pngs)), pngs) if pngs else b""
+        return Outgoing(row, shown, image=image, face=face)
+
+    async def _pictures_of(self, job_id: int) -> tuple[tuple[Picture, bytes], ...]:
+        """What a job made, with its bytes; nothing where a part of it has gone."""
+        _asked, made = await self._engine.database.look(partial(_shown_of, job_id=job_id))
+        try:
+            return tuple([(picture, await self._engine.files.get(picture.file)) for picture in made])
+        except NotFound:
+            return ()
+
     async def _gallery(self, persona_ids: tuple[int, ...]) -> bytes:
         async with self._engine.database.read() as tx:
             records = []
@@ -92,7 +117,7 @@ class Completing:
 
 
 async def _replaced_by(tx: AsyncConnection, row: Delivery) -> tuple[str, ...]:
-    if row.job_id is not None and row.kind is not DeliveryKind.REPLY:
+    if row.job_id is not None and row.kind not in (DeliveryKind.REPLY, DeliveryKind.POST):
         return await messages.of_job(tx, row.job_id, chat_id=row.chat_id)
     if row.kind is DeliveryKind.NOTICE and row.answers_id is not None:
         # What was begun as an answer, and came to nothing, does not stay there half said.

@@ -22,7 +22,7 @@ from engine.engine import Engine
 from engine.errors import DeliveryFailed, GreenroomError, NotReachable, TryAgain
 from engine.events import Watch
 from engine.store import messages as shown_messages
-from engine.store import outbox
+from engine.store import outbox, posts
 from engine.store.records import ChatRef, Delivery, DeliveryKind, Manner, Place
 from engine.unbroken import unbroken
 
@@ -36,7 +36,7 @@ MOST_ATTEMPTS = 8
 #: When the house closes, so long for what is being shown at that moment.
 FINISH_WITHIN = 1.5
 #: After these there is something new to show.
-NEWS = frozenset({"reply.stored", "notice.stored", "job.ended"})
+NEWS = frozenset({"reply.stored", "notice.stored", "job.ended", "post.published"})
 
 
 class Hands(Protocol):
@@ -201,7 +201,8 @@ async def _sent(tx: AsyncConnection, row: Delivery, messages: Sequence[str], now
     arrived = await outbox.sent(tx, row.id, messages, now=now)
     if arrived is None:
         return
-    if row.turn_id is not None and arrived.turn_id is None:
+    recalled = row.post_id is not None and await posts.is_recalled(tx, row.post_id)
+    if recalled or (row.turn_id is not None and arrived.turn_id is None):
         # Taken back while it was on its way.
         gone = Manner(removes=tuple(messages))
         await outbox.owe(tx, row.chat_id, DeliveryKind.REMOVAL, manner=gone, now=now)

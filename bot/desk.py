@@ -133,7 +133,8 @@ class Desk:
         return languages()
 
     async def suggestions(self, kind: OptionKind, typed: str, incoming: Incoming) -> Sequence[Choice]:
-        return await commands.suggestions(self._engine, kind, typed, incoming.account)
+        chat, order = incoming.chat, incoming.text
+        return await commands.suggestions(self._engine, kind, typed, incoming.account, chat=chat, order=order)
 
     async def question(self, incoming: Incoming) -> tuple[str, Question] | None:
         return await commands.question_for(self._engine, incoming)

@@ -7,7 +7,7 @@ from functools import partial
 
 from bot.front import Face
 from engine.engine import Engine
-from engine.errors import NotFound
+from engine.errors import NotFound, StoreError, TryAgain
 from engine.pictures.faces import draw_face, fit_face
 from engine.store import chats, personas, pictures
 from engine.store.chats import Said
@@ -45,8 +45,8 @@ class Faces:
                 found = partial(pictures.get, picture_id=record.face_picture_id)
                 made = await self._engine.database.look(found)
                 return await asyncio.to_thread(fit_face, await self._engine.files.get(made.file), side)
-            except NotFound:
-                pass  # deleted since; the drawn one stands in
+            except (NotFound, StoreError, TryAgain):
+                pass  # deleted since, or not to be had just now; the drawn one stands in
         key = (record.id, record.revision, side)
         drawn = self._drawn.get(key)
         if drawn is None:

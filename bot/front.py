@@ -72,6 +72,18 @@ class Outgoing:
     def chat(self) -> ChatRef:
         return self.delivery.chat
 
+    @property
+    def code(self) -> tuple[slice, ...]:
+        """Where in its words the passages stand that are to be copied: whole lines, one behind the other."""
+        text, found, at = self.delivery.text, [], 0
+        for passage in self.delivery.manner.code:
+            # A short one may also be a word of the sentences around it.
+            start = f"\n{text}\n".find(f"\n{passage}\n", at)
+            if start >= 0 and passage.strip():
+                at = start + len(passage)
+                found.append(slice(start, at))
+        return tuple(found)
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -111,6 +123,9 @@ class OptionKind(StrEnum):
     PERSONA = "persona"
     STYLE = "style"
     JOB = "job"
+    #: Of whoever is here, or of whom `--persona` names.
+    POSE = "pose"
+    OUTFIT = "outfit"
     #: One of `choices`.
     CHOICE = "choice"
 

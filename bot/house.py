@@ -97,6 +97,7 @@ async def open_house(
                         group.create_task(engine.shelf.warm()),
                         group.create_task(kept_running("easels", easels.run, engine.clock)),
                         group.create_task(kept_running("forgetting", hands.sweep, engine.clock)),
+                        group.create_task(kept_running("posts", engine.posting.run, engine.clock)),
                     ]
                     await desk.resume()
                     log.info("house_open", address=address.url, home=str(home.path))

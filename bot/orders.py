@@ -12,6 +12,8 @@ from bot.front import Option
 
 #: Stops the reply that is being written: what the button under a draft orders.
 STOP = "stop"
+#: The only choice of what is either said or left out.
+YES = "yes"
 
 _ORDER = re.compile(r"/([a-zA-Z]{1,32})(?:@\w{1,64})?(?:\s+(.*))?\Z", re.DOTALL)
 _FLAG = re.compile(r"(?:^|(?<=\s))(?:--|—)([a-z]+)(?:=|\s+|$)(\"[^\"]*\"|[^\s]*)", re.IGNORECASE)
@@ -35,10 +37,21 @@ def order_in(text: str) -> Order | None:
     return Order(matched[1].lower(), (matched[2] or "").strip()) if matched else None
 
 
-def flagged(words: str) -> tuple[str, dict[str, str]]:
-    """The words without their flags, and the flags."""
-    flags = {flag[1].lower(): flag[2].strip('"') for flag in _FLAG.finditer(words)}
+def flagged(words: str, switches: Sequence[str] = ()) -> tuple[str, dict[str, str]]:
+    """The words without their flags, and the flags. Of `switches` it is enough that they stand there."""
+    flags = {}
+    if switches:
+        names = "|".join(map(re.escape, switches))
+        switch = re.compile(rf'(?:^|(?<=\s))(?:--|—)({names})(?:=yes|(?:=|\s+)"yes")?(?=\s|$)', re.IGNORECASE)
+        flags = {found[1].lower(): "yes" for found in switch.finditer(words)}
+        words = switch.sub(" ", words)
+    flags |= {flag[1].lower(): flag[2].strip('"') for flag in _FLAG.finditer(words)}
     return _FLAG.sub(" ", words).strip(), flags
+
+
+def switches_of(options: Sequence[Option]) -> list[str]:
+    """The flags that can only say yes: they say it by standing there."""
+    return [one.flag for one in options if one.flag and [choice.value for choice in one.choices] == [YES]]
 
 
 def order_of(path: Sequence[str], options: Sequence[Option], told: Mapping[str, object]) -> str:

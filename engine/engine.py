@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import structlog
 
 from engine import monitor
 from engine.broker import Broker
+from engine.captions import Captions
 from engine.casting import Casting
 from engine.clock import Clock, SystemClock
 from engine.conversation import Conversation
@@ -24,22 +26,29 @@ from engine.language.shelf import Shelf
 from engine.language.understudy import Understudy
 from engine.language.writers import Writers
 from engine.limits import Spent
+from engine.making import Making
 from engine.memory import Memory
 from engine.pictures import Queue, Renderer
 from engine.pictures.apart import Apart
 from engine.pictures.atelier import Atelier
 from engine.pictures.painters import Painters
-from engine.pictures.painting import painter
+from engine.pictures.painting import loras_checked, painter
 from engine.pictures.queue import EmbeddedQueue
 from engine.pictures.worker import Worker
+from engine.posting import Posting
 from engine.presence import Presence
+from engine.publishing import Publishing
+from engine.runs import Runs
+from engine.safety import BlockList
 from engine.second_thoughts import SecondThoughts
 from engine.settings import Settings
 from engine.store import personas
 from engine.store.database import Database
-from engine.store.files import Files, StoredFiles
-from engine.styles import Style, load_styles
+from engine.store.files import Files
+from engine.store.outgoing import open_files
+from engine.styles import Style, load_poses, load_styles
 from personas.cast import shipped_cast
+from personas.persona import Pose
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +71,9 @@ class Engine:
     conversation: Conversation
     second_thoughts: SecondThoughts
     imagining: Imagining
+    runs: Runs
     casting: Casting
+    posting: Posting
     worker: Worker
     atelier: Atelier
     spent: Spent
@@ -98,13 +109,14 @@ class Engine:
                 broker=broker,
             )
             stack.push_async_callback(shelf.close)
-            writers = Writers([*models, Understudy()], choose=None if models else shelf.for_)
+            understudy = Understudy()
+            writers = Writers([*models, understudy], choose=None if models else shelf.for_)
             stack.push_async_callback(writers.close)
             atelier = Atelier()
             stack.callback(atelier.close)
             stand_in = Apart(atelier)
             painters = Painters(painter(settings, stand_in, broker.share("pictures")), stand_in, clock)
-            files = StoredFiles.in_folder(home.files)
+            files = await stack.enter_async_context(open_files(settings.files, home, clock))
             events = Events()
             queue = await stack.enter_async_context(_queue(database, settings, clock))
             presence = Presence(database, settings, clock)
@@ -122,6 +134,28 @@ class Engine:
             )
             # Asked to let go, it finishes its pass: words do not wait for the whole line.
             broker.takes_part("pictures", let_go=worker.rest, busy=lambda: False)
+            imagining = Imagining(
+                database,
+                writers,
+                queue,
+                events,
+                _styles(home),
+                settings,
+                clock,
+                Instructions(picture, f"picture.{PROMPT_VERSION}"),
+                spent,
+                _poses(home),
+                # What somebody else's renderer can wear nobody knows.
+                loras=None if renderer else loras_checked(settings),
+            )
+            captions = Captions(
+                writers,
+                _instructions("caption"),
+                understudy.captions,
+                BlockList(settings.safety.blocked_words).allows,
+            )
+            making = Making(database, captions, imagining, presence, settings, clock)
+            publishing = Publishing(database, making, imagining, events, clock)
             yield cls(
                 settings=settings,
                 home=home,
@@ -133,18 +167,18 @@ class Engine:
                 presence=presence,
                 conversation=Conversation(database, writers, presence, events, settings, clock, memory),
                 second_thoughts=SecondThoughts(database, writers, memory, events, clock),
-                imagining=Imagining(
+                imagining=imagining,
+                runs=Runs(
                     database,
-                    writers,
+                    imagining,
                     queue,
                     events,
-                    _styles(home),
                     settings,
                     clock,
                     Instructions(picture, f"picture.{PROMPT_VERSION}"),
-                    spent,
                 ),
                 casting=Casting(database, writers, settings, clock),
+                posting=Posting(database, publishing, making, imagining, clock),
                 worker=worker,
                 atelier=atelier,
                 spent=spent,
@@ -152,10 +186,15 @@ class Engine:
             )
 
     async def work(self) -> None:
-        """Do what is in line, until cancelled."""
+        """Do what is in line, and what open runs put there, until cancelled."""
         if self.database.is_sqlite:
             await self.imagining.mend_line()
-        await self.worker.run(self.settings.pictures.concurrency)
+        feeding = asyncio.create_task(self.runs.run())
+        try:
+            await self.worker.run(self.settings.pictures.concurrency)
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
 
 
 @asynccontextmanager
@@ -178,6 +217,15 @@ def _styles(home: Home) -> dict[str, Style]:
     own = home.path / "styles.toml"
     try:
         return load_styles(own if own.exists() else None)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _poses(home: Home) -> tuple[Pose, ...]:
+    """The poses that ship, and the operator's own from `poses.toml` in the home."""
+    own = home.path / "poses.toml"
+    try:
+        return load_poses(own if own.exists() else None)
     except ValueError as error:
         raise SettingsError(str(error)) from None
 

@@ -41,7 +41,7 @@ class HomeInUse(GreenroomError):
 
 
 class StoreError(GreenroomError):
-    """The database cannot be used as it is."""
+    """The database, or the place where files are kept, cannot be used as it is."""
 
 
 class NotFound(GreenroomError):

@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from engine.errors import HomeInUse, StoreError
 SETTINGS_FILE = "greenroom.toml"
 #: Whoever looks whether a home has an owner holds its lock for a moment; the next one waits so long, in seconds.
 GLANCE = 0.05
+#: Bytes of the key that signs the addresses of our own files.
+LINK_KEY = 32
 
 
 def home_folder() -> Path:
@@ -54,6 +56,11 @@ class Home:
     @property
     def files(self) -> Path:
         return self.path / "files"
+
+    @property
+    def outgoing(self) -> Path:
+        """Files that wait for the bucket which keeps them."""
+        return self.path / "outgoing"
 
     @property
     def log(self) -> Path:
@@ -98,15 +105,24 @@ class Home:
     def announce(self, url: str) -> Address:
         """Write down where the owner listens. Only the user who started it can read the secret."""
         address = Address(pid=os.getpid(), url=url, secret=secrets.token_urlsafe(32))
-        draft = self._note.with_suffix(".new")
         try:
-            draft.unlink(missing_ok=True)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                json.dump(address.__dict__, file)
-            draft.replace(self._note)
+            _write_for_us_alone(self._note, json.dumps(address.__dict__).encode())
         except OSError as error:
             raise StoreError(f"The note {self._note} cannot be written: {error.strerror}.") from None
         return address
+
+    def link_key(self) -> bytes:
+        """What signs the addresses of our own files. Made when it is first needed, it stays, and so do the links."""
+        file = self.path / "links.key"
+        try:
+            with suppress(FileNotFoundError):
+                if len(kept := file.read_bytes()) == LINK_KEY:
+                    return kept
+            made = secrets.token_bytes(LINK_KEY)
+            _write_for_us_alone(file, made)
+        except OSError as error:
+            raise StoreError(f"The key {file} cannot be kept: {error.strerror}.") from None
+        return made
 
     def owner(self) -> Address | None:
         """Who owns this home now; a note left behind by a killed process is not believed."""
@@ -127,3 +143,12 @@ class Home:
             return Address(pid=int(told["pid"]), url=str(told["url"]), secret=str(told["secret"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _write_for_us_alone(path: Path, data: bytes) -> None:
+    """All of it or nothing, and only the user who started us can read it."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+    draft.replace(path)

@@ -6,27 +6,29 @@ row alone.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import limits, safety
 from engine.clock import Clock
-from engine.errors import BadRequest, NotFound
+from engine.errors import BadRequest, NotFound, Unsuitable
 from engine.events import Events
 from engine.language import PROMPT_WORDS, PromptWanted, Source, count_words
 from engine.language.writers import Writers
 from engine.locales import say
 from engine.pictures import Lora, Queue, fairness, loras_told
+from engine.pictures.painting import LorasChecked
 from engine.pictures.sdxl.weighted import fragments, plain, weighed
 from engine.settings import Settings
 from engine.store import forgetting, jobs
 from engine.store.database import Database
 from engine.store.records import Job, JobState, Lane, Person, PersonaRecord, PictureRequest
-from engine.styles import Style, detect, joined, load_poses, negative_for
+from engine.styles import Style, detect, joined, negative_for
 from engine.wishes import (
     COUNTS,
     SEEDS,
@@ -79,17 +81,23 @@ class Imagining:
         clock: Clock,
         instructions: Instructions,
         spent: limits.Spent,
+        poses: Sequence[Pose],
+        *,
+        loras: LorasChecked | None = None,
     ) -> None:
         self._database = database
         self._writers = writers
         self._queue = queue
         self._events = events
         self.styles = styles
+        #: The house's, beside what each persona has of its own.
+        self.poses = tuple(poses)
         self._settings = settings
         self._clock = clock
         self._instructions = instructions
         self._spent = spent
         self._blocked = safety.BlockList(settings.safety.blocked_words)
+        self._loras = loras
 
     async def compose(
         self,
@@ -108,7 +116,7 @@ class Imagining:
         words = safety.cleaned(words, most=most, what="scene")
         own = [Lora(name, weight) for name, weight in record.persona.picture.loras.items()]
         loras = loras_told.settled((*own, *said))[: loras_told.MOST_LORAS]
-        ledger = as_wished(ledger or Ledger(), wish, record.persona, self._poses)
+        ledger = as_wished(ledger or Ledger(), wish, record.persona, self.poses)
         # A long scene may be cut at its end: how somebody stands in it is said first.
         told = f"{ledger.pose}, {words}" if ledger.pose else words
         self.check_words(told)
@@ -117,6 +125,8 @@ class Imagining:
         # Whoever writes is told the words alone, and what weighs more in them is put back where it stands.
         asked = fragments(told)
         scene = Scene(record.persona, plain(asked) or told, ledger, seed)
+        self._check_card(scene)
+        await self.check_loras(said, loras)
         instructions, version = self._instructions_for(record)
         wanted = PromptWanted(
             scene=scene,
@@ -160,16 +170,30 @@ class Imagining:
         self._blocked.check(words)
         self._blocked.check(plain(fragments(words)))
 
+    async def check_loras(self, named: Sequence[Lora], worn: Sequence[Lora]) -> None:
+        """Raises `BadRequest` where no picture can be made with those that somebody named, or with all that it is to
+        wear: better now than when it is their turn.
+        """
+        if self._loras is not None and worn:
+            await asyncio.to_thread(self._loras, named, worn)
+
+    def _check_card(self, scene: Scene) -> None:
+        """The card's own words, as far as they go into the prompt. Whoever asked wrote none of them, and can change
+        none: so the operator is told where they stand.
+        """
+        for part, words in _of_the_card(scene):
+            try:
+                self.check_words(words)
+            except Unsuitable:
+                log.warning("card_unwelcome", persona=scene.persona.slug, part=part)
+                raise Unsuitable(say("pictures.card_unwelcome", name=scene.persona.called)) from None
+
     def another_pose(self, persona: Persona, now: str) -> str:
-        return another_pose(persona, self._poses, now)
+        return another_pose(persona, self.poses, now)
 
     @property
     def longest_scene(self) -> int:
         return self._settings.limits.scene_length
-
-    @cached_property
-    def _poses(self) -> tuple[Pose, ...]:
-        return load_poses()
 
     def _style_words(self, style: Style, persona: Persona) -> str:
         """What stands at the end of a prompt: the style, and the art direction of the house and of the persona."""
@@ -195,6 +219,8 @@ class Imagining:
         lane: Lane = Lane.INTERACTIVE,
         parent_picture_id: int | None = None,
         dedup_key: str | None = None,
+        fair_owner: str = "",
+        deadline_at: datetime | None = None,
     ) -> Accepted:
         """Store the job and its place in line, as part of the caller's transaction. Call `nudge` after it."""
         now = self._clock.now()
@@ -207,7 +233,7 @@ class Imagining:
             tx,
             request=request,
             lane=lane,
-            fair_owner=f"person:{person.id}" if person else "house",
+            fair_owner=fair_owner or (f"person:{person.id}" if person else "house"),
             cost=request.count,
             now=now,
             person_id=person.id if person else None,
@@ -216,6 +242,7 @@ class Imagining:
             turn_id=turn_id,
             parent_picture_id=parent_picture_id,
             dedup_key=dedup_key,
+            deadline_at=deadline_at,
         )
         if added.is_new:
             await self._queue.submit(tx, added.job.id, fairness.rank_of(added.job))
@@ -288,3 +315,20 @@ class Imagining:
                 told = say("pictures.no_style", style=wish.style[:40], styles=sorted(self.styles))
                 raise NotFound(told) from None
         return detect(words, self.styles, record.persona.picture.style)
+
+
+def _of_the_card(scene: Scene) -> Iterator[tuple[str, str]]:
+    """What a prompt takes from the persona's card: which part of it, and the words."""
+    persona = scene.persona
+    look, taste = persona.appearance, persona.picture
+    # Where the body is not described, whoever writes is given the description.
+    yield ("appearance", look.body) if look.body else ("description", persona.description)
+    yield "name", persona.name
+    yield "kind", persona.kind
+    yield "picture.light", taste.light
+    yield "picture.direction", taste.direction
+    # Of clothes and places only those that are seen, and only where nobody else has said what they are.
+    if scene.clothes in [one.description for one in look.wardrobe]:
+        yield "appearance.wardrobe", scene.clothes
+    if scene.place in look.places:
+        yield "appearance.places", scene.place

@@ -13,7 +13,7 @@ from engine.errors import BadRequest
 from engine.imagining import Imagining
 from engine.language import PROMPT_WORDS, Source, count_words
 from engine.locales import say
-from engine.pictures import loras_told
+from engine.pictures import Lora, loras_told
 from engine.store.records import PersonaRecord, Picture, PictureRequest
 from engine.wishes import GRAIN, SIDES, Wish, any_seed
 from personas.appearance import Ledger, Scene
@@ -44,7 +44,7 @@ async def same_but(
     """The same picture, but for what these words say."""
     # In front: of two times of day the first is taken, and a long scene may be cut at its end.
     if asked.source is Source.PERSON:
-        changed = by_hand(imagining, asked, f"{words}, {asked.prompt}")
+        changed = await by_hand(imagining, asked, f"{words}, {asked.prompt}")
     else:
         room = imagining.longest_scene - len(words) - 2
         changed = await composed_anew(imagining, record, asked, f"{words}, {_first_of(asked.scene, room)}")
@@ -61,7 +61,7 @@ async def in_another_pose(
     posed = replace(ledger, clothes=seen.clothes, place=seen.place, pose=pose)
     if asked.source is Source.PERSON:
         rest = asked.prompt.removeprefix(f"{ledger.pose}, ") if ledger.pose else asked.prompt
-        return replace(by_hand(imagining, asked, f"{pose}, {rest}"), ledger=posed.__dict__)
+        return replace(await by_hand(imagining, asked, f"{pose}, {rest}"), ledger=posed.__dict__)
     return await composed_anew(imagining, record, asked, asked.scene, ledger=posed)
 
 
@@ -72,7 +72,7 @@ async def reworded(
     if count_words(words) < PROMPT_WORDS[0]:
         return await composed_anew(imagining, record, asked, words)
     # The seed stays: so one sees what the words changed.
-    return by_hand(imagining, asked, words)
+    return await by_hand(imagining, asked, words)
 
 
 async def composed_anew(
@@ -99,16 +99,19 @@ async def composed_anew(
     )
 
 
-def by_hand(imagining: Imagining, asked: PictureRequest, prompt: str) -> PictureRequest:
+async def by_hand(imagining: Imagining, asked: PictureRequest, prompt: str) -> PictureRequest:
     prompt, said = loras_told.told(prompt)
     imagining.check_words(prompt)
+    loras = asked.loras | {one.name: one.weight for one in said}
+    if said:
+        await imagining.check_loras(said, [Lora(name, weight) for name, weight in loras.items()])
     asked = _from_noise(asked)
     return replace(
         asked,
         prompt=prompt,
         word_count=count_words(prompt),
         source=Source.PERSON,
-        loras=asked.loras | {one.name: one.weight for one in said},
+        loras=loras,
     )
 
 

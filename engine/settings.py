@@ -11,10 +11,13 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from engine.errors import SettingsError
@@ -28,6 +31,45 @@ OUTSIDE = {"GREENROOM_HOME", "GREENROOM_SETTINGS"}
 Names = tuple[Annotated[str, Field(pattern=r"^[a-z]+:\S+$")], ...]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](/[\w!.*'()-]+)*/?")
+_ADDRESS = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?(/[^\s@?#]*)?")
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # also names of folders, and paths that lead outside
+        return False
+    return True
+
+
+def _zone_that_is(name: str) -> str:
+    if name and not _is_zone(name):
+        raise PydanticCustomError("no_zone", "there is no such time zone; write it as Europe/Berlin or UTC")
+    return name
+
+
+def _machine_zone() -> str:
+    """What this machine calls the zone that it stands in; empty where it does not say."""
+    told = [os.environ.get("TZ", "").lstrip(":")]
+    with suppress(OSError, ValueError):
+        told.append(Path("/etc/timezone").read_text(encoding="ascii").strip())
+    with suppress(OSError):
+        told.append(str(Path("/etc/localtime").readlink()).rpartition("zoneinfo/")[2])
+    return next((name for name in told if name and _is_zone(name)), "")
+
+
+def _bucket_in_words(store: str) -> str:
+    if store and (not _BUCKET.fullmatch(store) or {".", ".."} & set(store.split("/"))):
+        raise PydanticCustomError("no_bucket", "write it as s3://bucket or s3://bucket/folder")
+    return store
+
+
+def _web_address(address: str) -> str:
+    if address and not _ADDRESS.fullmatch(address):
+        raise PydanticCustomError("no_address", "write it as https://host, with nothing of a key in it")
+    return address
+
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +78,39 @@ class Section(BaseModel):
 class StoreSettings(Section):
     #: Empty: an SQLite file in the home. Else `postgresql://user:password@host/name`.
     database: SecretStr = SecretStr("")
+
+
+class FileSettings(Section):
+    """Where the bytes of pictures are kept."""
+
+    #: Empty: a folder in the home. Else `s3://bucket` or `s3://bucket/folder`, of anything that speaks S3's language.
+    store: Annotated[str, AfterValidator(_bucket_in_words)] = ""
+    #: As `https://account.r2.cloudflarestorage.com`; empty: Amazon's, for the region.
+    endpoint: Annotated[str, AfterValidator(_web_address)] = ""
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""
+    #: Empty: what the environment or the machine in the cloud says, as for AWS's own programs.
+    access_key: Annotated[str, Field(max_length=256)] = ""
+    secret_key: SecretStr = SecretStr("")
+    #: Under this address everybody sees the files; empty: nobody does without a signed link.
+    public: Annotated[str, AfterValidator(_web_address)] = ""
+    #: A signed link is good for so many seconds. No bucket signs for more than a week.
+    signed_for: Annotated[int, Field(ge=1, le=604_800)] = 3_600
+    #: So long a bucket may take for one file, or for a part of a large one, in seconds.
+    patience: Annotated[float, Field(gt=0, le=600)] = 60.0
+
+    @model_validator(mode="after")
+    def _key_is_whole(self) -> Self:
+        if bool(self.access_key) != bool(self.secret_key.get_secret_value()):
+            raise PydanticCustomError("half_a_key", "access_key and secret_key belong together")
+        return self
+
+    @property
+    def bucket(self) -> str:
+        return self.store.removeprefix("s3://").partition("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        return self.store.removeprefix("s3://").partition("/")[2].strip("/")
 
 
 class ChatSettings(Section):
@@ -127,6 +202,8 @@ class PictureSettings(Section):
     threads: Annotated[int, Field(ge=0, le=512)] = 0
     #: Whether a classifier looks at each picture, where one is found.
     check: Literal["auto", "off"] = "auto"
+    #: Whether checkpoints and LoRAs may be pickles. Only weights are read of them, and nothing in them is run.
+    pickles: bool = False
     #: A few words that go into every picture prompt of this house.
     direction: Annotated[str, Field(max_length=200)] = ""
     #: Jobs in work at once: all but one may share a pass, while the pictures of that one are encoded and stored.
@@ -143,6 +220,16 @@ class LimitSettings(Section):
     personas_per_day: Count = 5
     #: Fewer people at once keep their turn when too many speak in one place.
     place_messages_per_minute: Count = 120
+
+
+class PostSettings(Section):
+    #: Where schedules are read in whose place names no zone, as `Europe/Berlin`; empty: the machine's own.
+    zone: Annotated[str, AfterValidator(_zone_that_is)] = ""
+
+    @property
+    def usual_zone(self) -> str:
+        """By name; UTC where this machine does not say where it stands."""
+        return self.zone or _machine_zone() or "UTC"
 
 
 class SafetySettings(Section):
@@ -212,11 +299,13 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=home_folder, exclude=True)
     store: StoreSettings = StoreSettings()
+    files: FileSettings = FileSettings()
     chat: ChatSettings = ChatSettings()
     language: LanguageSettings = LanguageSettings()
     server: ServerSettings = ServerSettings()
     pictures: PictureSettings = PictureSettings()
     limits: LimitSettings = LimitSettings()
+    posts: PostSettings = PostSettings()
     safety: SafetySettings = SafetySettings()
     people: PeopleSettings = PeopleSettings()
     telegram: TelegramSettings = TelegramSettings()

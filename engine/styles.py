@@ -1,7 +1,7 @@
 """The styles a picture can have: their words, what they must not look like, and which one a request asks for. And the
 poses that somebody can take in it.
 
-It reads data/styles.toml and a person's own file beside it, and data/poses.toml. It does not know how a prompt is
+It reads data/styles.toml and data/poses.toml, and a person's own files over them. It does not know how a prompt is
 written.
 """
 
@@ -16,12 +16,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from personas.persona import Outfit, Pose
+from personas.persona import Outfit, Pose, printable
 
 Called = TypeVar("Called", Outfit, Pose)
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 _FIELDS = ("name", "words", "negative", "detect")
+#: Nobody needs more characters to say how somebody stands, or what that is called.
+LONGEST_POSE = 200
+LONGEST_NAME = 48
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,7 @@ def load_styles(extra: Path | None = None) -> dict[str, Style]:
     """
     tables = _tables(files("data").joinpath("styles.toml").read_bytes(), "data/styles.toml")
     if extra is not None:
-        try:
-            own = _tables(extra.read_bytes(), str(extra))
-        except OSError as error:
-            raise ValueError(f"{extra} cannot be read: {error.strerror or error}.") from error
-        for slug, table in own.items():
+        for slug, table in _tables(_bytes_of(extra), str(extra)).items():
             tables[slug] = tables.get(slug, {}) | table
     base = str(tables.pop("base", {}).get("negative", ""))
     where = str(extra) if extra is not None else "data/styles.toml"
@@ -103,10 +102,16 @@ def named(styles: Mapping[str, Style], name: str) -> Style | None:
     return next((s for s in styles.values() if wanted in {_plain(s.slug), _plain(s.name)}), None)
 
 
-def load_poses() -> tuple[Pose, ...]:
-    """The poses of the house, for every persona that has none of its own."""
-    told = tomllib.loads(files("data").joinpath("poses.toml").read_text("utf-8"))
-    return tuple(Pose(name=name, description=words) for name, words in told.items())
+def load_poses(extra: Path | None = None) -> tuple[Pose, ...]:
+    """The poses of the house, for every persona that has none of its own: those that ship, and over them those of a
+    person's own file. A pose without words is one that the house does not have.
+
+    Raises ValueError, with a sentence that names the file and the pose, for anything that cannot be used.
+    """
+    poses = _poses(files("data").joinpath("poses.toml").read_bytes(), "data/poses.toml")
+    if extra is not None:
+        poses |= _poses(_bytes_of(extra), str(extra))
+    return tuple(pose for pose in poses.values() if pose.description)
 
 
 def called(name: str, there: Iterable[Called]) -> Called | None:
@@ -134,15 +139,45 @@ def _position(phrase: str, said: str) -> int | None:
     return at if at >= 0 else None
 
 
-def _tables(data: bytes, where: str) -> dict[str, dict[str, Any]]:
+def _poses(data: bytes, where: str) -> dict[str, Pose]:
+    """Poses by what their names are read as."""
+    poses = {}
+    for name, words in _read(data, where).items():
+        if not _plain(name) or len(name) > LONGEST_NAME:
+            raise ValueError(
+                f"{where}: `{name[:LONGEST_NAME]}` is no name of 1 to {LONGEST_NAME} characters."
+            )
+        if not isinstance(words, str):
+            text = f'{where}: `{name}` must be text: {name} = "how somebody stands or sits".'
+            raise ValueError(text)  # noqa: TRY004 - it is what a person wrote, and no type of ours
+        words = " ".join(printable(words).split())
+        if len(words) > LONGEST_POSE:
+            told = f"{len(words)} characters long, and {LONGEST_POSE} is the most"
+            raise ValueError(f"{where}: `{name}` is {told}. Say only what the body does.")
+        poses[_plain(name)] = Pose(name=printable(name), description=words)
+    return poses
+
+
+def _bytes_of(file: Path) -> bytes:
     try:
-        read = tomllib.loads(data.decode("utf-8"))
+        return file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror or error}.") from error
+
+
+def _read(data: bytes, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ValueError(f"{where} is not UTF-8 text.") from error
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{where} is not valid TOML: {error}.") from error
     except (RecursionError, ValueError) as error:
         raise ValueError(f"{where} is nested too deeply or holds too long a number.") from error
+
+
+def _tables(data: bytes, where: str) -> dict[str, dict[str, Any]]:
+    read = _read(data, where)
     tables = {slug: table for slug, table in read.items() if isinstance(table, dict)}
     for slug in read.keys() - tables.keys():
         raise ValueError(f"{where}: `{slug}` must be a table, [{slug}], with `name` and `words` in it.")

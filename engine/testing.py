@@ -15,7 +15,7 @@ from PIL import Image
 
 from engine.errors import ModelUnavailable, RenderFailed
 from engine.language import PROMPT_WORDS, PersonaWanted, PromptWanted, Source, Wanted, count_words
-from engine.pictures import PictureWanted, Progress, Rendered
+from engine.pictures import Looks, PictureWanted, Progress, Rendered
 from personas.persona import Persona, slug_of
 
 DAWN = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
@@ -122,10 +122,10 @@ class FakeRenderer:
             self.fails -= 1
             raise RenderFailed("the fake was told to fail")
         made, steps, before = [], sum(one.steps for one in wanted), 0
+        small = {place: partial(Image.new, "RGB", (32, 32), _colour(one)) for place, one in enumerate(wanted)}
         for one in wanted:
-            preview = partial(Image.new, "RGB", (32, 32), _colour(wanted[0]))
             for step in range(1, one.steps + 1):
-                progress(before + step, steps, preview)
+                progress(before + step, steps, Looks(small))
             before += one.steps
             image = Image.new("RGB", (one.width, one.height), _colour(one))
             batch = min(self.at_once, sum(_alike(one, other) for other in wanted))

@@ -16,7 +16,7 @@ from engine.errors import BadRequest, NotFound
 from engine.locales import say
 from engine.pictures.sdxl.recipes import SCHEDULERS, scheduler_named
 from engine.settings import PictureSettings
-from engine.styles import called
+from engine.styles import LONGEST_POSE, called
 from personas.appearance import Ledger
 from personas.persona import Persona, Pose, printable
 
@@ -26,8 +26,6 @@ SIDES = range(64, 2049)
 COUNTS = range(1, 5)
 STEPS = range(1, 151)
 MOST_GUIDANCE = 30
-#: Nobody needs more characters to say how somebody stands.
-LONGEST_POSE = 200
 #: Picture models want sides in multiples of this.
 GRAIN = 8
 

@@ -35,9 +35,10 @@ STOREYS: tuple[tuple[str, ...], ...] = (
         "engine.events",
         "engine.home",
         "engine.stepping_back",
+        "engine.timetable",
         "engine.unbroken",
     ),
-    ("engine.settings", "engine.styles"),
+    ("engine.occurrences", "engine.settings", "engine.styles"),
     ("engine.safety", "engine.limits", "engine.estimating", "engine.models"),
     # The wing that writes knows nothing of rows; the store knows of it only who wrote something: `Source`.
     ("engine.language",),
@@ -47,20 +48,33 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     (
         "engine.presence",
         "engine.rights",
+        "engine.captions",
         "engine.condition",
+        "engine.planning",
         "engine.varying",
         "engine.wishes",
         "engine.wording",
     ),
     ("engine.memory",),
-    ("engine.casting", "engine.conversation", "engine.forgetting", "engine.imagining"),
-    ("engine.remaking", "engine.rewording", "engine.second_thoughts"),
+    ("engine.casting", "engine.conversation", "engine.forgetting", "engine.imagining", "engine.ordering"),
+    (
+        "engine.feeding",
+        "engine.making",
+        "engine.remaking",
+        "engine.replaying",
+        "engine.rewording",
+        "engine.schedules",
+        "engine.second_thoughts",
+    ),
+    ("engine.publishing", "engine.runs"),
+    ("engine.posting",),
     ("engine.engine",),
 )
 
 #: The only places of a library, as paths.
 PLACES = {
     "alembic": ("engine/store/*",),
+    "apscheduler": ("engine/occurrences.py",),
     "click": ("bot/cli/*",),
     "fastapi": ("bot/web/*",),
     "httpx": ("bot/client.py", "engine/language/remote.py", "engine/models/hub.py"),
@@ -86,6 +100,7 @@ PLACES = {
         "engine/pictures/sdxl/judging.py",
         "engine/pictures/sdxl/opening.py",
         "engine/pictures/sdxl/tuning.py",
+        "engine/pictures/sdxl/unpickling.py",
     ),
     "accelerate": ("engine/pictures/sdxl/resting.py",),
     "diffusers": (

@@ -13,13 +13,26 @@ from typing import Any
 
 import click
 
-from bot.cli import chatting, doctor, imagining, jobs, models, personas, prompting, status
+from bot.cli import (
+    chatting,
+    doctor,
+    imagining,
+    jobs,
+    models,
+    personas,
+    posts,
+    prompting,
+    runs,
+    schedules,
+    status,
+)
 from bot.cli.ending import Interrupted, code_of, sentence_of, tell_error
 
 SECTIONS = (
     ("Talk", ("up", "chat")),
-    ("Pictures", ("imagine", "prompt", "jobs")),
+    ("Pictures", ("imagine", "backfill", "prompt", "jobs", "runs", "replay")),
     ("Cast", ("personas",)),
+    ("Posts", ("schedule", "posts")),
     ("House", ("models", "status", "doctor")),
 )
 
@@ -62,7 +75,12 @@ for _command in (
     imagining.imagine,
     prompting.prompt,
     jobs.jobs,
+    runs.backfill,
+    runs.runs,
+    runs.replay,
     personas.personas,
+    schedules.schedule,
+    posts.posts,
     models.models,
     status.status,
     doctor.doctor,

@@ -74,9 +74,11 @@ async def _look(*, tries: bool = False) -> list[Finding]:
     findings = [_python(), _home(home), *_settings(home, mistakes)]
     if settings is None:
         later = "not looked at: the settings come first"
-        findings += [Finding(what, "note", later) for what in ("database", "extras", "telegram", "discord")]
+        what_waits = ("database", "files", "extras", "telegram", "discord")
+        findings += [Finding(what, "note", later) for what in what_waits]
     else:
-        findings += [await _database(settings, home), _extras(settings), *await _fronts(settings)]
+        findings += [await _database(settings, home), await _files(settings, home), _extras(settings)]
+        findings += await _fronts(settings)
     findings += [_room(home), await _owner(home), _log(home)]
     writers = await _language(settings, tries=tries) if settings else []
     pictures = [_pictures(settings), _check(settings)] if settings else []
@@ -161,6 +163,42 @@ async def _database(settings: Settings, home: Home) -> Finding:
         await database.close()
     waiting = f"; {owed} messages wait for somebody to come" if owed else ""
     return Finding("database", "ok", f"{where} answers, revision {HEAD}{waiting}")
+
+
+async def _files(settings: Settings, home: Home) -> Finding:
+    """Where pictures are kept. A few bytes are written there, read and deleted."""
+    import secrets
+
+    from engine.errors import GreenroomError, StoreError
+    from engine.settings import settings_file
+    from engine.store.files import StoredFiles
+
+    bucket = settings.files.store
+    where = bucket or str(home.files)
+    if not bucket and not home.files.exists():
+        return Finding("files", "note", f"{where} is made at the first start", "greenroom up")
+    mend = f"${{EDITOR:-vi}} '{settings_file(home.path)}'" if bucket else f"chmod -R u+rwX '{home.files}'"
+    waiting = sum(
+        1 for kind in ("kept", "going") for path in (home.outgoing / kind).rglob("*") if path.is_file()
+    )
+    left = f"; {waiting} files wait in {home.outgoing} for the bucket" if waiting else ""
+    probe = f"doctor-{secrets.token_hex(8)}.txt"
+    try:
+        files = StoredFiles.in_bucket(settings.files) if bucket else StoredFiles.in_folder(home.files)
+        await files.put(probe, probe.encode())
+        try:
+            if await files.get(probe) != probe.encode():
+                raise StoreError("What was written there is not what is read there.")
+        finally:
+            await files.delete(probe)
+    except GreenroomError as error:
+        return Finding("files", "broken", f"{where}: {error}{left}", mend)
+    if waiting and not bucket:
+        says = (
+            f"{where} can be used, but {waiting} files wait in {home.outgoing} for a bucket that is not set"
+        )
+        return Finding("files", "warning", says, f"${{EDITOR:-vi}} '{settings_file(home.path)}'")
+    return Finding("files", "ok", f"{where} can be written, read and deleted in{left}")
 
 
 def _extras(settings: Settings) -> Finding:
@@ -273,15 +311,17 @@ def _check(settings: Settings) -> Finding:
 
 
 def _styles(home: Home) -> Finding:
-    from engine.styles import load_styles
+    from engine.styles import load_poses, load_styles
 
-    own = home.path / "styles.toml"
-    try:
-        styles = load_styles(own if own.exists() else None)
-    except ValueError as error:
-        return Finding("styles", "broken", str(error), f"${{EDITOR:-vi}} '{own}'")
-    more = f", with your {own}" if own.exists() else ""
-    return Finding("styles", "ok", f"{len(styles)} styles{more}")
+    counts = []
+    for what, load in (("styles", load_styles), ("poses", load_poses)):
+        own = home.path / f"{what}.toml"
+        try:
+            there = load(own if own.exists() else None)
+        except ValueError as error:
+            return Finding("styles", "broken", str(error), f"${{EDITOR:-vi}} '{own}'")
+        counts.append(f"{len(there)} {what}" + (f", with your {own}" if own.exists() else ""))
+    return Finding("styles", "ok", "; ".join(counts))
 
 
 def _draw(findings: list[Finding], *, broken: bool) -> None:

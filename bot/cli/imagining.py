@@ -1,4 +1,4 @@
-"""`greenroom imagine`: a picture is asked for, waited for, and written to a file."""
+"""`greenroom imagine`: a picture is asked for, waited for, and written to a file; or one of each of many personas."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli import opening
+from bot.cli import batches, opening
 from bot.cli.ending import Interrupted
 
 if TYPE_CHECKING:
@@ -24,8 +24,12 @@ MOST_OWNERS = 5
 
 
 @click.command()
-@click.argument("persona")
-@click.argument("scene")
+@click.argument("words", nargs=-1, metavar="PERSONA SCENE")
+@click.option("--all", "everybody", is_flag=True, help="One picture of each persona, in SCENE.")
+@batches.cohort_options
+@click.option(
+    "--missing-only", is_flag=True, help="Of many: only whoever has no picture, or none in the style."
+)
 @click.option(
     "--style", metavar="STYLE", help="A style by name; without it the scene or the persona's taste says."
 )
@@ -54,11 +58,22 @@ MOST_OWNERS = 5
     help="A file, a folder, or a pattern with {n} or {seed} in it. Without it: the current folder, under the "
     "picture's own name.",
 )
-@click.option("--force", "-f", is_flag=True, help="Overwrite what is there.")
+@click.option(
+    "--force", "-f", is_flag=True, help="Overwrite what is there; of many: also whoever has a picture."
+)
 @opening.as_json
 def imagine(
-    persona: str,
-    scene: str,
+    words: tuple[str, ...],
+    everybody: bool,
+    tags: tuple[str, ...],
+    who: tuple[str, ...],
+    year: int | None,
+    limit: int | None,
+    run_key: str,
+    notes: str,
+    face: bool,
+    dry_run: bool,
+    missing_only: bool,
     style: str | None,
     seed: int | None,
     count: int,
@@ -79,17 +94,16 @@ def imagine(
 
     The picture is also kept in the home. Nothing is overwritten without --force: a picture under its own name
     gets a number where the name is taken, and a file that you named is refused before anything is made.
+
+    With --all, --tag, --persona or --year it is one picture of each of them, kept in the home alone; SCENE may be
+    left out for a portrait. Such a run is paused by Ctrl-C, and the same command goes on with it.
     """
     from bot.commands import size_of
 
     width, height = size_of(size) if size else (None, None)
-    target = Target(out, count, force=force)
     wish = {
-        "persona": persona,
-        "scene": scene,
         "style": style,
         "seed": seed,
-        "count": count,
         "width": width,
         "height": height,
         "quality": quality,
@@ -101,8 +115,60 @@ def imagine(
         "negative": negative,
         "model": model,
     }
+    if everybody or tags or who or year is not None:
+        scene = _scene_of_many(words, everybody and bool(tags or who or year is not None), count, out)
+        if missing_only and force:
+            raise click.UsageError("--missing-only and --force say opposite things.")
+        ordered = {
+            "kind": "batch",
+            "scene": scene,
+            "tags": tags,
+            "personas": who,
+            "year": year,
+            "missing_only": missing_only,
+            "limit": limit,
+            "face": face,
+            "key": run_key,
+            "notes": notes,
+            "wish": wish,
+        }
+        settings = opening.settings_and_log()
+        if code := batches.carry_out(settings, ordered, dry_run=dry_run, as_json=as_json):
+            click.get_current_context().exit(code)
+        return
+    of_many = {
+        "--missing-only": missing_only,
+        "--limit": limit is not None,
+        "--run-key": run_key,
+        "--notes": notes,
+        "--face": face,
+        "--dry-run": dry_run,
+    }
+    if said := [name for name, value in of_many.items() if value]:
+        raise click.UsageError(f"{said[0]} is for many: name whom, with --all, --tag, --persona or --year.")
+    if len(words) != 2:
+        lacks = "Missing argument" if len(words) < 2 else "Got unexpected extra arguments"
+        raise click.UsageError(f'{lacks}: `greenroom imagine PERSONA "SCENE"`, with the scene in quotes.')
+    persona, scene = words
+    target = Target(out, count, force=force)
     settings = opening.settings_and_log()
-    opening.run_async(_imagine(settings, wish, target, as_json=as_json))
+    asked = wish | {"persona": persona, "scene": scene, "count": count}
+    opening.run_async(_imagine(settings, asked, target, as_json=as_json))
+
+
+def _scene_of_many(words: tuple[str, ...], both: bool, count: int, out: str) -> str:
+    """What all of them are seen in. Raises for what only the picture of one can have."""
+    if both:
+        raise click.UsageError("--all leaves nobody out: name either all, or whom.")
+    if count != 1:
+        raise click.UsageError("--count is for a single persona: of many there is one picture each.")
+    if out:
+        raise click.UsageError("--out is for a single persona: pictures of many are kept in the home.")
+    if len(words) > 1:
+        raise click.UsageError(
+            'With --all, --tag, --persona or --year there is only a scene, in quotes: `imagine --all "a garden"`.'
+        )
+    return words[0] if words else ""
 
 
 async def _imagine(settings: Settings, wish: Message, target: Target, *, as_json: bool) -> None:

@@ -263,11 +263,12 @@ def export(persona: str, file_format: str | None, out: str, force: bool, as_json
 
 async def _with_picture(settings: Settings, wanted: str, chosen: str) -> tuple[PersonaRecord, bytes | None]:
     """The persona and, for a format that shows one, its picture."""
-    from engine.errors import NotFound
+    from engine.clock import SystemClock
+    from engine.errors import NotFound, StoreError, TryAgain
     from engine.home import Home
     from engine.store import personas as store
     from engine.store import pictures
-    from engine.store.files import StoredFiles
+    from engine.store.outgoing import files_of
 
     async with opening.store(settings) as database, database.read() as tx:
         record = await store.find(tx, wanted)
@@ -276,9 +277,10 @@ async def _with_picture(settings: Settings, wanted: str, chosen: str) -> tuple[P
         if record.face_picture_id is not None:
             try:
                 face = await pictures.get(tx, record.face_picture_id)
-                return record, await StoredFiles.in_folder(Home(settings.home).files).get(face.file)
-            except NotFound:
-                pass  # deleted since; a drawn one does
+                files = await files_of(settings.files, Home(settings.home), SystemClock())
+                return record, await files.get(face.file)
+            except (NotFound, StoreError, TryAgain):
+                pass  # deleted since, or not to be had just now; a drawn one does
     return record, _drawn(record.persona)
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from bot import orders
-from bot.commands import cast, house, imagining, privacy, prompting, remaking, settings, talking
+from bot.commands import cast, house, imagining, privacy, prompting, remaking, scheduling, settings, talking
 from bot.commands.calling import (
     AlreadyAnsweredError,
     Answer,
@@ -70,6 +70,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             *remaking.COMMANDS,
             *cast.COMMANDS,
             *talking.COMMANDS,
+            *scheduling.COMMANDS,
             *settings.COMMANDS,
             *privacy.COMMANDS,
             *house.COMMANDS,
@@ -145,7 +146,7 @@ def _found(text: str) -> tuple[Part, str, dict[str, str]]:
     part, words = _part_of(command, order.words)
     if not part.flags:
         return part, words, {}
-    words, flags = orders.flagged(words)
+    words, flags = orders.flagged(words, orders.switches_of(part.options))
     part.check(flags)
     return part, words, flags
 

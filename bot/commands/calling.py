@@ -120,6 +120,8 @@ class Answer:
     faces: tuple[int, ...] = ()
     #: Messages of ours that are to go.
     removes: tuple[str, ...] = ()
+    #: Passages of the text that are to be copied as they stand.
+    code: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,11 +149,11 @@ class Call(Asking):
         self.engine.events.publish("notice.stored", chat=self.place.ref)
         return outcome
 
-    async def tell(self, text: str, question: Question | None = None) -> None:
-        """The command changes nothing, and this is what is told."""
+    async def tell(self, text: str, question: Question | None = None, *, code: tuple[str, ...] = ()) -> None:
+        """The command changes nothing, and this is what is told; `code`: see `Answer`."""
 
         async def happens(answer: Answer) -> None:
-            answer.text, answer.question = text, question
+            answer.text, answer.question, answer.code = text, question, code
 
         await self.answer(happens)
 
@@ -179,6 +181,7 @@ class Call(Asking):
                     quiet=answer.quiet,
                     question=answer.question,
                     faces=answer.faces,
+                    code=answer.code,
                 ),
                 now=now,
             )

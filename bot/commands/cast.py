@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Any
-
-from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.commands.calling import Answer, Asked, Asking, Call, Command, Part
+from bot.commands import editing
+from bot.commands.calling import Answer, Call, Command, Part
 from bot.front import Button, Buttons, Choice, Option, OptionKind
-from engine import limits, safety, styles
-from engine.errors import BadRequest, NotFound
+from engine import limits, safety
+from engine.errors import BadRequest
 from engine.locales import say
 from engine.store import chats, forgetting, personas
-from engine.store.records import PersonaRecord, Question
+from engine.store.records import PersonaRecord
 from personas import macros
 from personas.persona import Persona
 
@@ -24,24 +20,6 @@ MOST_FACES = 10
 PER_ROW = 2
 #: A longer list is no help to anybody.
 MOST_LISTED = 60
-
-#: What can be edited from a chat, and where it stands in a persona.
-FIELDS: Mapping[str, tuple[str, ...]] = {
-    "name": ("name",),
-    "kind": ("kind",),
-    "description": ("description",),
-    "manner": ("voice", "manner"),
-    "greeting": ("greetings",),
-    "style": ("picture", "style"),
-    "face": ("appearance", "face"),
-    "hair": ("appearance", "hair"),
-    "eyes": ("appearance", "eyes"),
-    "skin": ("appearance", "skin"),
-    "build": ("appearance", "build"),
-    "marks": ("appearance", "marks"),
-}
-# The shortest name that leaves a field after it: a name may have several words, a field has one.
-_EDIT = re.compile(rf"(.+?)\s+({'|'.join(FIELDS)})(?:\s+(.*))?\Z", re.DOTALL | re.IGNORECASE)
 
 
 async def _list(call: Call) -> None:
@@ -184,69 +162,6 @@ async def _check_quota(call: Call, tx: AsyncConnection) -> None:
     limits.check_personas(call.engine.settings.limits, made=count, oldest=oldest, now=now)
 
 
-async def _asks_for_field(asking: Asking) -> Asked | None:
-    name, field, words = _edit(asking.words)
-    if words:
-        return None
-    async with asking.engine.database.read() as tx:
-        record = await personas.find(tx, name)
-    told = say(f"commands.choices.{field}")
-    asks = asking.say("cast.asks_field", field=told, name=record.persona.called)
-    order = f"persona edit {record.persona.slug} {field}"
-    return asks, Question(order, prefill=_value(record.persona, field))
-
-
-async def _change(call: Call) -> None:
-    name, field, words = _edit(call.words)
-
-    async def happens(answer: Answer) -> None:
-        record = await personas.find(answer.tx, name)
-        changed = _changed(call, record, field, words)
-        # Who it was is a number that /forget finds, never a name.
-        note = f"{field}, by person {call.person.id}"
-        now = call.engine.clock.now()
-        again = await personas.revise(answer.tx, record, changed, note=note, now=now)
-        told = say(f"commands.choices.{field}")
-        answer.text = call.say(
-            "cast.edited", field=told, name=again.persona.called, revision=str(again.revision)
-        )
-
-    await call.answer(happens)
-
-
-def _edit(words: str) -> tuple[str, str, str]:
-    matched = _EDIT.match(words)
-    if matched is None:
-        raise BadRequest(say("cast.how_to_edit", fields=", ".join(FIELDS)))
-    return matched[1], matched[2].lower(), (matched[3] or "").strip()
-
-
-def _value(persona: Persona, field: str) -> str:
-    found: Any = persona.model_dump(mode="json")
-    for step in FIELDS[field]:
-        found = found[step]
-    return str(found[0] if found else "") if isinstance(found, list) else str(found)
-
-
-def _changed(call: Call, record: PersonaRecord, field: str, words: str) -> Persona:
-    if field == "style":
-        style = styles.named(call.engine.imagining.styles, words)
-        if style is None:
-            there = sorted(call.engine.imagining.styles)
-            raise NotFound(say("pictures.no_style", style=words[:40], styles=there))
-        words = style.slug
-    told = record.persona.model_dump(mode="json")
-    *path, last = FIELDS[field]
-    inner = told
-    for step in path:
-        inner = inner[step]
-    inner[last] = [words, *inner[last][1:]] if isinstance(inner[last], list) else words
-    try:
-        return Persona.model_validate(told)
-    except ValidationError:
-        raise BadRequest(say("cast.does_not_fit", field=say(f"commands.choices.{field}"))) from None
-
-
 async def _meant(call: Call, tx: AsyncConnection) -> PersonaRecord:
     if not call.words:
         raise BadRequest(say("cast.which"))
@@ -255,7 +170,11 @@ async def _meant(call: Call, tx: AsyncConnection) -> PersonaRecord:
 
 _NAME = (Option("name", "", OptionKind.PERSONA, required=True),)
 _FIELD = Option(
-    "field", "", OptionKind.CHOICE, required=True, choices=tuple(Choice(field, "") for field in FIELDS)
+    "field",
+    "",
+    OptionKind.CHOICE,
+    required=True,
+    choices=tuple(Choice(field, "") for field in editing.FIELDS),
 )
 
 COMMANDS = (
@@ -277,10 +196,10 @@ COMMANDS = (
             ),
             Part(
                 "edit",
-                _change,
+                editing.change,
                 (*_NAME, _FIELD, Option("words", "")),
                 operators_only=True,
-                asks=_asks_for_field,
+                asks=editing.asks_for_field,
             ),
         ),
     ),

@@ -60,7 +60,11 @@ async def _validate(call: Call) -> None:
         style=named[1].strip('"') if named else "",
         persona=record.persona,
     )
-    await call.tell(told_of(call.locale, report))
+    told = told_of(call.locale, report)
+    if report.words > PROMPT_WORDS[-1]:
+        await call.tell(told)
+    else:  # a form shows nobody what was written in it
+        await call.tell(f"{text}\n\n{told}", code=(text,))
 
 
 def told_of(locale: Locale, report: Report) -> str:
@@ -164,6 +168,7 @@ async def _show(call: Call, record: PersonaRecord, made: Sequence[Reworded], tex
         now = call.engine.clock.now()
         kept = await rewording.keep(answer.tx, call.said, record, made, now)
         answer.text, answer.source = text, _by(made)
+        answer.code = tuple(one.request.prompt for one in made)
         answer.buttons = rows(
             Button(
                 call.say("prompting.button.make")

@@ -73,7 +73,7 @@ async def _show_prompt(call: Call) -> None:
     ]
     if request.source is Source.PERSON and request.word_count not in PROMPT_WORDS:
         told.append(call.say("imagine.prompt.raw"))
-    await call.tell("\n".join(told))
+    await call.tell("\n".join(told), code=(request.prompt,))
 
 
 async def _delete(call: Call) -> None:

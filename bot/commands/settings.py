@@ -7,12 +7,17 @@ from bot.commands.menu import LANGUAGE, name_of
 from bot.front import Button, Buttons, Choice, Option, OptionKind
 from engine.errors import BadRequest, Refused
 from engine.locales import Said, languages, locale_of, say
+from engine.occurrences import zone_of
+from engine.settings import Settings
 from engine.store import chats, people
+from engine.store.records import Place
 from personas.persona import Rating
 
 #: A setting of a place, and what it can be: whoever calls a persona is answered, or everybody.
 ANSWERS = "answers"
 CALLED, ALL = "called", "all"
+#: Another: where its schedules are read, as `Europe/Berlin`.
+ZONE = "zone"
 
 
 async def _show(call: Call) -> None:
@@ -22,6 +27,7 @@ async def _show(call: Call) -> None:
     if place.shared:
         answers = place.settings.get(ANSWERS, CALLED)
         lines.append(call.say(f"settings.answers_now.{answers}"))
+    lines.append(call.say("settings.zone_now", zone=zone_here(place, call.engine.settings)))
     most = say(f"safety.rating.{place.rating.value}")
     lines.append(call.say("settings.rating_now", rating=most, **_conditions(call)))
     adult = person.adult_confirmed_at is not None
@@ -102,6 +108,25 @@ async def _answers(call: Call) -> None:
     await call.answer(happens)
 
 
+async def _zone(call: Call) -> None:
+    if not call.words:
+        await call.tell(call.say("settings.zone_now", zone=zone_here(call.place, call.engine.settings)))
+        return
+    await call.demand_charge()
+    zone = zone_of(call.words).key
+
+    async def happens(answer: Answer) -> None:
+        await chats.set_setting(answer.tx, call.place.id, ZONE, zone)
+        answer.text = call.say("settings.zone_set", zone=zone)
+
+    await call.answer(happens)
+
+
+def zone_here(place: Place, settings: Settings) -> str:
+    """The time zone in which the schedules of a place are read unless they name one, by its name."""
+    return place.settings.get(ZONE) or settings.posts.usual_zone
+
+
 async def _rating(call: Call) -> None:
     try:
         wanted = Rating(call.words.lower())
@@ -178,6 +203,7 @@ COMMANDS = (
             Part("answers", _answers, _choice("who", CALLED, ALL)),
             Part("rating", _rating, _choice("rating", *Rating), operators_only=True),
             Part("adult", _adult, _choice("answer", "yes", "no"), quiet=True),
+            Part("zone", _zone, (Option(ZONE, ""),)),
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""What somebody may mean who has typed so much: somebody of the cast, a style, a job of theirs."""
+"""What somebody may mean who has typed so much: somebody of the cast, a style, a job of theirs, a pose, an outfit."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot import orders
 from bot.front import Choice, OptionKind
 from engine.engine import Engine
-from engine.store import jobs, people, personas
-from engine.store.records import Account, Job, JobState
-from personas.persona import Rating
+from engine.errors import GreenroomError
+from engine.store import chats, jobs, people, personas
+from engine.store.records import Account, ChatRef, Job, JobState
+from engine.styles import called
+from personas.persona import Outfit, Persona, Pose, Rating
 
 #: As many as Discord shows.
 MOST = 25
@@ -21,8 +24,19 @@ LONGEST = 100
 LIKE = 0.6
 
 
-async def suggestions(engine: Engine, kind: OptionKind, typed: str, account: Account) -> list[Choice]:
-    """The nearest first: what begins so, then what holds it, then what looks like it."""
+async def suggestions(
+    engine: Engine,
+    kind: OptionKind,
+    typed: str,
+    account: Account,
+    *,
+    chat: ChatRef | None = None,
+    order: str = "",
+) -> list[Choice]:
+    """The nearest first: what begins so, then what holds it, then what looks like it. `order` is the line so far."""
+    if kind in (OptionKind.POSE, OptionKind.OUTFIT):
+        persona = await _meant(engine, account, chat, order)
+        return nearest(typed, _poses(engine, persona) if kind is OptionKind.POSE else _outfits(persona))
     return nearest(typed, await _all(engine, kind, account))
 
 
@@ -56,6 +70,39 @@ async def _all(engine: Engine, kind: OptionKind, account: Account) -> list[Choic
             return []
         waiting = (JobState.QUEUED, JobState.RUNNING)
         return [_job(job) for job in await jobs.listing(tx, states=waiting, person_id=person.id, limit=100)]
+
+
+async def _meant(engine: Engine, account: Account, chat: ChatRef | None, order: str) -> Persona | None:
+    """Who is to be seen: whom the line names, of those who are here, else the host. None: nobody who may be shown."""
+    name = orders.flagged(order)[1].get("persona", "")
+    async with engine.database.read() as tx:
+        place = await chats.place(tx, chat) if chat else None
+        here = [one.id for one in await engine.presence.here(tx, place)]
+        try:
+            persona_id = (await personas.find(tx, name)).id if name else here[0]
+            if persona_id not in here:
+                return None
+            persona = (await engine.presence.current(tx, persona_id)).persona
+        except GreenroomError:
+            return None
+        person = await people.known(tx, account)
+    allowed = engine.presence.allowed_rating(place, person) if place and person else Rating.ALL_AGES
+    return persona if persona.rating.level <= allowed.level else None
+
+
+def _poses(engine: Engine, persona: Persona | None) -> list[Choice]:
+    """Theirs before the house's, of which those are left that are not called like one of theirs."""
+    own = persona.appearance.poses if persona else ()
+    house = [pose for pose in engine.imagining.poses if called(pose.name, own) is None]
+    return [_told(pose) for pose in (*own, *house) if pose.name]
+
+
+def _outfits(persona: Persona | None) -> list[Choice]:
+    return [_told(outfit) for outfit in (persona.appearance.wardrobe if persona else ()) if outfit.name]
+
+
+def _told(one: Pose | Outfit) -> Choice:
+    return Choice(one.name, f"{one.name}: {one.description}"[:LONGEST])
 
 
 async def _shown(engine: Engine, tx: AsyncConnection, entry: personas.Entry) -> Choice:

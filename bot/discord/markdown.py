@@ -31,6 +31,7 @@ _LEADING = re.compile(r"^(\s*)(#{1,3}(?=\s)|-#(?=\s)|>|[-+](?=\s)|\d+(?=[.)]\s))
 LINE = "─" * 12
 #: Three backticks that open nothing.
 BROKEN = "`\u200b``"
+_THREE = re.compile(r"`(?=``)")
 
 
 def shown(text: str) -> str:
@@ -46,6 +47,20 @@ def plain(text: str) -> str:
         at = address.end()
     pieces.append(_SPECIAL.sub(r"\\\g<0>", text[at:]))
     return _LEADING.sub(_escaped_start, "".join(pieces))
+
+
+def coded(text: str, code: Sequence[slice]) -> str:
+    """Plain words; those passages of them, whole lines, stand in blocks from which they are copied as they are."""
+    pieces, at = [], 0
+    for passage in code:
+        pieces += [plain(text[at : passage.start]), f"```\n{_broken(text[passage])}\n```"]
+        at = passage.stop
+    return "".join([*pieces, plain(text[at:])])
+
+
+def _broken(text: str) -> str:
+    """Without three backticks in a row, however many there are."""
+    return _THREE.sub(BROKEN[:2], text)
 
 
 def _escaped_start(found: re.Match[str]) -> str:
@@ -70,14 +85,14 @@ def _lines(lines: Sequence[str]) -> Iterator[str]:
                 yield "```"
             else:
                 # Three of them in the midst of code would end it.
-                yield line.replace("```", BROKEN)
+                yield _broken(line)
         elif opened:
             fence = opened[1]
             tongue = _TONGUE.match(opened[2])
             yield f"```{tongue[1] if tongue else ''}"
             # Discord has no place for what else stands there, but it is somebody's words.
             if rest := opened[2][tongue.end() if tongue else 0 :]:
-                yield rest.replace("```", BROKEN)
+                yield _broken(rest)
         elif "|" in line and number < len(lines) and _heads_table(line, lines[number]):
             end = number + 1
             while end < len(lines) and "|" in lines[end]:
@@ -92,7 +107,7 @@ def _line(line: str) -> str:
     if block := _BLOCK.match(line):
         return f"```\n{block[1]}\n```"
     # Only a line of their own may open code here, or a cut through the line would leave it open.
-    line = line.replace("```", BROKEN)
+    line = _broken(line)
     if _RULE.match(line):
         return LINE
     if heading := _HEADING.match(line):
@@ -128,7 +143,7 @@ def _cells(row: str) -> list[str]:
 
 
 def _table(rows: Sequence[str]) -> Iterator[str]:
-    cells = [_cells(row.replace("```", BROKEN)) for row in rows]
+    cells = [_cells(_broken(row)) for row in rows]
     columns = max(len(row) for row in cells)
     filled = [row + [""] * (columns - len(row)) for row in cells]
     widths = [max(_width(row[column]) for row in filled) for column in range(columns)]
@@ -154,6 +169,8 @@ def _width(text: str) -> int:
 _FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 #: Left free in each part for what is put around a piece: who speaks, a fence's opening and its end.
 _MARGIN = 160
+#: A line this short above a block goes where the block goes.
+_ANNOUNCES = 120
 _TOGGLE = re.compile(r"```([\w+#.-]{0,30})$")
 
 
@@ -198,19 +215,31 @@ class _Pages:
                 self._fence = toggle[1] if self._fence is None else None
 
     def all(self) -> list[str]:
-        self._turn()
+        self._turn(last=True)
         return [page for page in self._done if page.strip()]
 
     def _fits(self, piece: str) -> bool:
-        opens = self._fence is None and _TOGGLE.match(piece) is not None
-        # A block that could show no line of its code here is better begun on the next page.
-        after = 4 + (60 if opens else 0) if opens or self._fence is not None else 0
+        toggles = _TOGGLE.match(piece) is not None
+        opens, closes = toggles and self._fence is None, toggles and self._fence is not None
+        # A block that could show no line of its code here is better begun on the next page; its end finds room.
+        after = 4 + (60 if opens else 0) if opens or (self._fence is not None and not closes) else 0
         return units("\n".join([*self._lines, piece])) + after <= self._room
 
-    def _turn(self) -> None:
+    def _turn(self, *, last: bool = False) -> None:
+        opening = [] if self._fence is None else [f"```{self._fence}"]
+        lines, head = self._lines, list[str]()
+        if opening and lines[-1:] != opening:
+            lines = [*lines, "```"]
+        elif opening:
+            # A block that shows no line yet begins on the next page, under the line that announces it.
+            lines = lines[:-1]
+            alone = bool(lines) and not "".join(lines[-2:-1]).strip()
+            if not last and alone:
+                head = [lines[-1]] if units(lines[-1]) <= _ANNOUNCES else []
+                lines = lines[: len(lines) - len(head)]
         if self._begun:
-            self._done.append("\n".join([*self._lines, *(["```"] if self._fence is not None else [])]))
-        self._lines = [] if self._fence is None else [f"```{self._fence}"]
+            self._done.append("\n".join(lines))
+        self._lines = [*head, *opening]
         self._begun = False
 
 

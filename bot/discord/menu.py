@@ -18,7 +18,7 @@ Menus = Mapping[str, Sequence[Entry]]
 #: Installed to a server or to a person; used in servers, in private with us, and in people's own chats.
 INSTALLS, CONTEXTS = [0, 1], [0, 1, 2]
 SUBCOMMAND, STRING, INTEGER = 1, 3, 4
-SUGGESTED = (OptionKind.PERSONA, OptionKind.STYLE, OptionKind.JOB)
+SUGGESTED = (OptionKind.PERSONA, OptionKind.STYLE, OptionKind.JOB, OptionKind.POSE, OptionKind.OUTFIT)
 #: Shown to whoever may change the server; whether they may is decided elsewhere.
 ADMINISTRATORS = str(discord.Permissions(administrator=True).value)
 MOST_CHOICES, LONGEST = 25, 100

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.discord.markdown import parts, plain, shown
+from bot.discord.markdown import coded, parts, plain, shown
 from bot.front import Outgoing
 from engine.locales import locale_of
 from engine.store.records import DeliveryKind
@@ -33,7 +33,8 @@ def sheet(outgoing: Outgoing, *, signed: bool, room: int, rights: discord.Permis
     we may do where it will stand, as far as that matters.
     """
     delivery, name = outgoing.delivery, name_of(outgoing)
-    text = shown(delivery.text) if delivery.kind is DeliveryKind.REPLY else plain(delivery.text)
+    written = delivery.kind is DeliveryKind.REPLY
+    text = shown(delivery.text) if written else coded(delivery.text, outgoing.code)
     file: tuple[str, bytes] | tuple[()] = ()
     if outgoing.image:
         file = (_file_name(outgoing), outgoing.image)

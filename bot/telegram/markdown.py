@@ -56,6 +56,15 @@ def plain(text: str) -> Part:
     return Part(_whole(text))
 
 
+def coded(text: str, code: Iterable[slice]) -> Part:
+    """Words as they are; those passages of them stand in blocks that one touch copies."""
+    pre = [
+        MessageEntity("pre", utf16_len(_whole(text[: one.start])), utf16_len(_whole(text[one])))
+        for one in code
+    ]
+    return Part(_whole(text), tuple(one for one in pre if one.length))
+
+
 def named(name: str, part: Part) -> Part:
     """Under the bold name of whoever says it."""
     name = " ".join(_whole(name).split())

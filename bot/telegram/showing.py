@@ -33,7 +33,7 @@ from aiogram.types import (
 
 from bot.front import Account, Buttons, Face, Incoming, Outgoing
 from bot.telegram.calling import Caller
-from bot.telegram.markdown import CAPTION, Part, addressed, named, parts, plain, styled, units
+from bot.telegram.markdown import CAPTION, Part, addressed, coded, named, parts, plain, styled, units
 from bot.telegram.remembered import Remembered
 from bot.telegram.removing import remove
 from bot.telegram.topics import Topics
@@ -134,7 +134,7 @@ class Showing:
             return await self.signed(styled(delivery.text), outgoing.chat, outgoing.face, arrived=True)
         if delivery.kind is DeliveryKind.POST:
             return await self.signed(plain(delivery.text), outgoing.chat, outgoing.face)
-        return plain(delivery.text)
+        return coded(delivery.text, outgoing.code)
 
     async def signed(self, words: Part, chat: ChatRef, face: Face | None, *, arrived: bool = False) -> Part:
         """A persona's words, under its name where nothing else says who speaks."""

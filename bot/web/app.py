@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from bot import commands
 from bot.desk import Desk
-from bot.web import chatting, imagining
+from bot.web import chatting, files, imagining, runs
 from bot.web.chatting import Came
 from bot.web.lines import Lines
 from engine.engine import Engine
@@ -25,6 +25,7 @@ from engine.errors import (
     Refused,
     SettingsError,
     StoreError,
+    TryAgain,
 )
 from engine.store import personas
 
@@ -35,6 +36,7 @@ _STATUS: tuple[tuple[type[GreenroomError], int], ...] = (
     (BadRequest, 400),
     (SettingsError, 500),
     (StoreError, 507),
+    (TryAgain, 503),
 )
 
 
@@ -67,7 +69,11 @@ def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, came: Came
 
     api.include_router(chatting.routes(engine, desk, lines, came))
     api.include_router(imagining.routes(engine))
+    api.include_router(runs.routes(engine))
+    signs = engine.home.link_key()
+    api.include_router(files.routes(engine, signs))
     app.include_router(api)
+    app.include_router(files.open_routes(engine, signs))
     app.add_exception_handler(GreenroomError, _explained)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(StarletteHTTPException, _refused)

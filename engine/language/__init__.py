@@ -59,6 +59,19 @@ class ReplyWanted:
 
 
 @dataclass(frozen=True)
+class CaptionWanted(ReplyWanted):
+    """What `persona` posts: an answer to the house, which nobody waits for."""
+
+    #: What it is about; empty: the persona's own ideas.
+    theme: str = ""
+    #: When it is posted, where that is: `Monday`, `evening`.
+    weekday: str = ""
+    part: str = ""
+    #: What it posted last, the newest first.
+    recent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PromptWanted:
     """A positive picture prompt of 100 to 200 words for a scene. `style_words` must be among them."""
 

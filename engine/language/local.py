@@ -14,6 +14,7 @@ from typing import Any
 from engine.errors import ModelUnavailable
 from engine.language import (
     PROMPT_WORDS,
+    CaptionWanted,
     PersonaWanted,
     PromptWanted,
     ReplyWanted,
@@ -110,7 +111,7 @@ class Local:
             wanted.segments or _plain_talk(wanted),
             sampling=sampling_of(self._settings, persona.sampling, seed=wanted.seed),
             most=self._settings.reply_tokens + (THOUGHT_TOKENS if thinks else 0),
-            rank=CHAT,
+            rank=PROMPTS if isinstance(wanted, CaptionWanted) else CHAT,
             talk=wanted.talk,
         )
         others = {wanted.person_name, *(line.name for line in wanted.lines if not line.by_persona)}

@@ -13,7 +13,8 @@ from functools import cached_property
 from importlib import resources
 from typing import Any
 
-from engine.language import PromptWanted, ReplyWanted, Source, Wanted
+from engine.language import CaptionWanted, PromptWanted, ReplyWanted, Source, Wanted
+from engine.language.captioning import caption
 from engine.language.inventing import persona_text
 from engine.language.listening import Vocabulary, vocabulary
 from engine.language.picturing import picture_prompt
@@ -42,6 +43,8 @@ class Understudy:
 
     def text(self, wanted: Wanted) -> str:
         """The whole answer at once."""
+        if isinstance(wanted, CaptionWanted):
+            return caption(wanted, self.captions)
         if isinstance(wanted, ReplyWanted):
             return reply(wanted, self._lines, self._vocabulary)
         if isinstance(wanted, PromptWanted):
@@ -59,6 +62,11 @@ class Understudy:
     @cached_property
     def _pictures(self) -> dict[str, Any]:
         return _words("pictures")
+
+    @cached_property
+    def captions(self) -> dict[str, Any]:
+        """Its lines for posts."""
+        return _words("captions")
 
     @cached_property
     def _casting(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -64,9 +64,22 @@ class Rendered:
 Preview = Callable[[], "Image"]
 
 
+@dataclass(frozen=True)
+class Looks:
+    """A `Preview` of several pictures that are made together: of each its own, by its place among those that are
+    wanted. Called, it shows the first of them.
+    """
+
+    each: Mapping[int, Preview]
+
+    def __call__(self) -> Image:
+        return self.each[min(self.each)]()
+
+
 class Progress(Protocol):
     """Told after each step: which of how many, and how to have a look at it. It may raise `Stopped` to end the
-    rendering. A look costs only whoever takes it, and changes nothing of the picture.
+    rendering. A look costs only whoever takes it, and changes nothing of the picture. Who makes several pictures
+    gives `Looks`: any other preview is taken for one of the first of them.
     """
 
     def __call__(self, step: int, steps: int, preview: Preview | None = None, /) -> None: ...

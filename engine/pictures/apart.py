@@ -11,7 +11,7 @@ from typing import Any, cast
 from PIL import Image
 
 from engine.errors import RenderFailed, Stopped
-from engine.pictures import PictureWanted, Preview, Progress, Rendered
+from engine.pictures import Looks, PictureWanted, Preview, Progress, Rendered
 from engine.pictures.atelier import LARGE, Atelier, Missed, Raised, Talk
 from engine.pictures.metadata import plain_png
 from engine.pictures.placeholder import Placeholder
@@ -62,9 +62,9 @@ class Apart:
 
             talk.say((draw, (list(wanted),), {"talk": None}))
             while isinstance(told := talk.heard(), tuple):
-                step, steps = told
+                step, steps, place = told
                 try:
-                    progress(step, steps, look)
+                    progress(step, steps, Looks({place: look}))
                 except BaseException as error:  # the child lets go of the picture before this goes on its way
                     failed = error
                 talk.say(STOP if failed else GO_ON)
@@ -92,7 +92,7 @@ def draw(wanted: Sequence[PictureWanted], talk: Talk) -> list[_Packed]:
     """In the child: each step is told, and waits for its answer."""
 
     def progress(step: int, steps: int, preview: Preview | None = None) -> None:
-        talk.say((step, steps))
+        talk.say((step, steps, min(preview.each) if isinstance(preview, Looks) else 0))
         while (answer := talk.heard()) == SHOW:
             talk.say(_seen(preview))
         if answer == STOP:

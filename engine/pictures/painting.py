@@ -7,7 +7,7 @@ It decides and opens nothing; the libraries that do are imported with the first 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,14 +15,22 @@ from pathlib import Path
 import structlog
 
 from engine.broker import Share
-from engine.pictures import Renderer
+from engine.errors import BadRequest
+from engine.locales import say
+from engine.pictures import Lora, Renderer
+from engine.pictures.loras_told import settled
 from engine.pictures.sdxl import finding, judging
+from engine.pictures.sdxl.loras_found import FoundLora, find_loras
+from engine.pictures.sdxl.loras_named import Rack
 from engine.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 NEEDED = ("torch", "diffusers", "compel")
 CHECK_NEEDED = ("torch", "diffusers", "transformers")
+
+#: `BadRequest` where the picture could not be made with what somebody named, or with all that it is to wear.
+LorasChecked = Callable[[Sequence[Lora], Sequence[Lora]], None]
 
 
 def choice(settings: Settings) -> finding.Choice:
@@ -31,7 +39,9 @@ def choice(settings: Settings) -> finding.Choice:
         return finding.Choice(None, None, "The settings say `[pictures] models = off`.")
     named = settings.pictures.model
     here = Path.cwd()
-    made = finding.choose(finding.find_pictures(settings.home, here, named), named, here)
+    pickles = settings.pictures.pickles
+    found = finding.find_pictures(settings.home, here, named, pickles=pickles)
+    made = finding.choose(found, named, here, pickles=pickles)
     if made.found is not None and (lacking := [name for name in NEEDED if find_spec(name) is None]):
         return finding.Choice(
             None,
@@ -58,6 +68,21 @@ def checker(settings: Settings) -> judging.CheckerChoice:
     return made
 
 
+def loras_checked(settings: Settings) -> LorasChecked:
+    """Looks at the disk each time it is called for what it does not know, and is nothing for the loop."""
+    racks: dict[finding.Kind, Rack] = {}
+
+    def check(named: Sequence[Lora], worn: Sequence[Lora]) -> None:
+        found = choice(settings).found
+        if found is not None:
+            racks.setdefault(found.kind, Rack(_loras(settings), found.kind)).check(worn)
+        elif wanted := settled(named):
+            # A persona's own LoRA is no reason to draw nothing; whoever names one wants to see it.
+            raise BadRequest(say("pictures.lora.no_model", name=wanted[0].name))
+
+    return check
+
+
 def painter(
     settings: Settings, stand_in: Renderer | None = None, memory: Share | None = None
 ) -> Callable[[], Renderer | None]:
@@ -77,7 +102,6 @@ def painter(
         if made.found is None:
             return None
         from engine.pictures.sdxl.loras import Loras
-        from engine.pictures.sdxl.loras_found import find_loras
         from engine.pictures.sdxl.renderer import Sdxl
 
         wishes = settings.pictures
@@ -87,7 +111,7 @@ def painter(
             device=wishes.device,
             scheduler=wishes.scheduler,
             vram=wishes.vram,
-            loras=Loras(partial(find_loras, settings.home, Path.cwd(), unusable=True), made.found.kind),
+            loras=Loras(_loras(settings), made.found.kind),
             memory=memory,
             threads=wishes.threads or max(1, (os.cpu_count() or 2) // 2),
         )
@@ -109,3 +133,9 @@ def painter(
         return Reviewed(sdxl, judge, stand_in or Placeholder())
 
     return find
+
+
+def _loras(settings: Settings) -> Callable[[], list[FoundLora]]:
+    """Looks for all that lie on the disk, and for what is wrong with those that will not do."""
+    pickles = settings.pictures.pickles
+    return partial(find_loras, settings.home, Path.cwd(), unusable=True, pickles=pickles)

@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from engine.pictures import PictureWanted, Preview, Progress, Rendered
+from engine.pictures import Looks, PictureWanted, Preview, Progress, Rendered
 from engine.pictures.compositions import compose
 from engine.pictures.lettering import Block, Face, Lettering, cleaned, length
 from engine.pictures.previews import blurred
@@ -86,7 +86,7 @@ class Placeholder:
         for number, one in enumerate(wanted):
 
             def stage(done: int, preview: Preview, before: int = number * STAGES) -> None:
-                progress(before + done, len(wanted) * STAGES, preview)
+                progress(before + done, len(wanted) * STAGES, Looks({before // STAGES: preview}))
 
             image, facts = _card(one, self._lettering, stage)
             rendered.append(Rendered(image, "placeholder", "cpu", stand_in=True, facts=facts))

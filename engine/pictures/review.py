@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from engine.errors import ModelUnavailable, Stopped, TryAgain
 from engine.locales import Said, say
-from engine.pictures import PictureWanted, Preview, Progress, Rendered, Renderer
+from engine.pictures import Looks, PictureWanted, Preview, Progress, Rendered, Renderer
 from engine.pictures.sdxl.judging import Verdict
 from personas.persona import Rating
 
@@ -92,17 +93,16 @@ class Reviewed:
         # Nobody waits for pictures that could not be shown afterwards.
         sees = self._opened()
         places = [place for place, one in enumerate(wanted) if sees or _anything_suits(one)]
-        # A look is at the first picture: of another one it would be shown to whoever waits for the first.
-        way = _Way(progress, looks=places[:1] == [0], veiled=not all(map(_anything_suits, wanted)))
+        way = _Way(progress, wanted, places)
         painted = self._renderer.render([wanted[place] for place in places], way) if places else []
         verdicts = self._looked_at(painted) if sees else [None] * len(painted)
         finished = {
-            place: self._suitable(wanted[place], made, verdict, way.again(looks=place == 0))
+            place: self._suitable(wanted[place], made, verdict, way.again([place]))
             for place, made, verdict in zip(places, painted, verdicts, strict=True)
         }
         left = [place for place in range(len(wanted)) if place not in finished]
         if left:
-            told = way.again(looks=False) if painted else _Way(progress, looks=len(left) == 1, veiled=False)
+            told = way.again(left, veils=False) if painted else _Way(progress, wanted, left, veils=False)
             cards = self._drawn([wanted[place] for place in left], told, say("pictures.unchecked"))
             finished |= zip(left, cards, strict=True)
         return [finished[place] for place in range(len(wanted))]
@@ -207,28 +207,53 @@ class Reviewed:
 class _Way:
     """How far a rendering is. What is done again is not told again, but may be stopped, and looked at."""
 
-    def __init__(self, progress: Progress, *, looks: bool, veiled: bool) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        wanted: Sequence[PictureWanted],
+        places: Sequence[int],
+        *,
+        veils: bool = True,
+    ) -> None:
+        """`places`: those of `wanted` that are made. What nobody has checked yet is seen as colours alone; `veils` is
+        False for cards.
+        """
         self._progress = progress
-        self._looks = looks
-        #: What nobody has checked yet is seen as colours alone.
-        self._veiled = veiled
+        self._wanted = wanted
+        self._places = places
+        self._veils = veils
         self._step = 1
         self._steps = 1
 
     def __call__(self, step: int, steps: int, preview: Preview | None = None, /) -> None:
         self._step, self._steps = max(self._step, step), steps
-        self._progress(self._step, self._steps, self._seen(preview, self._looks))
+        self._progress(self._step, self._steps, self._seen(preview, self._places, self._veils))
 
-    def _seen(self, preview: Preview | None, looks: bool) -> Preview | None:
-        if preview is None or not looks:
-            return None
-        return (lambda: veiled(preview())) if self._veiled else preview
+    def _seen(self, preview: Preview | None, places: Sequence[int], veils: bool) -> Looks | None:
+        """Each look goes to the place of its picture among all that are wanted."""
+        if isinstance(preview, Looks):
+            each = preview.each
+        else:  # of several pictures nobody knows which one it shows
+            each = {0: preview} if preview is not None and len(places) == 1 else {}
+        seen = {
+            places[number]: partial(_veiled, look) if veils and self._hides(places[number]) else look
+            for number, look in each.items()
+            if 0 <= number < len(places)
+        }
+        return Looks(seen) if seen else None
 
-    def again(self, *, looks: bool) -> Progress:
+    def _hides(self, place: int) -> bool:
+        return not _anything_suits(self._wanted[place])
+
+    def again(self, places: Sequence[int], *, veils: bool = True) -> Progress:
         def told(_step: int, _steps: int, preview: Preview | None = None, /) -> None:
-            self._progress(self._step, self._steps, self._seen(preview, looks))
+            self._progress(self._step, self._steps, self._seen(preview, places, veils))
 
         return told
+
+
+def _veiled(look: Preview) -> Image:
+    return veiled(look())
 
 
 def veiled(image: Image) -> Image:

@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 
 from engine.errors import Stopped, TryAgain
-from engine.pictures import PictureWanted, Preview, Rendered, Renderer
+from engine.pictures import Looks, PictureWanted, Preview, Rendered, Renderer
 from engine.stepping_back import step_back
 
 log = structlog.get_logger(__name__)
@@ -332,10 +332,11 @@ class _Steps:
     def __init__(self, table: Table, going: Sequence[_Laid]) -> None:
         self._table = table
         self._shares = Counter(going)
-        self._first = going[0]
+        #: Whose each picture of the pass is.
+        self._owners = going
         self._last = (0, 0)
         self._stepped = time.perf_counter()
-        #: What is to be seen is the first picture of the pass, and nothing else.
+        #: What is to be seen without a place is the first picture of the pass, and nothing else.
         self._sure = True
 
     def __call__(self, step: int, steps: int, preview: Preview | None = None, /) -> None:
@@ -346,14 +347,23 @@ class _Steps:
         if not here:
             raise Stopped("Nobody waits for these pictures any more.")
         again = step <= self._last[0]
-        if self._shows_the_first(step, steps) and preview is not None and self._first in here:
-            self._first.order.look(preview)
+        for laid, look in self._seen(step, steps, preview).items():
+            if laid in here:
+                laid.order.look(look)
         for laid, share in here.items():
             laid.stepped(share, step, steps)
         # What is done again is told at the place where it was told before, and may be the last one.
         if step < steps or again:
             self._table.between_steps(time.perf_counter() - self._stepped)
         self._stepped = time.perf_counter()
+
+    def _seen(self, step: int, steps: int, preview: Preview | None) -> dict[_Laid, Preview]:
+        """What each order sees: one picture of its own, the first that is to be seen. Nothing is computed yet."""
+        sure = self._shows_the_first(step, steps)
+        if isinstance(preview, Looks):
+            each = sorted(preview.each.items(), reverse=True)
+            return {self._owners[place]: look for place, look in each if 0 <= place < len(self._owners)}
+        return {self._owners[0]: preview} if sure and preview is not None else {}
 
     def _shows_the_first(self, step: int, steps: int) -> bool:
         """Steps that do not go on mean that some pictures of the pass are done again, and it is not said which: what

@@ -31,6 +31,7 @@ from engine.pictures.table import Finished, Order, Table
 from engine.store import jobs, outbox, personas, pictures
 from engine.store.database import Database
 from engine.store.files import Files
+from engine.store.naming import key_of
 from engine.store.records import DeliveryKind, Job, JobState, PersonaRecord
 from engine.unbroken import unbroken
 from personas.appearance import Ledger, Scene
@@ -187,7 +188,7 @@ class Worker:
         self, job: Job, persona: Persona, wanted: PictureWanted, made: Finished, png: bytes
     ) -> dict[str, Any]:
         number = made.number + 1
-        key = f"pictures/{persona.slug}/{job.id}-{number}_{persona.slug}_{job.request.style}.png"
+        key = key_of(persona.slug, f"{job.id}-{number}", job.request.style)
         await self._files.put(key, png)
         return _row(job, number, key, _as_made(wanted, made.rendered), made.rendered, made.seconds)
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -33,8 +34,17 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.language import Source
-from engine.store.records import Button, ChatRef, Delivery, DeliveryKind, DeliveryState, Manner, Question
-from engine.store.tables import chats, deliveries, jobs, people, personas, turns
+from engine.store.records import (
+    Button,
+    ChatRef,
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    Manner,
+    PostState,
+    Question,
+)
+from engine.store.tables import chats, deliveries, jobs, people, personas, posts, turns
 
 #: No pause between two tries is longer.
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -162,6 +172,7 @@ def _manner(told: dict[str, Any]) -> Manner:
         faces=tuple(told.get("faces", ())),
         replaces_turns=tuple(told.get("replaces_turns", ())),
         drafted_under=told.get("drafted_under"),
+        code=tuple(told.get("code", ())),
     )
 
 
@@ -187,7 +198,8 @@ _WHOLE = (
     )
     .join(chats, chats.c.id == deliveries.c.chat_id)
     .outerjoin(turns, turns.c.id == deliveries.c.turn_id)
-    .outerjoin(personas, personas.c.id == turns.c.persona_id)
+    .outerjoin(posts, posts.c.id == deliveries.c.post_id)
+    .outerjoin(personas, personas.c.id == func.coalesce(turns.c.persona_id, posts.c.persona_id))
     .outerjoin(_answered, _answered.c.id == deliveries.c.answers_id)
     .outerjoin(jobs, jobs.c.id == deliveries.c.job_id)
     .outerjoin(
@@ -266,12 +278,18 @@ async def wait(
     counted: bool = True,
     error: str = "",
 ) -> None:
-    """Not now: back to pending, and not before `until`. That nobody was there does not count as an attempt."""
+    """Not now: back to pending, and not before `until`. That nobody was there does not count as an attempt.
+
+    A post that was taken back meanwhile is owed to nobody any more.
+    """
+    recalled = select(posts.c.id).where(
+        posts.c.id == deliveries.c.post_id, posts.c.state == PostState.RECALLED.value
+    )
     await tx.execute(
         update(deliveries)
         .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == DeliveryState.SENDING.value)
         .values(
-            state=DeliveryState.PENDING.value,
+            state=case((recalled.exists(), DeliveryState.FAILED.value), else_=DeliveryState.PENDING.value),
             available_at=until,
             attempts=deliveries.c.attempts - (0 if counted else 1),
             error=error,
@@ -322,6 +340,28 @@ async def recover(
         unknown.values(state=DeliveryState.PENDING.value, available_at=None, unsure=true())
     )
     return again.rowcount, held
+
+
+async def held(tx: AsyncConnection, *, chat_id: int | None = None) -> list[Delivery]:
+    """What may have arrived and may not, and waits for somebody's word."""
+    found = select(deliveries.c.id).where(deliveries.c.state == DeliveryState.HELD.value)
+    if chat_id is not None:
+        found = found.where(deliveries.c.chat_id == chat_id)
+    ids = list((await tx.execute(found)).scalars())
+    return [_delivery(row) for row in (await tx.execute(_WHOLE, {"ids": ids})).mappings()] if ids else []
+
+
+async def release(tx: AsyncConnection, delivery_id: int, *, again: bool, now: datetime) -> bool:
+    """Somebody has looked: it is sent again, or has arrived. False when it is not held."""
+    values: dict[str, Any] = {"state": DeliveryState.SENT.value, "sent_at": now}
+    if again:
+        values = {"state": DeliveryState.PENDING.value, "attempts": 0, "available_at": None}
+    released = await tx.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.HELD.value)
+        .values(error="", **values)
+    )
+    return bool(released.rowcount)
 
 
 async def owed(tx: AsyncConnection, *, chat_id: int | None = None) -> int:

@@ -215,6 +215,12 @@ async def speak(tx: AsyncConnection, person_id: int, language: str, *, chosen: b
     await tx.execute(changed.values(language=language, language_chosen=chosen))
 
 
+async def is_adult(tx: AsyncConnection, person_id: int) -> bool:
+    """Whether somebody has confirmed that they are of age; nobody has who is not known any more."""
+    found = select(people.c.adult_confirmed_at).where(people.c.id == person_id)
+    return (await tx.execute(found)).scalar_one_or_none() is not None
+
+
 async def confirm_adult(tx: AsyncConnection, person_id: int, now: datetime | None) -> None:
     """Somebody said that they are of age, at that moment; None takes it back."""
     await tx.execute(update(people).where(people.c.id == person_id).values(adult_confirmed_at=now))

@@ -435,6 +435,8 @@ class Manner:
     drafted_under: int | None = None
     #: Personas whose faces are shown beside the words, by id.
     faces: tuple[int, ...] = ()
+    #: Passages of the words, in their order, that are to be copied as they stand: code, where the platform has it.
+    code: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import engine, fronts, language, pictures, soak
+from tests.bench import engine, fronts, language, pictures, posts, soak
 
 if __name__ == "__main__":
     name, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
@@ -14,6 +14,8 @@ if __name__ == "__main__":
         language.main(rest)
     elif name == "pictures":
         pictures.main(rest)
+    elif name == "posts":
+        posts.main(rest)
     elif name == "soak":
         soak.main(rest)
     elif name == "engine":
@@ -24,4 +26,5 @@ if __name__ == "__main__":
         fronts.main([])
         language.main([])
         pictures.main([])
+        posts.main([])
         soak.main([])

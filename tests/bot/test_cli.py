@@ -182,7 +182,7 @@ def test_a_setting_that_is_wrong_is_told_with_its_line(greenroom: Greenroom) -> 
 
     seen = greenroom("doctor")
     assert seen.returncode == 1
-    assert "line 2: pictures.width" in seen.stdout
+    assert "line 2: pictures.width" in " ".join(seen.stdout.split()), "however the table breaks its lines"
 
 
 def test_the_doctor_finds_a_new_home_well(greenroom: Greenroom) -> None:
@@ -207,6 +207,10 @@ def test_the_doctor_says_what_mends_a_damaged_database_and_bad_styles(greenroom:
     assert found["database"]["state"] == "broken"
     assert found["database"]["mend"].startswith("mv ")
     assert "lacks `words`" in found["styles"]["says"]
+    (greenroom.home / "styles.toml").unlink()
+    (greenroom.home / "poses.toml").write_text("mine = 3\n")
+    found = {one["what"]: one for one in json.loads(greenroom("doctor", "--json").stdout)["findings"]}
+    assert "`mine` must be text" in found["styles"]["says"]
 
 
 def test_a_picture_is_written_and_its_words_are_told(greenroom: Greenroom, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from bot import commands
 from bot.desk import Desk
-from bot.front import ChatRef, Incoming
+from bot.front import ChatRef, Incoming, OptionKind
 from bot.testing import FakeFront
 from engine.engine import Engine
 from engine.language import ReplyWanted, Wanted
@@ -235,3 +235,16 @@ async def test_what_was_stored_is_answered_although_whoever_told_it_is_cancelled
     await ana.says("Are you there?", key="1")
     await ana.desk.quiet()
     assert await ana.states() == ["answered"]
+
+
+async def test_what_is_suggested_depends_on_who_is_in_the_chat(ana: Guest, desk: Desk) -> None:
+    async def outfits(chat: str) -> list[str]:
+        who = Account("stage", "ana", "Ana")
+        typed = Incoming(room(chat), who, '/imagine a walk --outfit ""', "typed", stranger=False)
+        return [one.value for one in await desk.suggestions(OptionKind.OUTFIT, "", typed)]
+
+    await ana.says("/persona glenys")
+    await ana.says("/persona wiebe", chat="hall")
+    await desk.quiet()
+    assert await outfits("room")
+    assert set(await outfits("room")).isdisjoint(await outfits("hall"))

@@ -11,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import NotFound, StoreError
+from engine.settings import FileSettings
 from engine.store.files import Files, StoredFiles
+from engine.store.outgoing import PatientFiles
+from engine.testing import ManualClock
+from tests.servers.s3 import S3, Fault
+from tests.servers.s3.fixtures import s3_bucket, s3_server  # noqa: F401 - fixtures
 
 KEY = "pictures/ada/12-1_ada_noir.png"
 HOSTILE = (
@@ -30,15 +35,45 @@ HOSTILE = (
     "a\0b",
 )
 
-MAKERS: dict[str, Callable[[Path], Files]] = {
-    "folder": lambda path: StoredFiles.in_folder(path / "files"),
-    "memory": lambda _path: StoredFiles.in_memory(),
+Place = Callable[[], S3]
+
+
+async def in_folder(path: Path, _place: Place) -> Files:
+    return StoredFiles.in_folder(path / "files")
+
+
+async def in_memory(_path: Path, _place: Place) -> Files:
+    return StoredFiles.in_memory()
+
+
+async def in_bucket(_path: Path, place: Place) -> Files:
+    return StoredFiles.in_bucket(FileSettings(**place().settings()))
+
+
+async def waiting_for_it(path: Path, place: Place) -> Files:
+    """As the house has them: with a place to wait in."""
+    return await PatientFiles.beside(await in_bucket(path, place), path / "outgoing", ManualClock())
+
+
+async def waiting_for_one_that_takes_nothing(path: Path, place: Place) -> Files:
+    """Here everything is kept in the home, and nobody who uses it notices."""
+    place().give(Fault("PUT", status=403, code="AccessDenied"))
+    place().give(Fault("DELETE", status=403, code="AccessDenied"))
+    return await waiting_for_it(path, place)
+
+
+MAKERS = {
+    "folder": in_folder,
+    "memory": in_memory,
+    "bucket": in_bucket,
+    "bucket with patience": waiting_for_it,
+    "bucket that takes nothing": waiting_for_one_that_takes_nothing,
 }
 
 
 @pytest.fixture(params=MAKERS)
-def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
-    return MAKERS[request.param](tmp_path)
+async def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
+    return await MAKERS[request.param](tmp_path, lambda: request.getfixturevalue("s3"))
 
 
 def on_disk(folder: Path) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from engine.errors import Stopped
-from engine.pictures import PictureWanted, Preview, Renderer
+from engine.pictures import Looks, PictureWanted, Preview, Renderer
 from engine.pictures.apart import Apart
 from engine.pictures.atelier import Atelier
 from engine.pictures.painters import Painters
@@ -167,6 +167,28 @@ def test_a_look_may_be_taken_after_each_step_and_changes_nothing(renderer: Rende
     assert len({step for step, _ in looks}) == len(looks)
     assert all(len(seen) < len(made.image.tobytes()) / 4 for _, seen in looks), "a look is small"
     assert pixels(renderer, big) == [made.image.tobytes()]
+
+
+def test_of_several_pictures_each_is_looked_at_by_itself(renderer: Renderer) -> None:
+    """Whoever shares a pass sees their own: the same as if it were made alone."""
+    wanted = [replace(WANTED, seed=seed) for seed in range(3)]
+    seen: dict[int, Image.Image] = {}
+
+    def look(_step: int, _steps: int, preview: Preview | None = None) -> None:
+        assert isinstance(preview, Looks)
+        assert preview().size
+        seen.update({place: one() for place, one in preview.each.items()})
+
+    renderer.render(wanted, look)
+    together = dict(seen)
+    assert set(together) == {0, 1, 2}
+    assert len({image.tobytes() for image in together.values()}) == 3
+    for place, one in enumerate(wanted):
+        seen.clear()
+        renderer.render([one], look)
+        alone = seen[0]
+        pairs = zip(together[place].tobytes(), alone.tobytes(), strict=True)
+        assert max(abs(here - there) for here, there in pairs) <= 1
 
 
 def test_several_at_once_keep_their_order(renderer: Renderer) -> None:

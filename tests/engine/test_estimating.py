@@ -92,6 +92,19 @@ def test_what_a_stand_in_took_says_nothing_of_a_model() -> None:
     assert certain(expected([PLAIN, *stand_ins], SQUARE)).likely == 10.0
 
 
+def test_a_card_that_was_drawn_in_place_of_a_picture_says_nothing_of_the_next_one() -> None:
+    """Though it is the newest: the model will be asked again."""
+    card = replace(PLAIN, seconds=0.2, model="placeholder", device="cpu", in_place=True)
+    assert certain(expected([card] * 49 + [PLAIN], SQUARE)).likely == 10.0
+    assert certain(expected([card, PLAIN, card, PLAIN], SQUARE)).likely == 10.0
+    assert certain(expected([card] * 3, SQUARE)).likely == 0.2, (
+        "but where there was nothing else it is all there is"
+    )
+    # Where nobody else paints, a card is what is wanted.
+    plain = replace(card, in_place=False)
+    assert certain(expected([plain, PLAIN], SQUARE)).likely == 0.2
+
+
 def test_a_picture_in_two_passes_is_more_work_only_where_there_are_two() -> None:
     large = Work(2048, 2048, 20)
     assert replace(SQUARE, hires=True).each == SQUARE.each

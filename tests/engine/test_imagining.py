@@ -7,18 +7,20 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete
+from structlog.testing import capture_logs
 
 from engine.engine import Engine
-from engine.errors import BadRequest, NotFound, OverLimit, Unsuitable
+from engine.errors import BadRequest, NotFound, OverLimit, SettingsError, Unsuitable
 from engine.imagining import Accepted, Wish
 from engine.language import PROMPT_WORDS, PromptWanted, Source
+from engine.locales import locale_of
 from engine.settings import LimitSettings, SafetySettings, Settings
 from engine.store import jobs, people, personas
 from engine.store.records import Account, JobState, Lane, Person, PersonaRecord, PictureRequest
 from engine.store.tables import queue_entries
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from personas.appearance import Ledger
-from personas.persona import Rating
+from personas.persona import Persona, Rating
 
 
 async def glenys(engine: Engine) -> PersonaRecord:
@@ -240,6 +242,64 @@ async def test_words_are_looked_at_as_a_model_reads_them(settings: Settings) -> 
             await engine.imagining.compose(record, Wish("a dra(g:1)on on a pier"))
 
 
+@pytest.mark.parametrize(
+    ("part", "changed"),
+    [
+        ("appearance", {"appearance": {"face": "a gherkin nose"}}),
+        ("appearance", {"appearance": {"marks": "a (gher:1.2)kin on the arm"}}),
+        (
+            "appearance.wardrobe",
+            {"appearance": {"wardrobe": [{"name": "work", "description": "a Gherkin suit"}]}},
+        ),
+        ("picture.direction", {"picture": {"direction": "gherkin green shadows"}}),
+        ("picture.light", {"picture": {"light": "gherkin light"}}),
+        ("description", {"description": "She is a gherkin.", "appearance": {"hair": "", "face": ""}}),
+        ("kind", {"kind": "gherkin"}),
+    ],
+)
+@pytest.mark.parametrize("models", [[], [FakeLanguage()]], ids=["template", "model"])
+async def test_words_of_a_card_are_looked_at_too_and_the_operator_is_told_where_they_stand(
+    settings: Settings, part: str, changed: dict[str, Any], models: list[FakeLanguage]
+) -> None:
+    strict = settings.model_copy(update={"safety": SafetySettings(blocked_words=("gherkin",))})
+    plain = {"slug": "ada", "name": "Ada Quill", "nickname": "Ada"}
+    async with Engine.open(strict, models=models, renderer=FakeRenderer()) as engine:
+        record = replace(await glenys(engine), persona=Persona.model_validate(plain | changed))
+        with capture_logs() as told, pytest.raises(Unsuitable) as refused:
+            await engine.imagining.compose(record, Wish("on a pier"))
+        assert [(one["persona"], one["part"]) for one in told if one["event"] == "card_unwelcome"] == [
+            ("ada", part)
+        ]
+        assert "gherkin" not in repr(told).casefold(), "it is on a list that nobody reads aloud"
+        assert "There are no pictures of Ada for now" in str(refused.value)
+        assert locale_of("de").says(refused.value).startswith("Von Ada gibt es gerade keine Bilder")
+
+
+async def test_what_a_card_does_not_bring_into_the_prompt_may_be_called_anything(settings: Settings) -> None:
+    strict = settings.model_copy(update={"safety": SafetySettings(blocked_words=("gherkin",))})
+    wardrobe = [
+        {"name": "pier", "description": "a red coat"},
+        {"name": "kitchen", "description": "a gherkin suit"},
+    ]
+    ada = Persona.model_validate(
+        {
+            "slug": "ada",
+            "name": "Ada Quill",
+            "description": "a gherkin",
+            "appearance": {"hair": "red", "wardrobe": wardrobe, "places": ["a gherkin shop"]},
+            "picture": {"avoid": "gherkin"},
+        }
+    )
+    async with Engine.open(strict, models=[FakeLanguage()], renderer=FakeRenderer()) as engine:
+        record = replace(await glenys(engine), persona=ada)
+        request = await engine.imagining.compose(record, Wish("on a pier", seed=1))
+        assert "gherkin" in request.negative
+        with pytest.raises(Unsuitable):
+            await engine.imagining.compose(record, Wish("in a kitchen", seed=1))
+        with pytest.raises(Unsuitable):
+            await engine.imagining.compose(record, Wish("on a pier", outfit="kitchen"))
+
+
 async def test_a_rating_is_carried_to_the_job(engine: Engine) -> None:
     request = await engine.imagining.compose(await glenys(engine), Wish("a pier"), rating=Rating.MATURE)
     assert request.rating is Rating.MATURE
@@ -334,3 +394,18 @@ async def test_a_job_that_stands_in_no_line_is_put_in_line_again_at_the_next_sta
     await engine.imagining.mend_line()
     assert await engine.imagining.ahead_of(stranded.job.id) == 0
     assert await engine.imagining.ahead_of(in_line.job.id) == 1
+
+
+async def test_the_operators_own_poses_are_the_house_s_and_a_mistake_in_them_is_told_at_the_start(
+    settings: Settings, renderer: FakeRenderer
+) -> None:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    own = settings.home / "poses.toml"
+    own.write_text('"at the helm" = "both hands on a ship\'s wheel"\n', encoding="utf-8")
+    async with Engine.open(settings, models=[FakeLanguage()], renderer=renderer) as engine:
+        assert (await composed(engine, pose="At-the-helm")).ledger["pose"] == "both hands on a ship's wheel"
+        assert (await composed(engine, pose="waving")).ledger["pose"].startswith("raising one arm")
+    own.write_text("mine = 3\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"poses\.toml: `mine` must be text"):
+        async with Engine.open(settings, models=[FakeLanguage()], renderer=renderer):
+            pass

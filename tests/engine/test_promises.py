@@ -86,6 +86,25 @@ async def test_the_last_pictures_are_told_as_they_were_asked_for_the_newest_firs
     )
 
 
+async def test_what_was_drawn_in_place_of_a_picture_is_told_from_what_was_wanted(database: Database) -> None:
+    card = {"model": "placeholder", "device": "cpu", "stand_in": True}
+    async with database.write() as tx:
+        job = await ask_for(tx)
+        failed = {"facts": {"instead_of": "sdxl", "because": "It is too dark."}}
+        rows_of = [
+            row(job, 1, 9.0) | {"facts": {}},
+            row(job, 2, 0.2) | card | {"facts": {}},
+            row(job, 3, 0.3) | card | failed,
+        ]
+        await pictures.add(tx, rows_of)
+        told = await promises.pace(tx, job, head_start=HEAD_START)
+    assert [(one.model, one.in_place) for one in told.made] == [
+        ("placeholder", True),
+        ("placeholder", False),
+        ("sdxl", False),
+    ]
+
+
 async def test_what_an_older_greenroom_stored_is_a_plain_picture(database: Database) -> None:
     async with database.write() as tx:
         first, second = await ask_for(tx), await ask_for(tx)

@@ -16,13 +16,13 @@ from safetensors.torch import load_file, save_file
 from structlog.testing import capture_logs
 
 from bot.cli.doctor import Finding, _check
-from engine.errors import RenderFailed, Stopped, TryAgain
+from engine.errors import ModelUnavailable, RenderFailed, Stopped, TryAgain
 from engine.imagining import Wish
 from engine.locales import locale_of, say
-from engine.pictures import PictureWanted, Preview, Progress, Rendered
+from engine.pictures import Looks, PictureWanted, Preview, Progress, Rendered
 from engine.pictures.painting import checker, painter
 from engine.pictures.placeholder import STAGES, Placeholder
-from engine.pictures.review import STRIDE, TRIES, Reviewed
+from engine.pictures.review import STRIDE, TRIES, Absent, Reviewed
 from engine.pictures.sdxl.finding import look
 from engine.pictures.sdxl.judging import Checker, look_at
 from engine.pictures.sdxl.renderer import Sdxl
@@ -251,18 +251,35 @@ def test_steps_only_grow_and_end_where_they_were_to_end(judges: Path, judge: str
     assert all(looks)
 
 
-def test_a_look_is_never_at_a_picture_that_is_not_the_first(judges: Path) -> None:
-    """Whoever shares a pass takes it for the first one's, and shows it to whoever waits for that."""
-    looks: list[bool] = []
+def test_a_look_is_said_whose_it_is_also_when_one_of_several_is_made_again(judges: Path) -> None:
+    looks: list[list[int]] = []
 
     def progress(_step: int, _steps: int, preview: Preview | None = None) -> None:
-        looks.append(preview is not None)
+        assert isinstance(preview, Looks)
+        looks.append(sorted(preview.each))
 
     renderer, painter = reviewed(judges, "once")
     wanted = [replace(WANTED, seed=seed) for seed in (SEEDS[1], SEEDS[0])]
     renderer.render(wanted, progress)
     assert painter.passes == [[SEEDS[1], SEEDS[0]], [SEEDS[1]]]
-    assert looks == [True] * 8 + [False] * 4
+    assert looks == [[0, 1]] * 8 + [[1]] * 4
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_does_not_say_whose_it_is_is_shown_only_where_there_is_but_one(judges: Path, count: int) -> None:
+    looks: list[object] = []
+
+    class Plain(Painter):
+        def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
+            grey = Image.new("RGB", (8, 8))
+            return super().render(wanted, lambda step, steps, _=None: progress(step, steps, grey.copy))
+
+    def progress(_step: int, _steps: int, preview: Preview | None = None) -> None:
+        looks.append(preview and sorted(preview.each) if isinstance(preview, Looks) else preview)
+
+    renderer, _ = reviewed(judges, "kind", Plain())
+    renderer.render([WANTED, replace(WANTED, seed=SEEDS[1])][:count], progress)
+    assert looks == ([[0]] * 4 if count == 1 else [None] * 8)
 
 
 def test_a_stop_is_heard_while_a_picture_is_made_again(judges: Path) -> None:
@@ -373,25 +390,26 @@ def test_without_a_judge_those_who_may_see_anything_are_painted_for_and_the_othe
     ratings = (Rating.ALL_AGES, Rating.ADULT, Rating.MATURE)
     wanted = [replace(WANTED, seed=seed, rating=rating) for seed, rating in enumerate(ratings)]
     told: list[tuple[int, int]] = []
-    looks: list[Preview | None] = []
+    looks: list[list[int]] = []
 
     def progress(step: int, steps: int, preview: Preview | None = None) -> None:
+        assert isinstance(preview, Looks)
         told.append((step, steps))
-        looks.append(preview)
+        looks.append(sorted(preview.each))
 
     made = renderer.render(wanted, progress)
     assert [one.stand_in for one in made] == [True, False, True]
     assert painter.passes == [[1]]
-    assert not any(looks), "the first one's is not the picture that is made"
+    assert looks == [[1]] * 4 + [[0]] * STAGES + [[2]] * STAGES, "nobody sees another one's"
     assert told[:4] == [(step, 4) for step in range(1, 5)]
     assert set(told[4:]) == {(4, 4)}
     # Where nothing is painted, the cards' own steps are told.
     told.clear()
     renderer.render(wanted[:1], progress)
     assert told == [(step, STAGES) for step in range(1, STAGES + 1)]
-    assert all(looks[-STAGES:])
+    assert looks[-STAGES:] == [[0]] * STAGES
     renderer.render([wanted[0], wanted[2]], progress)
-    assert not any(looks[-2 * STAGES :]), "nobody sees another one's card"
+    assert looks[-2 * STAGES :] == [[0]] * STAGES + [[1]] * STAGES
 
 
 # In the house
@@ -482,3 +500,37 @@ def test_the_doctor_says_plainly_that_nothing_looks_and_where_to_put_what_would(
     assert finding(house).state == "ok"
     shutil.rmtree(house.home / "models")
     assert finding(house).state == "note", "where nothing paints, nothing needs to be looked at"
+
+
+@pytest.mark.parametrize("rating", Rating)
+def test_a_checker_that_will_not_do_is_none_and_shows_nobody_what_it_was_to_keep_back(
+    house: Settings, rating: Rating
+) -> None:
+    """Whoever put it there takes the check for on."""
+    (checkers(house) / "odd").mkdir(parents=True)
+    with capture_logs() as told:
+        renderer = painter(house)()
+        assert isinstance(renderer, Reviewed)
+        assert isinstance(renderer._judge, Absent)
+        for _ in range(3):
+            [made] = renderer.render([replace(WANTED, rating=rating, steps=2)], quiet)
+    off = [one for one in told if one["event"] == "picture_check_off"]
+    failed = [one for one in told if one["event"] == "picture_check_failed"]
+    assert len(off) == 1
+    assert "odd has no config.json" in off[0]["reason"]
+    assert [one["log_level"] for one in failed] == ["warning", "debug", "debug"], "said once"
+    assert {(one["checker"], one["cause"]) for one in failed} == {("none", off[0]["reason"])}
+    assert made.stand_in is (rating is not Rating.ADULT)
+    if made.stand_in:
+        assert made.facts["because_key"] == "pictures.unchecked"
+    renderer.close()
+    renderer.close()
+
+
+def test_a_judge_that_is_not_there_says_why_it_looks_at_nothing() -> None:
+    judge = Absent("It was eaten.")
+    with pytest.raises(ModelUnavailable, match="eaten"):
+        judge.verdicts([colour_of(7)])
+    with pytest.raises(ModelUnavailable, match="eaten"):
+        judge.open()
+    judge.close()

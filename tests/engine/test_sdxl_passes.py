@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.pictures import PictureWanted, Preview
+from engine.pictures import Looks, PictureWanted, Preview
 from engine.pictures.sdxl.passes import Manner, Pass, Way, together
 from engine.pictures.sdxl.recipes import HIRES_STRENGTH, SCHEDULERS, Recipe
 from personas.appearance import Ledger, Scene
@@ -55,6 +55,21 @@ def test_halves_are_all_of_a_pass_and_know_what_was_tried() -> None:
     assert first.places + second.places == whole.places
     assert first.spared == second.spared == {"halves"}
     assert whole.only(2).wanted == wanted[2:3]
+
+
+def test_looks_are_told_by_their_places_in_the_whole_however_often_a_pass_is_cut() -> None:
+    wanted = tuple(PictureWanted(SCENE, "a", "", seed) for seed in range(4))
+    whole = Pass(manner(4), wanted, (3, 5, 6, 8))
+    images = [Image.new("RGB", (1, 1), (number, 0, 0)) for number in range(4)]
+    looks = Looks({number: image.copy for number, image in enumerate(images)})
+    for one, places in ((whole, [3, 5, 6, 8]), (whole.halves()[1], [6, 8]), (whole.halves()[1].only(1), [8])):
+        its = Looks({number: looks.each[number] for number in range(len(places))})
+        seen = one.seen(its)
+        assert isinstance(seen, Looks)
+        assert list(seen.each) == places
+        assert [look() for look in seen.each.values()] == images[: len(places)]
+        assert seen() == images[0]
+    assert whole.seen(images[2].copy)() == images[2], "what does not say whose it is stays so"
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.data())

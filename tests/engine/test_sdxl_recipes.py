@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import BadRequest
+from engine.locales import locale_of
 from engine.pictures.sdxl.finding import FewStep, Found
 from engine.pictures.sdxl.recipes import (
     FINEST,
@@ -97,8 +98,9 @@ def test_a_scheduler_goes_by_the_names_that_people_know(said: str, meant: str) -
 
 
 def test_an_unknown_scheduler_is_told_with_those_there_are() -> None:
-    with pytest.raises(BadRequest, match=r"no scheduler “best”.*euler a.*dpm\+\+ 2m karras"):
+    with pytest.raises(BadRequest, match=r"no scheduler “best”.*euler a.*dpm\+\+ 2m karras") as told:
         scheduler_named("best")
+    assert locale_of("de").says(told.value).startswith("Den Scheduler „best“ gibt es nicht. Es gibt: ")
 
 
 def test_a_scheduler_that_leaps_is_asked_for_no_more_leaps_than_it_knows() -> None:
@@ -147,8 +149,9 @@ def test_a_strength_is_one_from_0_to_1(asked: float, taken: float) -> None:
 
 
 def test_a_strength_that_is_no_number_is_told() -> None:
-    with pytest.raises(BadRequest, match=r"no number\. Name one from 0"):
+    with pytest.raises(BadRequest, match=r"no number\. Name one from 0") as told:
         strength_of(math.nan)
+    assert locale_of("de").says(told.value).startswith("Die Stärke ist keine Zahl.")
 
 
 @pytest.mark.parametrize(

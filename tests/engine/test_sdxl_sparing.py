@@ -16,11 +16,29 @@ from PIL import Image, ImageChops
 
 from engine.broker import Broker
 from engine.errors import RenderFailed
+from engine.locales import locale_of
 from engine.pictures import PictureWanted, Preview, Rendered
 from engine.pictures.sdxl import holding, opening
 from engine.pictures.sdxl.finding import look
 from engine.pictures.sdxl.renderer import Sdxl
-from engine.pictures.sdxl.sparing import GIB, STEPS, USUAL, Step, in_order, next_step, room_for, share_of
+from engine.pictures.sdxl.resting import Resting
+from engine.pictures.sdxl.sparing import (
+    GIB,
+    LONGEST,
+    PICTURES,
+    SECONDS,
+    STEPS,
+    USUAL,
+    Step,
+    Trouble,
+    better_again,
+    in_order,
+    next_step,
+    ran_out,
+    room_for,
+    share_of,
+    tried_again,
+)
 from personas.appearance import Ledger, Scene
 from personas.persona import Persona
 from tests.models.sdxl import KINDS, write_sdxl
@@ -94,6 +112,49 @@ def test_what_is_tried_comes_to_an_end_and_goes_in_one_direction(
     assert in_order(set(tried)) == list(dict.fromkeys(tried))
     assert not on_gpu
     assert pictures == 1
+
+
+# When the better way is taken again
+
+
+@given(st.floats(0, 1e6), st.integers(1, 200), st.integers(1, LONGEST))
+def test_what_makes_do_with_less_goes_on_so_for_a_while_and_not_for_ever(
+    began: float, pictures: int, times: int
+) -> None:
+    trouble = Trouble(began, times=times)
+    assert not better_again(trouble, began)
+    assert better_again(trouble, began + SECONDS * times + 1)
+    assert better_again(trouble.after(pictures), began) is (pictures >= PICTURES * times)
+
+
+def test_where_memory_never_ran_out_there_is_no_better_way() -> None:
+    assert not better_again(None, 1e9)
+
+
+def test_each_time_that_it_fails_again_the_while_is_twice_as_long() -> None:
+    now, trouble, whiles = 0.0, ran_out(None, 0.0), []
+    for _ in range(12):
+        # One picture may run out of memory at several steps: that is one failure.
+        trouble = ran_out(ran_out(trouble, now), now)
+        whiles.append(
+            next(seconds for seconds in range(0, 10**9, 300) if better_again(trouble, now + seconds))
+        )
+        now += whiles[-1]
+        trouble = tried_again(trouble, now)
+        assert not better_again(trouble, now + 10**9), "it is tried once, not again and again"
+        trouble = ran_out(trouble, now + 1.0)
+        now += 1.0
+    doubled = [SECONDS * min(LONGEST, 2**number) for number in range(12)]
+    assert whiles == doubled
+
+
+@given(st.integers(1, LONGEST), st.booleans())
+def test_once_it_held_for_as_long_the_next_failure_is_a_first_one(times: int, by_pictures: bool) -> None:
+    trouble = tried_again(Trouble(0.0, times=times), 100.0)
+    assert ran_out(trouble, 101.0).times == min(LONGEST, 2 * times)
+    later = 101.0 if by_pictures else 100.0 + SECONDS * times
+    held = trouble.after(PICTURES * times) if by_pictures else trouble
+    assert ran_out(held, later) == Trouble(later)
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +296,108 @@ def test_what_fits_once_weights_rest_stays_on_the_gpu(models: Path, gpu: None) -
     assert len(memory.seen) == 6, "at the first try"
 
 
+class Clock:
+    """Seconds that go on when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("by_pictures", [False, True])
+def test_after_a_while_without_trouble_it_is_run_as_at_first(
+    models: Path, usual: Sdxl, gpu: None, capsys: pytest.CaptureFixture[str], by_pictures: bool
+) -> None:
+    clock, full = Clock(), True
+    renderer = on_gpu(models, now=clock)
+    pipelines = renderer._holding.model().pipelines
+    Cramped(renderer, lambda _: not full or bool(pipelines.resting))
+    assert one(renderer).facts["spared"] == ["tiles", "offload"]
+    full = False
+    clock.now += SECONDS - 1
+    made = one(renderer)
+    assert made.facts["spared"] == ["tiles", "offload"], "not yet"
+    if by_pictures:
+        for _ in range(PICTURES // 4):
+            made = renderer.render([replace(WANTED, seed=seed) for seed in range(4)], quiet)[0]
+    else:
+        clock.now += 1
+    again = one(renderer)
+    assert "spared" not in again.facts
+    assert same(again, one(usual))
+    assert renderer._holding.model().pipelines is not pipelines, "it is loaded anew, compiled parts and all"
+    assert capsys.readouterr().out.count("picture_model_tried_as_at_first") == 1
+    for _ in range(2):
+        clock.now += 10 * SECONDS
+        assert "spared" not in one(renderer).facts
+    assert "tried_as_at_first" not in capsys.readouterr().out, "once is enough"
+
+
+def test_what_fails_again_waits_twice_as_long(models: Path, gpu: None) -> None:
+    clock = Clock()
+    renderer = on_gpu(models, now=clock)
+
+    def cramp() -> None:
+        pipelines = renderer._holding.model().pipelines
+        Cramped(renderer, lambda _: bool(pipelines.resting))
+
+    cramp()
+    for times in (1, 2, 4):
+        assert one(renderer).facts["spared"] == ["tiles", "offload"]
+        before = renderer._holding.model()
+        clock.now += SECONDS * times - 1
+        one(renderer)
+        assert renderer._holding.model() is before
+        clock.now += 1
+        renderer._holding.back_to_better()
+        assert renderer._holding.model() is not before
+        assert not renderer._holding.model().spared
+        cramp()
+    renderer.close()
+    assert renderer._holding._trouble is None
+
+
+def test_a_card_that_is_small_from_the_start_has_no_better_way(models: Path, gpu: None) -> None:
+    clock, full = Clock(), True
+    renderer = on_gpu(models, vram=8, now=clock)
+    Cramped(renderer, lambda _: not full)
+    assert one(renderer).device == "cpu"
+    full = False
+    clock.now += SECONDS
+    first = one(renderer)
+    assert (first.device, first.facts["spared"]) == ("cpu:0", ["tiles", "offload"])
+    before = renderer._holding.model()
+    clock.now += 10 * SECONDS
+    one(renderer)
+    assert renderer._holding.model() is before, "it is not loaded again and again"
+
+
+def test_weights_that_did_not_fit_are_tried_again_on_the_gpu(
+    models: Path, gpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers import DiffusionPipeline
+
+    move, fail = DiffusionPipeline.to, [True, True]
+
+    def to(self: Any, *where: Any, **options: Any) -> Any:
+        if fail and fail.pop():
+            raise torch.OutOfMemoryError(NOT_ENOUGH)
+        return move(self, *where, **options)
+
+    monkeypatch.setattr(DiffusionPipeline, "to", to)
+    clock = Clock()
+    renderer = on_gpu(models, now=clock)
+    assert one(renderer).device == "cpu"
+    clock.now += SECONDS - 1
+    assert one(renderer).device == "cpu"
+    clock.now += 1
+    made = one(renderer)
+    assert made.device == "cpu:0"
+    assert "spared" not in made.facts
+
+
 def test_one_picture_on_the_processor_does_not_keep_the_next_ones_there(models: Path, gpu: None) -> None:
     renderer = on_gpu(models)
     Cramped(renderer, lambda _: False)
@@ -260,8 +423,11 @@ def test_a_picture_that_fits_nowhere_ends_in_a_sentence_and_the_next_one_is_made
         return made
 
     monkeypatch.setattr(holding, "open_pipelines", watched)
-    with pytest.raises(RenderFailed, match=r"not enough memory for a picture of 64 × 64\. Ask for a smaller"):
+    with pytest.raises(
+        RenderFailed, match=r"not enough memory for a picture of 64 × 64\. Ask for a smaller"
+    ) as told:
         one(renderer)
+    assert locale_of("de").says(told.value).startswith("Für ein Bild von 64 × 64 reicht der Speicher nicht.")
     assert memory.seen == [1, 1, 1, 1, 1], "as it is, tiles, offload, the processor, and tiles there"
     full = False
     assert same(one(renderer), one(usual))
@@ -394,3 +560,44 @@ def test_it_can_be_closed_whatever_it_holds(models: Path, gpu: None) -> None:
     renderer.close()
     renderer.close()
     assert one(renderer).facts["spared"] == ["tiles", "offload"]
+
+
+def test_parts_go_to_work_and_rest_and_warm_up_again_after_it() -> None:
+    """By themselves, without a model around them: what is off the GPU goes back there with its next call."""
+    parts = [torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)]
+    asked = torch.ones(1, 2)
+    known = [part(asked) for part in parts]
+    resting = Resting(parts, "cpu:0")
+    assert not resting
+    resting.rest()  # nothing rests yet, and nothing is wrong with that
+    resting.begin()
+    resting.begin()
+    assert resting
+    moved: list[str] = []
+    for number, part in enumerate(parts):
+        watch(part._hf_hook, partial(moved.append, f"{number} rests"))
+    for _ in range(2):
+        moved.clear()
+        assert torch.equal(parts[0](asked), known[0])
+        resting.rest()
+        assert moved == ["0 rests", "1 rests"]
+        assert torch.equal(parts[1](asked), known[1]), "and works again as before"
+    with resting.stripped():
+        assert not resting
+        assert not any(hasattr(part, "_hf_hook") for part in parts)
+    assert resting
+    assert torch.equal(parts[0](asked), known[0])
+    resting.end()
+    assert not resting
+
+
+def test_what_rested_and_was_closed_is_warmed_again(models: Path, gpu: None) -> None:
+    renderer = on_gpu(models, vram=8)
+    first = one(renderer)
+    assert not renderer.warm(), "there is nothing to make ready"
+    renderer.close()
+    assert renderer.warm(), "the weights are loaded while nobody waits"
+    assert renderer._holding.model().pipelines.resting
+    assert not renderer.warm()
+    assert same(one(renderer), first)
+    renderer.close()

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from engine.errors import BadRequest
+from engine.locales import locale_of
 from engine.pictures.sdxl.starting import BEHIND, filled_up, fitted
 
 RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), BEHIND[:3]
@@ -160,3 +161,19 @@ def test_up_to_whole_squares_the_last_column_and_row_are_drawn_on() -> None:
     assert seen.size == (64, 72)
     assert seen.crop((0, 0, 61, 70)).tobytes() == halves((61, 70)).tobytes()
     assert [seen.getpixel(place) for place in ((0, 71), (63, 71), (63, 0))] == [RED, BLUE, BLUE]
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (Image.new("RGB", (8, 64)), "hat 8 × 64 Pixel, und das ist zu klein: Jede Seite braucht 16."),
+        (
+            Image.new("1", (17_000, 16)),
+            "hat 17000 × 16 Pixel, und das ist zu groß: Eine Seite darf 16384 haben",
+        ),
+    ],
+)
+def test_why_one_cannot_be_used_is_told_in_somebodys_own_language(start: Image.Image, told: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        fitted(start, (64, 64))
+    assert told in locale_of("de").says(refused.value)

@@ -182,6 +182,46 @@ def test_the_house_has_twenty_poses_that_say_only_what_a_body_does() -> None:
         assert detect(pose.description, STYLES, "clay").slug == "clay", pose.name
 
 
+def test_a_persons_own_poses_go_over_those_of_the_house(tmp_path: Path) -> None:
+    own = tmp_path / "poses.toml"
+    own.write_text(
+        'Arms_Crossed = "arms folded,\\n  chin low"\n"at the helm" = "both hands on a wheel"\nwaving = ""\n',
+        encoding="utf-8",
+    )
+    poses = {pose.name: pose.description for pose in load_poses(own)}
+    house = {pose.name: pose.description for pose in load_poses()}
+    assert poses.pop("Arms_Crossed") == "arms folded, chin low"
+    assert poses.pop("at the helm") == "both hands on a wheel"
+    del house["arms-crossed"], house["waving"]
+    assert poses == house
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("mine = 3\n", r"poses\.toml: `mine` must be text: mine = "),
+        ('[mine]\nwords = "w"\n', r"poses\.toml: `mine` must be text"),
+        ('"--" = "w"\n', r"poses\.toml: `--` is no name"),
+        (f'{"n" * 49} = "w"\n', r"is no name of 1 to 48 characters"),
+        (f'mine = "{"w" * 201}"\n', r"`mine` is 201 characters long, and 200 is the most"),
+        ("mine = [\n", r"poses\.toml is not valid TOML"),
+    ],
+)
+def test_a_mistake_in_them_is_named_with_file_and_pose(tmp_path: Path, text: str, complaint: str) -> None:
+    own = tmp_path / "poses.toml"
+    own.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=complaint):
+        load_poses(own)
+
+
+def test_poses_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"gone\.toml cannot be read"):
+        load_poses(tmp_path / "gone.toml")
+    (tmp_path / "latin.toml").write_bytes(b'a = "caf\xe9"\n')
+    with pytest.raises(ValueError, match=r"latin\.toml is not UTF-8"):
+        load_poses(tmp_path / "latin.toml")
+
+
 @pytest.mark.parametrize("told", ["arms-crossed", "Arms crossed", " ARMS_CROSSED "])
 def test_a_pose_is_found_however_its_name_is_written(told: str) -> None:
     found = called(told, load_poses())

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.errors import RenderFailed, Stopped, TryAgain
-from engine.pictures import PictureWanted, Preview, Progress, Rendered
+from engine.pictures import Looks, PictureWanted, Preview, Progress, Rendered
 from engine.pictures.table import Finished, Order, Table, Waiting, next_pass
 from engine.testing import FakeRenderer
 from personas.appearance import Ledger, Scene
@@ -319,7 +320,7 @@ WHOLE = [(1, 4, 0), (2, 4, 0), (3, 4, 0), (4, 4, 0)]
     ],
     ids=["as it should", "halved", "flawed", "by another", "in one step"],
 )
-async def test_what_is_seen_of_a_shared_pass_goes_to_the_first_as_long_as_it_is_surely_theirs(
+async def test_what_does_not_say_whose_it_is_goes_to_the_first_as_long_as_it_is_surely_theirs(
     steps: list[tuple[int, int, int]], seen: int
 ) -> None:
     looks: dict[int, list[int]] = {2: [], 3: []}
@@ -338,6 +339,87 @@ async def test_what_is_seen_of_a_shared_pass_goes_to_the_first_as_long_as_it_is_
         await asyncio.gather(*await gathered(table, renderer, *wishes))
     assert renderer.passes[1:] == [[2, 3]]
     assert looks == {2: [2] * seen, 3: []}
+
+
+class Showing(Held):
+    """Says of each step whose pictures are to be seen, by their places, and counts what is looked at."""
+
+    def __init__(self, steps: list[tuple[int, int, tuple[int, ...]]]) -> None:
+        super().__init__()
+        self.steps = steps
+        self.looks: list[int] = []
+
+    def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
+        made = super().render(wanted, lambda *_: None)
+        for step, steps, places in self.steps:
+            progress(step, steps, Looks({place: partial(self.looked, wanted, place) for place in places}))
+        return made
+
+    def looked(self, wanted: Sequence[PictureWanted], place: int) -> Image.Image:
+        self.looks.append(place)
+        return Image.new("RGB", (8, 8), (wanted[place].seed if place < len(wanted) else 99, 0, 0))
+
+
+ALL = (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("steps", "seen"),
+    [
+        ([(1, 2, ALL), (2, 2, ALL)], {2: [20, 20], 3: [30, 30], 4: [40, 40]}),
+        # In halves, and one of them once more: steps do not go on, and it is still known whose they are.
+        (
+            [(1, 2, ALL), (1, 2, (0, 1)), (2, 2, (2, 3)), (2, 2, (3,))],
+            {2: [20, 20], 3: [30, 30], 4: [40, 40, 41]},
+        ),
+        ([(1, 4, (3,)), (2, 8, (1,))], {2: [], 3: [30], 4: [41]}),
+        ([(1, 1, ()), (1, 1, (7, -1))], {2: [], 3: [], 4: []}),
+    ],
+    ids=["as it should", "in halves", "one by one", "oddly"],
+)
+async def test_each_order_of_a_shared_pass_sees_a_picture_of_its_own(
+    steps: list[tuple[int, int, tuple[int, ...]]], seen: dict[int, list[int]]
+) -> None:
+    renderer, looks = Showing(steps), {job: list[int]() for job in seen}
+
+    def looking(job: int) -> Callable[[Preview], None]:
+        def look(preview: Preview) -> None:
+            colour = preview().getpixel((0, 0))
+            assert isinstance(colour, tuple)
+            looks[job].append(int(colour[0]))
+
+        return look
+
+    async with spread(renderer) as table:
+        wishes = [
+            order(2, wanted(20), look=looking(2)),
+            order(3, wanted(30), look=looking(3)),
+            order(4, wanted(40), wanted(41), look=looking(4)),
+        ]
+        await asyncio.gather(*await gathered(table, renderer, *wishes))
+    assert renderer.passes[1:] == [[20, 30, 40, 41]]
+    assert looks == seen
+    assert len(renderer.looks) == sum(map(len, looks.values())), (
+        "one for each order and step, and none for nobody"
+    )
+
+
+async def test_who_is_passed_over_is_not_looked_at_and_hides_nobody(renderer: Held) -> None:
+    showing, stopped = Showing([(1, 2, ALL), (2, 2, ALL)]), threading.Event()
+    looks: list[Preview] = []
+
+    def first_is_stopped(preview: Preview) -> None:
+        stopped.set()
+
+    async with spread(showing) as table:
+        wishes = [
+            order(1, wanted(1), look=first_is_stopped, stopped=stopped.is_set),
+            order(2, wanted(2), look=looks.append),
+        ]
+        found = await asyncio.gather(*await gathered(table, showing, *wishes), return_exceptions=True)
+    assert isinstance(found[0], Stopped)
+    assert isinstance(found[1], list)
+    assert len(looks) == 2
 
 
 async def test_one_order_sees_whatever_there_is_of_its_own() -> None:
@@ -428,3 +510,28 @@ async def test_asked_to_rest_the_renderer_lets_go_between_two_passes_and_is_ther
         assert len(await making) == 1
         assert len(await made(table, order(2, wanted(2)))) == 1
     assert await asyncio.to_thread(table.rest), "closed, it holds nothing"
+
+
+async def test_after_a_rest_there_is_nothing_to_warm_before_the_next_picture_and_then_it_is_warmed_again(
+    renderer: Held,
+) -> None:
+    renderer.may.release(99)
+    async with spread(renderer) as table:
+
+        async def warmed() -> None:
+            async with asyncio.timeout(5):
+                while renderer.cold:
+                    table.warm()
+                    await asyncio.sleep(0.002)
+
+        await made(table, order(1, wanted(1)))
+        renderer.cold = 2
+        await warmed()
+        assert await asyncio.to_thread(table.rest)
+        renderer.cold = 1
+        for _ in range(20):
+            table.warm()
+            await asyncio.sleep(0.002)
+        assert renderer.cold == 1, "whoever asked for the memory keeps it until somebody wants a picture"
+        await made(table, order(2, wanted(2)))
+        await warmed()

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 from engine.errors import BadRequest
 from engine.models.finding import as_path, by_name, inside_of
+from engine.pictures.sdxl import unpickling
+from engine.pictures.sdxl.weight_files import ENDS, PICKLES, WEIGHTS, header, refused_pickle
 
 Kind = Literal["sdxl", "refiner", "sd15", "sd21"]
 #: Models that were taught to be done in a few steps, each in a way of its own; empty: it takes its time.
@@ -30,9 +32,6 @@ CALLED: dict[Kind, str] = {
     "sd15": "Stable Diffusion 1.5",
     "sd21": "Stable Diffusion 2.1",
 }
-PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pickle", ".pkl")
-#: The format itself allows no longer list of tensors.
-_LONGEST_HEADER = 100_000_000
 _SAMPLE = 1 << 20
 _LORA = ("lora_up", "lora_down", "lora_A", "lora_B", ".lora.", "hada_w1", "lokr_w1", "dora_scale")
 _CLASSES: dict[str, Kind] = {
@@ -62,10 +61,12 @@ class Found:
     reason: str
     #: A single file holds no settings and no tokenizer: the folder beside it that does.
     config: Path | None = None
+    #: Some of its weights lie in pickles, which the operator allows.
+    pickled: bool = False
 
     @property
     def single(self) -> bool:
-        return self.path.suffix.casefold() == ".safetensors"
+        return self.path.suffix.casefold() in (".safetensors", *PICKLES)
 
 
 @dataclass(frozen=True)
@@ -77,28 +78,30 @@ class Choice:
     reason: str
 
 
-def find_pictures(home: Path, here: Path, named: str = "") -> list[Found]:
+def find_pictures(home: Path, here: Path, named: str = "", *, pickles: bool = False) -> list[Found]:
     """Every picture model that can be used, in this order, and by name within one folder:
 
     the one that `named` is the path of; what is in the home's `models/picture/`, then in its folders, then what is in
     `models/refiner/`, where refiners are fetched to; the same below `here`. One model that can be reached on several
-    ways counts where it is met first.
+    ways counts where it is met first. With `pickles`, those count that hold nothing but weights.
     """
     found: list[Found] = []
     seen: set[str] = set()
-    for path, where in _places(home, here, named):
+    for path, where in _places(home, here, named, ENDS if pickles else WEIGHTS):
         real = os.path.realpath(path)
         if real in seen:
             continue
         try:
-            found.append(look(path, where))
+            found.append(look(path, where, pickles=pickles))
         except BadRequest:
             continue  # `look` says why, to whoever asks for this one
         seen.add(real)
     return found
 
 
-def choose(found: Sequence[Found], named: str = "", here: Path | None = None) -> Choice:
+def choose(
+    found: Sequence[Found], named: str = "", here: Path | None = None, *, pickles: bool = False
+) -> Choice:
     """The model to load, and its refiner if there is one. `named` is a path, a file's or a folder's name."""
     refiner = next((one for one in found if one.kind == "refiner"), None)
     paints = [one for one in found if one.kind != "refiner"]
@@ -117,7 +120,7 @@ def choose(found: Sequence[Found], named: str = "", here: Path | None = None) ->
             return Choice(one, _for(one, refiner), f"{one.name} is named in the settings. {one.reason}")
     if path is not None:
         try:
-            one = look(path, "The settings name this path.")
+            one = look(path, "The settings name this path.", pickles=pickles)
         except BadRequest as error:
             return Choice(None, None, str(error))
         if one.kind != "refiner":
@@ -130,56 +133,32 @@ def choose(found: Sequence[Found], named: str = "", here: Path | None = None) ->
     return Choice(None, None, f"“{named}” is not here. Looked for it as a path, and in {PLACES}. {known}")
 
 
-def look(path: Path, where: str = "") -> Found:
+def look(path: Path, where: str = "", *, pickles: bool = False) -> Found:
     """What lies there; `BadRequest` says what it is instead of a picture model, and what to do."""
     if path.is_dir():
         if (path / "model_index.json").is_file():
-            return _folder(path, where)
-        files = _weights(path)
+            return _folder(path, where, pickles)
+        files = _weights(path) or (_weights(path, PICKLES) if pickles else [])
         if len(files) == 1:
-            return look(files[0], where)
+            return look(files[0], where, pickles=pickles)
         held = f"{len(files)} .safetensors files: name one of them" if files else "no picture model"
         raise BadRequest(f"{path} holds {held}.")
     if not path.is_file():
         raise BadRequest(f"{path} is not there. Name a diffusers folder or a .safetensors file.")
-    if path.suffix.casefold() in PICKLES:
-        raise BadRequest(_pickled(path))
-    if path.suffix.casefold() != ".safetensors":
+    is_pickle = path.suffix.casefold() in PICKLES
+    if is_pickle and not pickles:
+        raise BadRequest(refused_pickle(path))
+    if not is_pickle and path.suffix.casefold() != ".safetensors":
         raise BadRequest(f"{path} is no .safetensors file, and no diffusers folder. Name another model.")
-    kind = _kind_of_file(path, header(path))
-    return Found(path, kind, path.stem, _few_step(path.stem, {}, {}), where, _config_beside(path, kind))
-
-
-def header(path: Path) -> dict[str, Any]:
-    """The list of tensors of a .safetensors file, checked against how long the file is."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(64)
-            length = int.from_bytes(start[:8], "little")
-            if size < 8 or not 2 <= length <= min(size - 8, _LONGEST_HEADER) or start[8:9] != b"{":
-                raise BadRequest(_no_safetensors(path, start, length))
-            file.seek(8)
-            told = json.loads(file.read(length))
-    except OSError as error:
-        raise BadRequest(f"{path} cannot be read: {error.strerror}. Its owner can allow it.") from error
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"{path} is damaged: its list of tensors cannot be read. Fetch it again.") from error
-    try:
-        ends = [int(one["data_offsets"][1]) for name, one in told.items() if name != "__metadata__"]
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise BadRequest(f"{path} is damaged: its list of tensors makes no sense. Fetch it again.") from error
-    whole = 8 + length + max(ends, default=0)
-    if whole > size:
-        raise BadRequest(f"{path} is cut short: {_bytes(size)} of {_bytes(whole)} are there. Fetch it again.")
-    return dict(told)
+    kind = _kind_of_file(path, unpickling.listing(path) if is_pickle else header(path))
+    few = _few_step(path.stem, {}, {})
+    return Found(path, kind, path.stem, few, where, _config_beside(path, kind), is_pickle)
 
 
 def fingerprint(found: Found) -> str:
     """Twelve characters that change with the weights. Samples are read, so that it takes no minute."""
     digest = hashlib.sha256()
-    files = [found.path] if found.single else sorted(found.path.rglob("*.safetensors"))
-    for path in files:
+    for path in _files(found):
         size = path.stat().st_size
         digest.update(
             f"{path.name if found.single else path.relative_to(found.path).as_posix()} {size}\n".encode()
@@ -193,33 +172,49 @@ def fingerprint(found: Found) -> str:
 
 def weight_bytes(found: Found) -> int:
     """About what its weights take in memory: what they take on the disk, in 16 bit where they lie there so, too."""
-    files = [found.path] if found.single else sorted(found.path.rglob("*.safetensors"))
+    files = _files(found)
     halved = [file for file in files if ".fp16." in file.name]
     return sum(file.stat().st_size for file in halved or files)
 
 
-def _places(home: Path, here: Path, named: str) -> Iterator[tuple[Path, str]]:
+def _files(found: Found) -> list[Path]:
+    """All that holds weights of it."""
+    if found.single:
+        return [found.path]
+    ends = ENDS if found.pickled else WEIGHTS
+    return sorted(one for one in found.path.rglob("*") if one.suffix.casefold() in ends and one.is_file())
+
+
+def pickles_of(found: Found) -> list[Path]:
+    """Those that it is opened with: where a .safetensors file lies beside one, that is taken."""
+    files = _files(found) if found.pickled else []
+    safe = {one.parent for one in files if one.suffix.casefold() in WEIGHTS}
+    opened = [one for one in files if one.suffix.casefold() in PICKLES]
+    return opened if found.single else [one for one in opened if one.parent not in safe]
+
+
+def _places(home: Path, here: Path, named: str, ends: Sequence[str]) -> Iterator[tuple[Path, str]]:
     if named and (path := as_path(named, here)) is not None:
-        yield from ((one, "The settings name this path.") for one in _models(path))
+        yield from ((one, "The settings name this path.") for one in _models(path, ends))
     for root, called in ((home, "the home's"), (here, "the current folder's")):
         for kind in ("picture", "refiner"):
             top = root / "models" / kind
-            for file in _weights(top):
+            for file in _weights(top, ends):
                 yield file, f"It is in {called} models/{kind}."
             for folder in sorted((one for one in inside_of(top) if one.is_dir()), key=by_name):
-                for one in _models(folder):
+                for one in _models(folder, ends):
                     yield one, f"It is in {called} models/{kind}/{folder.name}."
 
 
-def _models(path: Path) -> list[Path]:
+def _models(path: Path, ends: Sequence[str]) -> list[Path]:
     """A folder of diffusers is one model, unless it is there only to lend its settings to the files in it."""
     if not path.is_dir():
         return [path]
-    whole = (path / "model_index.json").is_file() and _weights(path / "unet")
-    return [path] if whole else (_weights(path) or [path])
+    whole = (path / "model_index.json").is_file() and _weights(path / "unet", ends)
+    return [path] if whole else (_weights(path, ends) or [path])
 
 
-def _folder(path: Path, where: str) -> Found:
+def _folder(path: Path, where: str, pickles: bool) -> Found:
     index, unet = _settings(path / "model_index.json"), _settings(path / "unet" / "config.json")
     called = str(index.get("_class_name", "nothing"))
     kind = _CLASSES.get(called)
@@ -233,18 +228,23 @@ def _folder(path: Path, where: str) -> Found:
         )
     if kind == "sd15" and unet.get("cross_attention_dim") == 1024:
         kind = "sd21"
+    opened = False
     for part in _NEEDED:
         if index.get(part, [None])[0] is None:
             continue  # a refiner has only the second text encoder
-        files = _weights(path / part)
-        if not files:
-            pickles = [one for one in inside_of(path / part) if one.suffix.casefold() in PICKLES]
-            missing = f"{path / part} holds no weights. Fetch the model again."
-            raise BadRequest(_pickled(pickles[0]) if pickles else missing)
+        files, unsafe = _weights(path / part), _weights(path / part, PICKLES)
+        if not files and not unsafe:
+            raise BadRequest(f"{path / part} holds no weights. Fetch the model again.")
+        if not files and not pickles:
+            raise BadRequest(refused_pickle(unsafe[0]))
         for file in files:
             header(file)
+        for file in [] if files else unsafe:
+            unpickling.listing(file)
+            opened = True
     planned = _settings(path / "scheduler" / "scheduler_config.json")
-    return Found(path, kind, path.resolve().name, _few_step(path.resolve().name, planned, unet), where)
+    few = _few_step(path.resolve().name, planned, unet)
+    return Found(path, kind, path.resolve().name, few, where, pickled=opened)
 
 
 def _few_step(name: str, planned: dict[str, Any], unet: dict[str, Any]) -> FewStep:
@@ -310,22 +310,6 @@ def _config_beside(path: Path, kind: Kind) -> Path | None:
     return None
 
 
-def _no_safetensors(path: Path, start: bytes, length: int) -> str:
-    if start[:2] == b"PK" or start[:1] == b"\x80":
-        return _pickled(path)
-    if start.startswith(b"version https://git-lfs"):
-        return f"{path} is only a pointer to the weights. `git lfs pull` in its folder fetches them."
-    if start.lstrip()[:1] == b"<":
-        return f"{path} is a web page that was saved under this name. Fetch the model again, signed in if need be."
-    if start[8:9] == b"{" and length <= _LONGEST_HEADER:
-        return f"{path} is cut short: not even its list of tensors is whole. Fetch it again."
-    return f"{path} is no .safetensors file, whatever its name says. Fetch it again, or name another model."
-
-
-def _pickled(path: Path) -> str:
-    return f"{path} is a pickle, which may run anything when it is opened: refused. Fetch it as .safetensors."
-
-
 def _settings(path: Path, lenient: bool = False) -> dict[str, Any]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
@@ -345,9 +329,5 @@ def _for(found: Found, refiner: Found | None) -> Found | None:
     return refiner if found.kind == "sdxl" and not found.few_step else None
 
 
-def _weights(folder: Path) -> list[Path]:
-    return sorted((one for one in inside_of(folder) if one.suffix.casefold() == ".safetensors"), key=by_name)
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count:,} bytes"
+def _weights(folder: Path, ends: Sequence[str] = WEIGHTS) -> list[Path]:
+    return sorted((one for one in inside_of(folder) if one.suffix.casefold() in ends), key=by_name)

@@ -14,12 +14,23 @@ import structlog
 
 from engine.broker import Share
 from engine.errors import PictureFailed, RenderFailed
+from engine.locales import say
 from engine.pictures.sdxl.finding import Found, fingerprint, weight_bytes
 from engine.pictures.sdxl.loaded import Loaded
 from engine.pictures.sdxl.loras import Loras
 from engine.pictures.sdxl.opening import bound_memory, bound_threads, device_for, open_pipelines
 from engine.pictures.sdxl.pipelines import out_of_memory
-from engine.pictures.sdxl.sparing import USUAL, Room, Step, next_step, room_for
+from engine.pictures.sdxl.sparing import (
+    USUAL,
+    Room,
+    Step,
+    Trouble,
+    better_again,
+    next_step,
+    ran_out,
+    room_for,
+    tried_again,
+)
 from engine.pictures.sdxl.tuning import Tuning, tuning_for
 
 log = structlog.get_logger(__name__)
@@ -45,7 +56,9 @@ class Holding:
         loras: Loras | None,
         memory: Share | None = None,
         threads: int = 0,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._now = now
         self._threads = threads
         self._memory = memory
         self._swapped_at = float("-inf")
@@ -61,6 +74,7 @@ class Holding:
         self._room: Room | None = None
         #: Not even the weights fit on the GPU.
         self._too_large = False
+        self._trouble: Trouble | None = None
 
     @property
     def is_loaded(self) -> bool:
@@ -73,7 +87,7 @@ class Holding:
         device = device_for(self._device)
         on_gpu = device != "cpu"
         if self._room is None:
-            self._room = room_for(self._vram) if on_gpu else USUAL
+            self._room = self._first_room
             if device == "cuda" and self._vram > 0:
                 bound_memory(self._vram)
         shared = self._memory if on_gpu else None
@@ -93,18 +107,30 @@ class Holding:
             self._too_large = on_gpu
         if self._too_large and (loaded := self._opened("cpu", fallen=True)) is not None:
             return loaded
-        raise RenderFailed(
-            f"{self._found.name} does not fit in memory. Stop what else uses it, or name a smaller model."
-        )
+        raise RenderFailed(say("pictures.no_room", model=self._found.name))
 
     def at_once(self, most: int) -> int:
         """So many pictures may share a pass, of the most that are wanted to."""
         return min(most, self._room.at_once or most) if self._room else most
 
-    def back_to_the_gpu(self) -> None:
-        """One picture that did not fit there is no reason to make the next ones on the processor."""
+    def back_to_better(self) -> None:
+        """One picture that did not fit on the GPU is no reason to make the next ones on the processor; and what made
+        do with less for a while without trouble is loaded anew, as at the first time.
+        """
+        now = self._now()
+        if self._trouble is not None and better_again(self._trouble, now):
+            self._trouble = tried_again(self._trouble, now)
+            if self._makes_do:
+                log.info("picture_model_tried_as_at_first", model=self._found.name)
+                self._room, self._too_large = None, False
+                self._put_away()
         if self._loaded is not None and self._loaded.fallen and not self._too_large:
             self._put_away()
+
+    def made(self, pictures: int) -> None:
+        """So many are finished."""
+        if self._trouble is not None:
+            self._trouble = self._trouble.after(pictures)
 
     def fitting(self, size: tuple[int, int], what: Callable[[], Outcome]) -> Outcome:
         """Does it, with less memory if need be. `size` is that of the picture that it is done for."""
@@ -119,14 +145,15 @@ class Holding:
     def spare(self, pictures: int, size: tuple[int, int]) -> Step:
         """Memory ran out over so many pictures: takes the next step. `RenderFailed` says that there is none left.
 
-        But for the last one, steps stay taken until it is closed. To be called where nothing holds on to the tensors
-        of what failed.
+        But for the last one, steps stay taken for a while, see `back_to_better`. To be called where nothing holds on
+        to the tensors of what failed.
         """
         pipelines = self.model().pipelines
         if pipelines.on_gpu and self._others_let_go():
             pipelines.let_go()
             log.warning("picture_out_of_memory", model=self._found.name, size=size, next="swap")
             return "swap"
+        self._trouble = ran_out(self._trouble, self._now())
         tiles, offload = pipelines.spares, bool(pipelines.resting)
         step = next_step(pictures, tiles=tiles, offload=offload, on_gpu=pipelines.on_gpu)
         log.warning(
@@ -151,17 +178,14 @@ class Holding:
             step = step if self._opened("cpu", fallen=True) is not None else None
         if step is None:
             width, height = size
-            raise PictureFailed(
-                f"There is not enough memory for a picture of {width} × {height}. Ask for a smaller one, or stop "
-                "what else uses the memory."
-            )
+            raise PictureFailed(say("pictures.too_large", width=str(width), height=str(height)))
         return step
 
     def _others_let_go(self) -> bool:
         """Once in a while: whoever is asked for again comes back, and would be sent away at every step."""
-        if self._memory is None or time.monotonic() - self._swapped_at < SWAP_AGAIN:
+        if self._memory is None or self._now() - self._swapped_at < SWAP_AGAIN:
             return False
-        self._swapped_at = time.monotonic()
+        self._swapped_at = self._now()
         return self._memory.others_let_go()
 
     def rest(self) -> None:
@@ -170,8 +194,17 @@ class Holding:
             self._loaded.pipelines.resting.rest()
 
     def close(self) -> None:
-        self._room, self._too_large = None, False
+        self._room, self._too_large, self._trouble = None, False, None
         self._put_away()
+
+    @property
+    def _makes_do(self) -> bool:
+        """It is run with less than at the first time."""
+        return self._too_large or self._room not in (None, self._first_room)
+
+    @property
+    def _first_room(self) -> Room:
+        return room_for(self._vram) if device_for(self._device) != "cpu" else USUAL
 
     def _put_away(self) -> None:
         loaded, self._loaded = self._loaded, None
@@ -197,6 +230,7 @@ class Holding:
         except Exception as error:
             if not out_of_memory(error):
                 raise
+            self._trouble = ran_out(self._trouble, self._now())
             log.warning("picture_model_too_large", model=self._found.name, device=device, offload=offload)
             return None
         log.info("picture_model_loaded", model=self._found.name, device=pipelines.device, offload=offload)

@@ -17,7 +17,7 @@ import structlog
 
 from engine.errors import BadRequest, RenderFailed
 from engine.models.finding import by_name, inside_of
-from engine.pictures.sdxl.finding import PICKLES, header
+from engine.pictures.sdxl.weight_files import PICKLES, header
 from personas.persona import Rating
 
 if TYPE_CHECKING:

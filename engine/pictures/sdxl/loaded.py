@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import BadRequest
+from engine.locales import say
 from engine.pictures import Lora, PictureWanted
 from engine.pictures.sdxl.longprompt import Conditioning, Encoder, together
 from engine.pictures.sdxl.loras import Loras
@@ -66,9 +67,7 @@ class Loaded:
         if not loras and not self._wears:
             return []
         if self._loras is None:
-            raise BadRequest(
-                f"{self.name} is used without LoRAs here, and “{loras[0].name}” is wanted. Leave it out."
-            )
+            raise BadRequest(say("pictures.lora.without", model=self.name, name=loras[0].name))
         self._loras.check(loras)
         # Until it is known better: if this fails, the next one that is to wear nothing makes sure of it.
         self._wears = self.pipelines.dressed = True

@@ -6,7 +6,6 @@ Whatever fails leaves the pipeline wearing what it wore. It knows neither prompt
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 import weakref
 from collections import OrderedDict
@@ -18,18 +17,19 @@ from typing import Any
 import structlog
 
 from engine.errors import BadRequest, GreenroomError
+from engine.locales import say
 from engine.pictures import Lora
-from engine.pictures.loras_told import LONGEST_NAME, MOST_LORAS, key_of, settled
+from engine.pictures.sdxl import unpickling
 from engine.pictures.sdxl.finding import CALLED, Found, Kind, fingerprint
-from engine.pictures.sdxl.loras_found import PLACES, FoundLora, stamp_of
+from engine.pictures.sdxl.loras_found import FoundLora
+from engine.pictures.sdxl.loras_named import Rack, sound
 from engine.pictures.sdxl.pipelines import out_of_memory
+from engine.pictures.sdxl.weight_files import PICKLES
 
 log = structlog.get_logger(__name__)
 
 #: So many stay loaded; the one that was not worn for the longest time goes first.
 KEPT = 8
-#: So many names are told to a person who named one that is not there.
-NAMED = 8
 _PARTS = ("unet", "text_encoder", "text_encoder_2")
 
 
@@ -61,10 +61,8 @@ class Loras:
     """The LoRAs of one loaded model. Pipelines that share its parts share these; one thread may use it."""
 
     def __init__(self, found: Callable[[], list[FoundLora]], kind: Kind) -> None:
-        self._found = found
         self._kind = kind
-        #: As they were found last, by name.
-        self._known: dict[str, FoundLora] = {}
+        self._rack = Rack(found, kind)
         #: The one worn last at the end.
         self._loaded: OrderedDict[FoundLora, _Loaded] = OrderedDict()
         self._outfit: _Outfit = ()
@@ -75,8 +73,7 @@ class Loras:
 
     def check(self, wanted: Sequence[Lora]) -> None:
         """`BadRequest` says what is wrong with one of them; nothing is touched."""
-        for one in _sound(wanted):
-            self._named(one.name)
+        self._rack.check(wanted)
 
     def wear(self, pipe: Any, wanted: Sequence[Lora]) -> Worn:
         """Nothing but these from now on; `BadRequest` says what is wrong with one, and nothing has changed."""
@@ -85,7 +82,7 @@ class Loras:
             self._outfit = ()
             self._fusing = _Fusing()
             self._model = weakref.ref(pipe.unet)
-        chosen = [(self._named(one.name), one.weight) for one in _sound(wanted)]
+        chosen = [(self._rack.named(one.name), one.weight) for one in sound(wanted)]
         before = self._outfit
         try:
             going = {found for found, _ in chosen} | {one.found for one, _ in before}
@@ -110,32 +107,6 @@ class Loras:
             for one in dressed:
                 one.enable_adapters()
 
-    def _named(self, name: str) -> FoundLora:
-        """Looked up on the disk only where it is not known, or another file lies there by now."""
-        key = key_of(name).removesuffix(".safetensors")
-        known = self._known.get(key)
-        if known is None or not _is_as_known(known):
-            self._known = {key_of(one.name): one for one in self._found()}
-            known = self._known.get(key)
-        if known is None:
-            raise BadRequest(f"There is no LoRA “{name[:LONGEST_NAME]}”. {self._there()}")
-        if known.trouble:
-            raise BadRequest(f"{known.trouble} {self._there()}")
-        if known.base != "unknown" and known.base != self._kind:
-            raise BadRequest(
-                f"The LoRA “{known.name}” is made for {CALLED[known.base]}, and what paints here is "
-                f"{CALLED[self._kind]}. {self._there()}"
-            )
-        return known
-
-    def _there(self) -> str:
-        bases = (self._kind, "unknown")
-        names = [one.name for one in self._known.values() if not one.trouble and one.base in bases]
-        if not names:
-            return f"There is none for {CALLED[self._kind]}. Looked in {PLACES}."
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        return f"There: {', '.join(names[:NAMED])}{more}."
-
     def _ready(self, pipe: Any, found: FoundLora, going: set[FoundLora]) -> _Loaded:
         """Loaded once. `going` are those that must stay: what is worn now, and what is to be worn."""
         if found not in self._loaded:
@@ -154,11 +125,10 @@ class Loras:
             layers = {part: _layers(getattr(pipe, part, None), adapter) for part in _PARTS}
             count = sum(map(len, layers.values()))
             if not count:
-                raise BadRequest(f"The LoRA “{found.name}” changes nothing of this model. {self._there()}")
+                there = self._rack.there()
+                raise BadRequest(say("pictures.lora.changes_nothing", name=found.name, there=there))
             if not all(_whole(layer, adapter) for some in layers.values() for layer in some):
-                raise BadRequest(
-                    f"The LoRA “{found.name}” holds broken numbers. Fetch it again. {self._there()}"
-                )
+                raise BadRequest(say("pictures.lora.broken", name=found.name, there=self._rack.there()))
             for part in (part for part, some in layers.items() if some):
                 # What is new in it would leave numbers out at random, as in training.
                 getattr(pipe, part).eval()
@@ -170,10 +140,8 @@ class Loras:
             if isinstance(error, GreenroomError) or not isinstance(error, Exception) or out_of_memory(error):
                 raise
             log.warning("lora_not_loaded", lora=found.name, cause=str(error)[:500])
-            raise BadRequest(
-                f"The LoRA “{found.name}” does not fit {CALLED[self._kind]}, or its file is damaged. Fetch it again, "
-                f"or name another. {self._there()}"
-            ) from error
+            kind, there = CALLED[self._kind], self._rack.there()
+            raise BadRequest(say("pictures.lora.unfit", name=found.name, kind=kind, there=there)) from error
 
     def _make_room(self, pipe: Any, going: set[FoundLora], most: int) -> None:
         for found in [one for one in self._loaded if one not in going]:
@@ -221,19 +189,23 @@ class _Fusing:
 def _open(pipe: Any, found: FoundLora, adapter: str) -> None:
     folder = str(found.path.parent)
     file = {"weight_name": found.path.name, "adapter_name": adapter, "local_files_only": True}
+    held: Any = folder
+    if found.path.suffix.casefold() in PICKLES:
+        # What opens pickles is ours: to the libraries it is a dictionary.
+        held, file = unpickling.weights(found.path), {"adapter_name": adapter}
     if found.form == "kohya":
-        pipe.load_lora_weights(_evened(found), adapter_name=adapter)
+        pipe.load_lora_weights(_evened(found, held), adapter_name=adapter)
     elif found.form == "plain":
-        pipe.unet.load_lora_adapter(folder, prefix=None, low_cpu_mem_usage=True, _pipeline=pipe, **file)
+        pipe.unet.load_lora_adapter(held, prefix=None, low_cpu_mem_usage=True, _pipeline=pipe, **file)
     else:
-        pipe.load_lora_weights(folder, **file)
+        pipe.load_lora_weights(held, **file)
 
 
-def _evened(found: FoundLora) -> dict[str, Any]:
+def _evened(found: FoundLora, held: Any) -> dict[str, Any]:
     """The tensors with what each layer counts already in them: diffusers takes one number of these for all layers."""
     from safetensors.torch import load_file
 
-    tensors: dict[str, Any] = load_file(found.path)
+    tensors: dict[str, Any] = held if isinstance(held, dict) else load_file(found.path)
     for name in [one for one in tensors if one.endswith(".alpha")]:
         layer = name.removesuffix(".alpha")
         up = f"{layer}.lora_up.weight"
@@ -241,24 +213,6 @@ def _evened(found: FoundLora) -> dict[str, Any]:
         if share != 1.0:
             tensors[up] = tensors[up].float() * share
     return tensors
-
-
-def _sound(wanted: Sequence[Lora]) -> tuple[Lora, ...]:
-    broken = next((one for one in wanted if not math.isfinite(one.weight)), None)
-    if broken is not None:
-        raise BadRequest(f"The weight of the LoRA “{broken.name}” is no number. It is one from -2 to 2.")
-    sound = settled(wanted)
-    if len(sound) > MOST_LORAS:
-        raise BadRequest(f"{len(sound)} LoRAs are too many for one picture. Name {MOST_LORAS} at most.")
-    return sound
-
-
-def _is_as_known(known: FoundLora) -> bool:
-    """What could not be used may have been replaced meanwhile."""
-    try:
-        return not known.trouble and stamp_of(known.path) == known.stamp
-    except BadRequest:
-        return False
 
 
 def _hash(found: FoundLora) -> str:

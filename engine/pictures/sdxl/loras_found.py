@@ -10,21 +10,20 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import BadRequest
+from engine.locales import Said, say
 from engine.models.finding import by_name, inside_of
 from engine.pictures.loras_told import key_of
-from engine.pictures.sdxl.finding import PICKLES, header
+from engine.pictures.sdxl import unpickling
+from engine.pictures.sdxl.weight_files import ENDS, PICKLES, header
 
 Base = Literal["sdxl", "sd15", "sd21", "unknown"]
 #: How its tensors are called: as kohya's trainer does, as diffusers and peft do, or as the UNet alone calls its own.
 Form = Literal["kohya", "diffusers", "plain"]
-
-#: The order, as a person is told it.
-PLACES = "the home's models/lora/ and models/lora/*/, then ./models/lora/ and ./models/lora/*/"
 
 _KOHYA = ("lora_unet_", "lora_te_", "lora_te1_", "lora_te2_")
 _DIFFUSERS = ("unet.", "text_encoder.", "text_encoder_2.")
@@ -111,10 +110,11 @@ class FoundLora:
     trouble: str = ""
 
 
-def find_loras(home: Path, here: Path, *, unusable: bool = False) -> list[FoundLora]:
+def find_loras(home: Path, here: Path, *, unusable: bool = False, pickles: bool = False) -> list[FoundLora]:
     """Every LoRA that can be used: in the home's `models/lora/` and its folders, by name, then the same below `here`.
 
-    Of two of one name the first counts. With `unusable`, the others are there as well, and say why they are not used.
+    Of two of one name the first counts. With `unusable`, the others are there as well, and say why they are not used;
+    with `pickles`, those can be used that hold nothing but weights.
     """
     found: dict[str, FoundLora] = {}
     spoiled: dict[str, FoundLora] = {}
@@ -125,30 +125,26 @@ def find_loras(home: Path, here: Path, *, unusable: bool = False) -> list[FoundL
             continue
         seen.add(real)
         try:
-            one = look_at(path)
+            one = look_at(path, pickles=pickles)
         except BadRequest as error:
-            # Who asks for a picture need not know how this machine's folders are called.
-            why = str(error).replace(str(path), path.name)
-            spoiled.setdefault(
-                key_of(path.stem), FoundLora(path.stem, path, "unknown", 0, "plain", 0, 0, (0, 0), why)
-            )
+            nothing = FoundLora(path.stem, path, "unknown", 0, "plain", 0, 0, (0, 0))
+            spoiled.setdefault(key_of(path.stem), replace(nothing, trouble=_trouble(error, path)))
         else:
             found.setdefault(key_of(one.name), one)
     return [*found.values(), *(one for key, one in spoiled.items() if unusable and key not in found)]
 
 
-def look_at(path: Path) -> FoundLora:
+def look_at(path: Path, *, pickles: bool = False) -> FoundLora:
     """What lies there; `BadRequest` says what it is instead of a LoRA that can be used, and what to do."""
     if not path.is_file():
-        raise BadRequest(f"{path} is not there. Name a .safetensors file.")
-    if path.suffix.casefold() in PICKLES:
-        raise BadRequest(
-            f"{path} is a pickle, which may run anything when it is opened: refused. Fetch it as .safetensors."
-        )
-    if path.suffix != ".safetensors":
-        raise BadRequest(f"{path} is no .safetensors file. Fetch it in that form, and let its name end so.")
+        raise _wrong(path, "pictures.lora.file.elsewhere")
+    is_pickle = path.suffix.casefold() in PICKLES
+    if is_pickle and not pickles:
+        raise _wrong(path, "pictures.file.pickle")
+    if not is_pickle and path.suffix != ".safetensors":
+        raise _wrong(path, "pictures.lora.file.other_end")
     stamp = stamp_of(path)
-    tensors = header(path)
+    tensors = unpickling.listing(path) if is_pickle else header(path)
     told = tensors.pop("__metadata__", None)
     about = told if isinstance(told, dict) else {}
     form = _form(path, tensors)
@@ -156,17 +152,29 @@ def look_at(path: Path) -> FoundLora:
     downs = {name: _shape(path, tensors[name]) for name in tensors if _DOWN.search(name)}
     ups = {_UP.sub("", name) for name in tensors if _UP.search(name)}
     if ups != {_DOWN.sub("", name) for name in downs}:
-        raise BadRequest(f"{path} is damaged: its halves do not make pairs. Fetch it again.")
+        raise _wrong(path, "pictures.lora.file.unpaired")
     rank = Counter(shape[0] for shape in downs.values()).most_common(1)[0][0]
     in_text = sum(name.startswith(_TEXT) for name in downs)
     return FoundLora(path.stem, path, _base(downs, about), rank, form, len(downs), in_text, stamp)
+
+
+def _wrong(path: Path, key: str, **facts: str) -> BadRequest:
+    return BadRequest(say(key, file=str(path), **facts))
+
+
+def _trouble(error: BadRequest, path: Path) -> str:
+    """The same sentence. Who asks for a picture need not know how this machine's folders are called."""
+    said = error.args[0]
+    if isinstance(said, Said):
+        return say(said.key, **dict(said.facts) | {"file": path.name})
+    return str(said).replace(str(path), path.name)
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
     try:
         about = path.stat()
     except OSError as error:
-        raise BadRequest(f"{path} cannot be read: {error.strerror}. Its owner can allow it.") from error
+        raise _wrong(path, "pictures.file.unreadable", why=str(error.strerror)) from error
     return about.st_size, about.st_mtime_ns
 
 
@@ -176,11 +184,7 @@ def _files(home: Path, here: Path) -> Iterator[Path]:
         folders = sorted((one for one in inside_of(top) if one.is_dir()), key=by_name)
         for folder in (top, *folders):
             yield from sorted(
-                (
-                    one
-                    for one in inside_of(folder)
-                    if one.suffix.casefold() in (".safetensors", *PICKLES) and one.is_file()
-                ),
+                (one for one in inside_of(folder) if one.suffix.casefold() in ENDS and one.is_file()),
                 key=by_name,
             )
 
@@ -193,28 +197,20 @@ def _form(path: Path, tensors: dict[str, Any]) -> Form:
 
     for mark, called in _OTHER_FORMS:
         if any(mark.search(name) for name in names):
-            raise BadRequest(
-                f"{path} is a {called}, a form that cannot be used here. Fetch it as a plain LoRA."
-            )
+            raise _wrong(path, "pictures.lora.file.other_form", form=called)
     if not any(_DOWN.search(name) for name in names):
-        raise BadRequest(f"{path} is no LoRA{_instead(names)}. Fetch a LoRA in its place.")
+        raise _wrong(path, f"pictures.lora.file.{_instead(names)}")
     if any(_FOREIGN.search(name) for name in names):
-        raise BadRequest(
-            f"{path} is for another family of models (Flux, SD3 or later). Fetch one for SDXL or SD 1.5."
-        )
+        raise _wrong(path, "pictures.lora.file.family")
     if any(name.startswith("base_model.model.") for name in names):
-        raise BadRequest(
-            f"{path} is as peft keeps it, with its settings in another file. Fetch it as diffusers or kohya write it."
-        )
+        raise _wrong(path, "pictures.lora.file.peft")
     form: Form | None = "kohya" if are(*_KOHYA) else "diffusers" if are(*_DIFFUSERS) else None
     if form is None and are(*_PLAIN):
         form = "plain"
     halves = [name for name in names if not (form == "kohya" and name.endswith(".alpha"))]
     known = all(_NAME.fullmatch(name) and (_DOWN.search(name) or _UP.search(name)) for name in halves)
     if form is None or not known:
-        raise BadRequest(
-            f"{path} calls its parts as no LoRA that is known here does. Fetch it in another form."
-        )
+        raise _wrong(path, "pictures.lora.file.names")
     return form
 
 
@@ -223,12 +219,12 @@ def _instead(names: list[str]) -> str:
         return any(name.startswith(beginnings) for name in names)
 
     if has("model.diffusion_model.", "first_stage_model."):
-        return " but a whole picture model, which belongs into models/picture"
+        return "model"
     if has("control_model.", "controlnet_"):
-        return " but a ControlNet"
+        return "controlnet"
     if has("emb_params", "clip_l", "clip_g", "string_to_param"):
-        return " but an embedding (textual inversion)"
-    return ""
+        return "embedding"
+    return "none"
 
 
 def _base(downs: dict[str, list[int]], about: dict[str, Any]) -> Base:
@@ -254,7 +250,7 @@ def _shape(path: Path, tensor: Any) -> list[int]:
         or len(shape) < 2
         or not all(type(one) is int and one > 0 for one in shape)
     ):
-        raise BadRequest(f"{path} is damaged: its list of tensors makes no sense. Fetch it again.")
+        raise _wrong(path, "pictures.file.list_senseless")
     return shape
 
 
@@ -266,9 +262,9 @@ def _check_settings(path: Path, told: Any) -> None:
         settings = json.loads(told)
         fine = all(_is_fine(str(key).rpartition(".")[2], value) for key, value in settings.items())
     except (AttributeError, TypeError, ValueError, RecursionError) as error:
-        raise BadRequest(f"{path} is damaged: its settings cannot be read. Fetch it again.") from error
+        raise _wrong(path, "pictures.lora.file.settings_unreadable") from error
     if not fine:
-        raise BadRequest(f"{path} has settings that are not used here. Fetch it as a plain LoRA.")
+        raise _wrong(path, "pictures.lora.file.settings")
 
 
 def _is_fine(key: str, value: Any) -> bool:

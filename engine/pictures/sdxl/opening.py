@@ -8,8 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.errors import GreenroomError, RenderFailed
-from engine.pictures.sdxl.finding import CALLED, Found
+from engine.errors import BadRequest, GreenroomError, RenderFailed
+from engine.locales import say
+from engine.pictures.sdxl import unpickling
+from engine.pictures.sdxl.finding import CALLED, Found, pickles_of
 from engine.pictures.sdxl.pipelines import Pipelines, first_line, out_of_memory
 from engine.pictures.sdxl.sparing import share_of
 from engine.pictures.sdxl.tuning import Tuning, tune, tuning_for
@@ -22,7 +24,7 @@ def device_for(wanted: str) -> str:
     if wanted == "auto":
         return next(device for device, is_there in there.items() if is_there)
     if not there.get(wanted, False):
-        raise RenderFailed(f"There is no device “{wanted}” for pictures here. Set `device` to “auto”.")
+        raise RenderFailed(say("pictures.no_device", device=wanted))
     return wanted
 
 
@@ -89,25 +91,28 @@ def _opened(found: Found, device: str, dtype: Any, shared: dict[str, Any]) -> An
     else:
         arguments |= {"safety_checker": None, "requires_safety_checker": False}
     if found.single and found.config is None:
-        raise RenderFailed(
-            f"{found.path} is a single file, which holds no settings and no tokenizer. Put a diffusers folder of "
-            f"{CALLED[found.kind]} beside it; it needs no weights in it."
-        )
+        file, model = str(found.path), CALLED[found.kind]
+        raise RenderFailed(say("pictures.lacks_settings", file=file, kind=model))
+    for pickle in pickles_of(found):
+        # Whoever opens it next runs nothing either, as it is; this here is ours, and stays so.
+        try:
+            unpickling.check(pickle)
+        except BadRequest as error:
+            raise RenderFailed(error.args[0]) from error
     try:
         if found.single:
             pipe = kind.from_single_file(str(found.path), config=str(found.config), **arguments)
         else:
             variant = _variant(found.path)
-            pipe = kind.from_pretrained(str(found.path), use_safetensors=True, variant=variant, **arguments)
+            safe = None if found.pickled else True
+            pipe = kind.from_pretrained(str(found.path), use_safetensors=safe, variant=variant, **arguments)
         pipe.to(device)
     except GreenroomError:
         raise
     except Exception as error:  # each of their libraries has errors of its own
         if out_of_memory(error):
             raise
-        raise RenderFailed(
-            f"{found.name} cannot be loaded: {first_line(error)} Fetch it again, or name another model."
-        ) from error
+        raise RenderFailed(say("pictures.not_loaded", model=found.name, why=first_line(error))) from error
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

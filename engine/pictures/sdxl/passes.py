@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from engine.pictures import Lora, PictureWanted, Preview, Progress
+from engine.pictures import Looks, Lora, PictureWanted, Preview, Progress
 from engine.pictures.sdxl.recipes import HIRES_STRENGTH, Recipe
 from engine.pictures.sdxl.sparing import Step
 
@@ -64,6 +64,12 @@ class Pass:
 
     def only(self, number: int) -> Pass:
         return replace(self, wanted=(self.wanted[number],), places=(self.places[number],))
+
+    def seen(self, preview: Preview) -> Preview:
+        """Looks at its pictures, by their number in it, become looks by their places in the whole."""
+        if not isinstance(preview, Looks):
+            return preview
+        return Looks({self.places[number]: look for number, look in preview.each.items()})
 
     def after(self, step: Step) -> Pass:
         return replace(self, spared=self.spared | {step})

@@ -14,7 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import RenderFailed
-from engine.pictures import Preview
+from engine.locales import say
+from engine.pictures import Looks, Preview
 from engine.pictures.sdxl.recipes import HANDOVER, Recipe, gone_over
 from engine.pictures.sdxl.resting import Resting
 from engine.pictures.sdxl.seeing import SD_COLOURS, SDXL_COLOURS, as_pixels, developed, glimpse, read
@@ -130,10 +131,9 @@ class Pipelines:
         try:
             scheduler.set_timesteps(steps)
         except ValueError as error:
-            raise RenderFailed(
-                f"{recipe.scheduler.name} cannot go {steps} steps: {first_line(error)} "
-                "Ask for another number of steps, or set another scheduler."
-            ) from error
+            scheduler, why = recipe.scheduler.name, first_line(error)
+            told = say("pictures.not_so_many_steps", scheduler=scheduler, n=steps, why=why)
+            raise RenderFailed(told) from error
         times = scheduler.timesteps
         if strength is not None:
             return Plan(len(times[(steps - gone) * scheduler.order :]))
@@ -340,7 +340,12 @@ class Pipelines:
         def after(pipe: Any, index: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             nonlocal before
             latents = tensors["latents"]
-            told(begun + index + 1, total, partial(glimpse, pipe.scheduler, latents, before, self._colours))
+            at = partial(glimpse, pipe.scheduler, latents, before, self._colours)
+            told(
+                begun + index + 1,
+                total,
+                Looks({number: partial(at, number) for number in range(len(latents))}),
+            )
             before = latents
             return {}
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from engine.errors import BadRequest
+from engine.locales import say
 from engine.pictures.sdxl.finding import FewStep, Found
 from engine.pictures.sdxl.seeing import GRAIN
 
@@ -134,7 +135,7 @@ def scheduler_named(name: str) -> Scheduler:
     found = SCHEDULERS.get(_ALSO.get(plain, plain))
     if found is None:
         known = ", ".join(SCHEDULERS)
-        raise BadRequest(f"There is no scheduler “{name}”. There: {known}.")
+        raise BadRequest(say("pictures.scheduler_unknown", name=name, known=known))
     return found
 
 
@@ -162,7 +163,7 @@ def recipe(found: Found, steps: int, guidance: float, scheduler: str = "") -> Re
 def strength_of(strength: float) -> float:
     """How far from its start a picture may go, from 0 to 1."""
     if math.isnan(strength):
-        raise BadRequest("The strength is no number. Name one from 0, which keeps the picture, to 1.")
+        raise BadRequest(say("pictures.strength"))
     return _between(float(strength), 0.0, 1.0)
 
 

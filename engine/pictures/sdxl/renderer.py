@@ -4,7 +4,8 @@ broken, and what runs out of memory is tried with less. How a pass is run it doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ import structlog
 
 from engine.broker import Share
 from engine.errors import BadRequest, GreenroomError, PictureFailed
-from engine.pictures import PictureWanted, Progress, Rendered
+from engine.locales import say
+from engine.pictures import Looks, PictureWanted, Preview, Progress, Rendered
 from engine.pictures.loras_told import settled
 from engine.pictures.sdxl.finding import Found
 from engine.pictures.sdxl.holding import Holding
@@ -54,9 +56,11 @@ class Sdxl:
         least_likeness: float = LEAST_LIKENESS,
         memory: Share | None = None,
         threads: int = 0,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`memory`: its share of a GPU that others use, too. `vram`: GiB of it that may be taken; 0: all there are.
-        `threads`: of the processor; 0 leaves that to torch. `tuning`: None is what suits the device.
+        `threads`: of the processor; 0 leaves that to torch. `tuning`: None is what suits the device. `now`: seconds
+        that only go on.
         """
         self._found = found
         self._refiner = refiner
@@ -74,6 +78,7 @@ class Sdxl:
             loras=loras,
             memory=memory,
             threads=threads,
+            now=now,
         )
 
     @property
@@ -94,7 +99,7 @@ class Sdxl:
     def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
         if not wanted:
             return []
-        self._holding.back_to_the_gpu()
+        self._holding.back_to_better()
         pictures = [_with_its_start_fitted(one) for one in wanted]
         size = (wanted[0].width, wanted[0].height)
         manners = self._holding.fitting(size, lambda: [self._manner(one) for one in pictures])
@@ -110,6 +115,7 @@ class Sdxl:
                 made |= zip(one.places, self._pass(one, part), strict=True)
         finally:
             self._holding.rest()
+        self._holding.made(len(made))
         return [made[place] for place in range(len(wanted))]
 
     def warm(self) -> bool:
@@ -195,7 +201,7 @@ class Sdxl:
         facts = self._facts(loaded, one, worn)
         starts = [picture.start for picture in one.wanted if picture.start is not None]
         if one.manner.kept:
-            part(1, 1, lambda: starts[0])
+            part(1, 1, one.seen(Looks({number: start.copy for number, start in enumerate(starts)})))
             images = starts
         else:
             images = self._legs(loaded, one, starts, part, facts)
@@ -283,10 +289,8 @@ class Sdxl:
         pixels = pipelines.develop(latents)
         if not (wrong := flaw(latents, pixels, self._least_likeness)):
             return pixels, seed
-        raise PictureFailed(
-            f"{self.name} made no picture but {wrong}, twice. Try another number of steps or another scheduler; "
-            "if it goes on, fetch the model again."
-        )
+        what = say(f"pictures.flaw.{wrong.replace(' ', '-')}")
+        raise PictureFailed(say("pictures.no_picture_but", model=self.name, flaw=what))
 
 
 @dataclass(frozen=True)
@@ -306,8 +310,12 @@ class _Leg:
 
 def _denoised(loaded: Loaded, leg: _Leg, seeds: Sequence[int]) -> Tensor:
     how = leg.one.manner.recipe
-    told = loaded.conditioned(leg.one.wanted, how.guided)
-    return loaded.pipelines.denoise(how, told.words, told.refined, leg.size, seeds, leg.part, leg.begun)
+    said = loaded.conditioned(leg.one.wanted, how.guided)
+
+    def told(step: int, steps: int, preview: Preview) -> None:
+        leg.part(step, steps, leg.one.seen(preview))
+
+    return loaded.pipelines.denoise(how, said.words, said.refined, leg.size, seeds, told, leg.begun)
 
 
 def _with_its_start_fitted(one: PictureWanted) -> PictureWanted:

@@ -49,14 +49,16 @@ SD_COLOURS: Colours = (
 )
 
 
-def glimpse(scheduler: Any, latents: Tensor, before: Tensor | None, colours: Colours) -> Image:
-    """The first of these pictures as it would become if all went straight on from here; `before` is a step ago."""
+def glimpse(
+    scheduler: Any, latents: Tensor, before: Tensor | None, colours: Colours, number: int = 0
+) -> Image:
+    """One of these pictures as it would become if all went straight on from here; `before` is a step ago."""
     import torch
     from PIL import Image
 
     with torch.inference_mode():
         factors, base = (torch.tensor(one) for one in colours)
-        guess = _guess(scheduler, latents, before)[0].float().cpu()
+        guess = _guess(scheduler, latents, before)[number].float().cpu()
         seen = torch.einsum("chw,cr->hwr", guess, factors) + base
         pixels = ((seen + 1) * 127.5).nan_to_num().clamp(0, 255).to(torch.uint8)
     image = Image.fromarray(pixels.numpy())

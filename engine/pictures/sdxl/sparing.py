@@ -6,7 +6,7 @@ All of it is decisions. What a step is worth, and how it is taken, it does not k
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 GIB = 1 << 30
@@ -61,6 +61,48 @@ def next_step(pictures: int, *, tiles: bool, offload: bool, on_gpu: bool) -> Ste
     if not on_gpu:
         return None
     return "processor" if offload else "offload"
+
+
+#: Whoever makes do with less tries the better way again after so many seconds without trouble, or so many pictures.
+SECONDS, PICTURES = 600.0, 20
+#: Each time that the better way fails again it takes twice as long, up to so many times.
+LONGEST = 128
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Memory ran out, and what is made since then is made with less."""
+
+    #: When it ran out last, or when the better way was taken again.
+    since: float
+    #: Pictures that were made since.
+    made: int = 0
+    #: How many times the usual while it takes.
+    times: int = 1
+    #: The better way is taken again, and has not held for as long yet.
+    trying: bool = False
+
+    def is_over(self, now: float) -> bool:
+        return now - self.since >= SECONDS * self.times or self.made >= PICTURES * self.times
+
+    def after(self, pictures: int) -> Trouble:
+        return replace(self, made=self.made + pictures)
+
+
+def ran_out(before: Trouble | None, now: float) -> Trouble:
+    """Memory ran out now; `before` is the trouble that there is already."""
+    if before is None or (before.trying and before.is_over(now)):
+        return Trouble(now)
+    return Trouble(now, times=min(LONGEST, before.times * 2) if before.trying else before.times)
+
+
+def better_again(trouble: Trouble | None, now: float) -> bool:
+    """Whether to take the better way again, at which memory ran out before."""
+    return trouble is not None and not trouble.trying and trouble.is_over(now)
+
+
+def tried_again(trouble: Trouble, now: float) -> Trouble:
+    return Trouble(now, times=trouble.times, trying=True)
 
 
 def in_order(steps: Set[Step]) -> list[Step]:

@@ -10,6 +10,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from engine.errors import BadRequest
+from engine.locales import say
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,10 +40,7 @@ def fitted(start: Image, size: tuple[int, int]) -> Image:
             seen = Image.alpha_composite(Image.new("RGBA", size, BEHIND), seen)
         return seen.convert("RGB")
     except _DAMAGED as error:
-        raise BadRequest(
-            "The picture to begin from cannot be read: it is damaged, or of a kind that is not known here. "
-            "Send it as PNG or JPEG."
-        ) from error
+        raise BadRequest(say("pictures.start.unreadable")) from error
 
 
 def filled_up(image: Image, size: tuple[int, int]) -> Image:
@@ -72,14 +70,12 @@ def enlarged(image: Image, size: tuple[int, int]) -> Image:
 def _check(size: tuple[int, int]) -> None:
     """Before anything of it is decoded."""
     width, height = size
-    told = f"The picture to begin from is {width} × {height} pixels, which is too"
+    sides = {"width": str(width), "height": str(height)}
     if min(size) < LEAST_SIDE:
-        raise BadRequest(f"{told} small: each side needs {LEAST_SIDE}. Send a larger one.")
+        raise BadRequest(say("pictures.start.small", least=str(LEAST_SIDE), **sides))
     if max(size) > MOST_SIDE or width * height > MOST_PIXELS:
-        raise BadRequest(
-            f"{told} large: a side may have {MOST_SIDE}, and the whole {MOST_PIXELS // 1_000_000} million. "
-            "Send a smaller one."
-        )
+        pixels = str(MOST_PIXELS // 1_000_000)
+        raise BadRequest(say("pictures.start.large", most=str(MOST_SIDE), pixels=pixels, **sides))
 
 
 def _plain(image: Image) -> Image:

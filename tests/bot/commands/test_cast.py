@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import select
 
@@ -13,7 +15,9 @@ from engine.store import chats, personas
 from engine.store.records import DeliveryKind, Question
 from engine.store.tables import persona_revisions
 from engine.testing import FakeLanguage, ManualClock
+from personas.persona import Persona
 from tests.bot.commands.guest import HALL, ROOM, Guest, everybody, notices, orders_in
+from tests.engine.test_loras_asked import lora, model
 
 
 async def slugs_here(engine: Engine, guest: Guest) -> list[str]:
@@ -218,6 +222,112 @@ async def test_a_style_is_found_however_it_is_written(engine: Engine, ana: Guest
     await ana.gets("/persona edit glenys style Noir")
     async with engine.database.read() as tx:
         assert (await personas.find(tx, "glenys")).persona.picture.style == "noir"
+
+
+async def persona(engine: Engine, name: str = "glenys") -> Persona:
+    async with engine.database.read() as tx:
+        return (await personas.find(tx, name)).persona
+
+
+async def test_poses_outfits_loras_and_direction_can_be_changed_and_taken_away(
+    engine: Engine, ana: Guest
+) -> None:
+    await ana.gets(
+        "/persona edit glenys poses at the stove:  stirring with one  hand\n\nwaving: one arm: high"
+    )
+    await ana.gets("/persona edit glenys outfits apron: a striped apron, flour on it; coat: a wax coat;")
+    await ana.gets("/persona edit glenys loras film grain v1.5: 0,6\n<lora:ink:-1>\nplain")
+    told = await ana.does("/persona edit glenys direction muted  colours,\nlong lens")
+    assert told == "The direction of pictures of Glenys Prosser is changed; this is revision 5."
+    changed = await persona(engine)
+    assert [(one.name, one.description) for one in changed.appearance.poses] == [
+        ("at the stove", "stirring with one hand"),
+        ("waving", "one arm: high"),
+    ]
+    assert [(one.name, one.description) for one in changed.appearance.wardrobe] == [
+        ("apron", "a striped apron, flour on it"),
+        ("coat", "a wax coat"),
+    ]
+    assert changed.picture.loras == {"film grain v1.5": 0.6, "ink": -1, "plain": 1}
+    assert changed.picture.direction == "muted colours, long lens"
+    for field in ("poses", "outfits", "loras", "direction"):
+        await ana.gets(f"/persona edit glenys {field} -")
+    cleared = await persona(engine)
+    assert (cleared.appearance.poses, cleared.appearance.wardrobe) == ((), ())
+    assert (cleared.picture.loras, cleared.picture.direction) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("poses", "at the stove: stirring\nwaving: one arm; high"),
+        ("outfits", "apron: a striped apron"),
+        ("loras", "film grain: 0.6\nink: -1"),
+        ("direction", "muted colours"),
+    ],
+)
+async def test_what_is_offered_to_be_changed_can_be_said_again_as_it_is(
+    engine: Engine, ana: Guest, field: str, words: str
+) -> None:
+    await ana.gets(f"/persona edit glenys {field} {words}")
+    before = await persona(engine)
+    [asks] = await ana.gets(f"/persona edit glenys {field}")
+    assert asks.manner.question == Question(f"persona edit glenys-prosser {field}", prefill=words)
+    assert "A single - takes" in asks.text.partition("? ")[2]
+    await ana.gets(words)
+    assert await persona(engine) == before
+
+
+@pytest.mark.parametrize(
+    ("order", "told"),
+    [
+        ("poses standing on one leg", "“standing on one leg” is not written as NAME: WORDS"),
+        ("poses waving:", "not written as NAME: WORDS"),
+        ("outfits --: a coat", "not written as NAME: WORDS"),
+        ("poses one leg: a; One-Leg: b", "“One-Leg” is there twice"),
+        ("outfits coat: " + "x" * 201, "“coat” is described in 201 characters, and 200 is the most"),
+        ("poses " + "; ".join(f"p{number}: x" for number in range(41)), "These are 41, and 40 is the most"),
+        ("outfits " + "n" * 2_001 + ": x", "does not fit as a wardrobe"),
+        ("loras grain: much", "“much” is no weight: it goes from -2 to 2"),
+        ("loras grain: 2.5", "“2.5” is no weight"),
+        ("loras ../grain: 1", "does not fit as a list of LoRAs"),
+        ("loras grain; GRAIN: 0.5", "“GRAIN” is there twice"),
+        ("loras " + ";".join(f"l{number}" for number in range(7)), "These are 7, and 6 is the most"),
+        ("direction " + "x" * 201, "does not fit as a direction of pictures"),
+    ],
+)
+async def test_what_is_not_written_as_it_should_be_says_how(
+    engine: Engine, ana: Guest, order: str, told: str
+) -> None:
+    before = await persona(engine)
+    with pytest.raises(BadRequest) as refused:
+        await ana.does(f"/persona edit glenys {order}")
+    assert told in str(refused.value)
+    assert len(str(refused.value)) < 250
+    assert await persona(engine) == before
+
+
+async def test_loras_that_could_not_be_worn_are_told_before_a_persona_wears_them(
+    settings: Settings, language: FakeLanguage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with Engine.open(settings, models=[language]) as engine:
+        told = await Guest(engine).does("/persona edit glenys loras film grain: 0.6")
+        assert "is changed" in told, "where no model is there, nobody knows"
+        model(settings.home)
+        lora(settings.home / "models" / "lora", "film grain")
+        ana = Guest(engine, chat=HALL)
+        with pytest.raises(BadRequest, match=r"no LoRA “film gran”.*film grain"):
+            await ana.does("/persona edit glenys loras film gran: 0.6")
+        assert "is changed" in await ana.does("/persona edit glenys loras Film Grain: 0.6")
+
+
+async def test_it_is_all_said_in_german_too(ana: Guest) -> None:
+    await ana.gets("/settings language de")
+    told = await ana.does("/persona edit glenys poses winkend: ein Arm hoch")
+    assert told == "Geändert bei Glenys Prosser: Posen. Das ist Fassung 2."
+    [asks] = await ana.gets("/persona edit glenys loras")
+    assert "Ein einzelnes - nimmt alle weg" in asks.text
 
 
 async def test_nobody_else_changes_anybody(engine: Engine, ben: Guest) -> None:

@@ -16,10 +16,11 @@ from engine.engine import Engine
 from engine.errors import BadRequest, Refused
 from engine.locales import languages, locale_of
 from engine.settings import PeopleSettings, Settings
-from engine.store import chats
+from engine.store import chats, personas
 from engine.store.records import DeliveryKind, TurnState
 from engine.store.tables import turns
 from engine.testing import FakeLanguage
+from personas.persona import Outfit, Pose, Rating
 from tests.bot.commands.guest import BEN, ROOM, Guest
 
 
@@ -190,5 +191,72 @@ async def test_the_cast_styles_and_one_s_own_jobs_are_suggested(engine: Engine, 
     assert await values(OptionKind.WORDS, "x") == []
     assert await commands.suggestions(engine, OptionKind.JOB, "", BEN) == []
     [job] = await commands.suggestions(engine, OptionKind.JOB, "#2", ana.who)
+    assert {option.name: option.kind for option in COMMANDS["selfie"].options}.items() >= {
+        "pose": OptionKind.POSE,
+        "outfit": OptionKind.OUTFIT,
+        "style": OptionKind.STYLE,
+        "persona": OptionKind.PERSONA,
+        "scheduler": OptionKind.CHOICE,
+    }.items()
     assert job.label.startswith("#2 the cellar")
     assert len(job.label) <= 100
+
+
+async def with_a_pose(engine: Engine, slug: str, rating: Rating = Rating.ALL_AGES) -> None:
+    """Somebody of the cast, with a way to stand and one thing to wear."""
+    async with engine.database.write() as tx:
+        record = await personas.find(tx, slug)
+        appearance = record.persona.appearance.model_copy(
+            update={
+                "poses": (Pose(name="Waving", description="waving a dishcloth"),),
+                "wardrobe": (
+                    Outfit(name="apron", description="a striped apron"),
+                    Outfit(name="", description="x"),
+                ),
+            }
+        )
+        changed = record.persona.model_copy(update={"appearance": appearance, "rating": rating, "age": 40})
+        await personas.revise(tx, record, changed, note="test", now=engine.clock.now())
+
+
+async def test_poses_and_outfits_are_suggested_of_whoever_is_to_be_seen(
+    engine: Engine, ana: Guest, ben: Guest
+) -> None:
+    async def found(kind: OptionKind, typed: str = "", order: str = "") -> list[tuple[str, str]]:
+        choices = await commands.suggestions(engine, kind, typed, ana.who, chat=ana.chat, order=order)
+        return [(one.value, one.label) for one in choices]
+
+    await with_a_pose(engine, "glenys")
+    await ana.gets("/persona wiebe")
+    assert "apron" not in dict(await found(OptionKind.OUTFIT))
+    assert dict(await found(OptionKind.POSE, "wav"))["waving"].startswith("waving: raising one arm high")
+    await ana.gets("/persona invite glenys")
+    named = '/imagine a walk --persona "Glenys Prosser" --pose "x"'
+    assert await found(OptionKind.OUTFIT, "", named) == [("apron", "apron: a striped apron")]
+    assert (await found(OptionKind.POSE, "", named))[0] == ("Waving", "Waving: waving a dishcloth")
+    assert await found(OptionKind.POSE, "dishcloth", named) == [("Waving", "Waving: waving a dishcloth")]
+    assert "waving" not in dict(await found(OptionKind.POSE, "wav", named)), "theirs goes by that name"
+    # Of somebody who is not here, or nowhere, there is nothing to wear; how anybody stands is the house's.
+    for somebody in ("zurab", "nobody at all", ""):
+        order = f'/imagine a walk --persona "{somebody}"'
+        assert bool(await found(OptionKind.OUTFIT, "", order)) is (somebody == "")
+        assert len(await found(OptionKind.POSE, "", order)) >= 20
+
+
+async def test_in_a_chat_that_was_never_seen_those_who_would_be_there_are_asked_for(
+    engine: Engine, ana: Guest
+) -> None:
+    assert await commands.suggestions(engine, OptionKind.OUTFIT, "", ana.who, chat=ana.chat)
+    assert await commands.suggestions(engine, OptionKind.OUTFIT, "", ana.who)
+    async with engine.database.read() as tx:
+        assert await chats.place(tx, ana.chat) is None, "asking changes nothing"
+
+
+async def test_what_a_grown_up_persona_wears_is_told_to_nobody_who_may_not_see_them(
+    engine: Engine, ana: Guest
+) -> None:
+    await ana.gets("/persona glenys")
+    await with_a_pose(engine, "glenys", Rating.MATURE)
+    assert await commands.suggestions(engine, OptionKind.OUTFIT, "", ana.who, chat=ana.chat) == []
+    poses = await commands.suggestions(engine, OptionKind.POSE, "wav", ana.who, chat=ana.chat)
+    assert "a dishcloth" not in " ".join(one.label for one in poses)

@@ -87,6 +87,7 @@ class TestImprove:
         assert "Style: noir" in rest
         assert "Not to be seen: " in rest
         assert (told.kind, told.source) == (DeliveryKind.NOTICE, Source.MODEL)
+        assert told.manner.code == (prompt,), "so that it can be copied"
         assert await ana.jobs() == []
 
     async def test_whoever_writes_is_told_what_improving_is(self, ana: Guest, language: FakeLanguage) -> None:
@@ -256,7 +257,10 @@ class TestValidate:
             "/prompt validate a (red coat:1.3), [fog], {a|b}, oil paint --ar 16:9 --style film"
         )
         assert told.manner.quiet
-        lines = told.text.splitlines()
+        prompt, report = told.text.split("\n\n")
+        assert prompt == "a (red coat:1.3), [fog], {a|b}, oil paint --ar 16:9"
+        assert told.manner.code == (prompt,), "in a form it was seen by nobody"
+        lines = report.splitlines()
         assert lines[0] == "9 words"
         for line in (
             "It is short: 100 to 200 words are expected. /prompt improve makes a whole prompt of it.",

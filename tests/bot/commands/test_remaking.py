@@ -181,6 +181,7 @@ async def test_everybody_there_may_see_a_prompt_each_by_themselves(
     for told in (request.prompt, "hats", "noir", "Seed: 7", f"{request.word_count} words", "language model"):
         assert told in shown.text
     assert shown.manner.quiet
+    assert shown.manner.code == (request.prompt,)
     assert shown.job_id is None, "the job's own message stays as it is"
 
 

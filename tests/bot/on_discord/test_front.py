@@ -17,7 +17,7 @@ from bot.discord.checking import check
 from bot.discord.faces import MOST, Faces
 from bot.discord.front import DiscordFront
 from bot.discord.permits import needed
-from bot.front import Choice
+from bot.front import Choice, Entry, Option, OptionKind
 from engine.errors import SettingsError, TryAgain
 from engine.settings import DiscordSettings, Settings
 from tests.bot.on_discord.recording import (
@@ -213,6 +213,13 @@ def test_commands_are_told_with_their_parts_options_and_languages() -> None:
     assert [one["name"] for one in told["persona"]["options"]] == ["list", "use"]
     assert told["status"]["default_member_permissions"] == "8"
     assert told["help"]["default_member_permissions"] is None
+
+
+@pytest.mark.parametrize("kind", ["persona", "style", "job", "pose", "outfit"])
+def test_what_there_is_to_suggest_is_suggested_while_somebody_types(kind: str) -> None:
+    entry = Entry("imagine", "A picture", (Option("which", "Which", OptionKind(kind), flag="which"),))
+    [told] = menu.commands({"en": [entry]})
+    assert told["options"][0]["autocomplete"]
 
 
 def test_what_discord_adds_and_leaves_out_changes_nothing() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.discord.markdown import ROOM, clipped, parts, plain, shown, units
+from bot.discord.markdown import BROKEN, ROOM, clipped, coded, parts, plain, shown, units
 
 
 @pytest.mark.parametrize(
@@ -174,3 +174,52 @@ def test_plain_words_come_back_when_the_escapes_are_taken_away(text: str) -> Non
 @given(MARKDOWN)
 def test_a_draft_is_always_one_message(text: str) -> None:
     assert units(clipped(shown(text), before="**Ada Quill**")) <= ROOM
+
+
+# What is to be copied
+
+
+def code_in(page: str) -> list[str]:
+    return re.findall(r"^```\n(.*?)\n```$", page, re.MULTILINE | re.DOTALL)
+
+
+def test_what_is_to_be_copied_stands_in_a_block_as_it_is_and_the_rest_is_plain() -> None:
+    text = "one *two*\na (red coat:1.3), [fog] _x_ `y` <@1>\n*three*"
+    at = slice(10, 46)
+    assert coded(text, [at]) == f"one \\*two\\*\n```\n{text[at]}\n```\n\\*three\\*"
+    assert text[at].endswith("<@1>")
+    assert coded(text, ()) == plain(text)
+
+
+def test_no_words_end_their_block_before_they_end() -> None:
+    text = "x ``` @everyone\n```\n````"
+    [page] = parts(coded(text, [slice(0, len(text))]))
+    assert code_in(page) == [f"x {BROKEN} @everyone\n{BROKEN}\n`\u200b{BROKEN}"]
+    assert page.count("```") == 2
+
+
+@pytest.mark.parametrize("before", [0, 300, 1_500, 1_900, 1_990])
+@pytest.mark.parametrize("length", [5, 900, 1_300, 1_700, 5_000])
+def test_no_block_is_shown_empty_and_none_is_left_open(before: int, length: int) -> None:
+    prompt = ("a lantern by the sea " * 300)[:length].strip()
+    text = "\n".join(["x" * before, prompt, "after", prompt, "end"])
+    first = before + 1
+    second = first + len(prompt) + 7
+    pages = parts(coded(text, [slice(first, first + len(prompt)), slice(second, second + len(prompt))]))
+    found = [block for page in pages for block in code_in(page)]
+    assert all(units(page) <= ROOM for page in pages)
+    assert all(page.count("```") == 2 * len(code_in(page)) for page in pages)
+    assert "".join("".join(found).split()) == "".join((prompt + prompt).split())
+    if length < 1_800:
+        assert found == [prompt, prompt], "what fits on a page is in one piece"
+
+
+@given(st.lists(MARKDOWN, min_size=1, max_size=4), MARKDOWN)
+def test_whatever_is_to_be_copied_every_part_fits_and_is_closed(passages: list[str], between: str) -> None:
+    text, code = "", []
+    for one in passages:
+        code.append(slice(len(text), len(text) + len(one)))
+        text += f"{one}\n{between}\n"
+    for part in parts(coded(text, code)):
+        assert units(part) <= ROOM
+        assert part.count("```") % 2 == 0

@@ -89,6 +89,16 @@ async def test_a_notice_answers_the_message_that_it_is_about_and_pings_nobody(at
     assert dict(at_home.server.pings) == {}
 
 
+async def test_prompts_in_a_notice_can_be_copied_and_stay_whole(at_home: House) -> None:
+    prompts = [f"{number} (red coat:1.3), [fog] `x` " + "by the *sea* " * 90 for number in range(3)]
+    text = "\n\n".join(f"*{number}*\n{prompt}" for number, prompt in enumerate(prompts))
+    owed = at_home.owed(text, DeliveryKind.NOTICE, manner=Manner(code=tuple(prompts)))
+    shown = [at_home.general.every_message[int(one)].content for one in await at_home.front.deliver(owed)]
+    assert [one.rstrip() for one in shown] == [
+        f"\\*{number}\\*\n```\n{prompt}\n```" for number, prompt in enumerate(prompts)
+    ]
+
+
 async def test_an_answer_to_a_message_that_has_gone_is_shown(at_home: House) -> None:
     said = await at_home.general.says(at_home.mia, "hello")
     heard = await at_home.desk.one()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.telegram.markdown import CAPTION, ENTITIES, TEXT, Part, named, parts, plain, shortened, styled
+from bot.telegram.markdown import CAPTION, ENTITIES, TEXT, Part, coded, named, parts, plain, shortened, styled
 
 
 def units(text: str) -> int:
@@ -157,3 +157,25 @@ def test_crowded_entities_never_stand_still(lengths: list[int]) -> None:
     assert "".join(part.text for part in made).replace(" ", "") == whole.text.replace(" ", "").replace(
         "\n", ""
     )
+
+
+# What is to be copied
+
+
+def test_what_is_to_be_copied_stands_in_a_block_as_it_is() -> None:
+    part = coded("🙂 1\n(a *red* `coat`:1.3) 🙂\nafter", [slice(4, 26), slice(27, 27)])
+    assert part.text == "🙂 1\n(a *red* `coat`:1.3) 🙂\nafter"
+    assert shown(part) == [("pre", "(a *red* `coat`:1.3) 🙂")]
+
+
+def test_halves_of_characters_move_no_block() -> None:
+    part = coded("\ud83d\ude42\0\nred \udc00\n", [slice(4, 9)])
+    assert shown(part) == [("pre", "red \N{REPLACEMENT CHARACTER}")]
+
+
+def test_a_block_that_does_not_fit_goes_on_as_a_block() -> None:
+    prompt = "a lantern by the sea " * 400
+    made = parts(coded(f"before\n{prompt}\nafter", [slice(7, 7 + len(prompt))]))
+    assert len(made) > 2
+    assert all(units(one.text) <= TEXT for one in made)
+    assert " ".join(words for one in made for _, words in shown(one)).split() == prompt.split()

@@ -43,6 +43,15 @@ async def test_everything_else_is_shown_as_it_is(house: House, chat: Chat) -> No
     assert not chat.said_by(house.bot)[0].entities
 
 
+async def test_a_prompt_in_a_notice_can_be_copied(house: House, chat: Chat) -> None:
+    prompt = "a (red coat:1.3), [fog], *by* the sea"
+    manner = Manner(code=(prompt, "nowhere in it"))
+    await house.front.deliver(house.owed(chat, f"{prompt}\n\n8 words", kind=NOTICE, manner=manner))
+    said = chat.said_by(house.bot)[0]
+    assert said.text == f"{prompt}\n\n8 words"
+    assert [(one["type"], one["offset"], one["length"]) for one in said.entities] == [("pre", 0, len(prompt))]
+
+
 async def test_a_long_reply_comes_as_several_messages_in_order(house: House, chat: Chat) -> None:
     text = "\n\n".join(f"{number} " + "word " * 200 for number in range(12))
     ids = await house.front.deliver(house.owed(chat, text))

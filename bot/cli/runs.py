@@ -1,0 +1,365 @@
+"""`greenroom runs`, `backfill` and `replay`: what was ordered of many pictures, what came of it, what is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot.cli import batches, opening
+
+if TYPE_CHECKING:
+    from engine.runs import Standing
+    from engine.settings import Settings
+    from engine.store.audits import Both, Line
+    from engine.store.records import Run
+
+Message = dict[str, Any]
+
+COLOURS = {"open": "cyan", "paused": "yellow", "done": "green", "failed": "red", "running": "cyan"}
+QUIET = "bright_black"
+
+
+@click.command()
+@click.argument("scene", default="")
+@batches.cohort_options
+@click.option("--style", default="", metavar="STYLE", help="Who has none in this style; made in it.")
+@click.option("--size", metavar="WxH", help="512, 1k, 2k, or exactly: 832x1216.")
+@click.option("--missing-only", is_flag=True, help="Only whoever has no picture: what is done anyway.")
+@click.option("--force", is_flag=True, help="Also whoever has one.")
+@click.option("--posts", is_flag=True, help="For published posts that lack a picture, instead of personas.")
+@opening.as_json
+def backfill(
+    scene: str,
+    tags: tuple[str, ...],
+    who: tuple[str, ...],
+    year: int | None,
+    limit: int | None,
+    run_key: str,
+    notes: str,
+    face: bool,
+    dry_run: bool,
+    style: str,
+    size: str | None,
+    missing_only: bool,
+    force: bool,
+    posts: bool,
+    as_json: bool,
+) -> None:
+    """Make the pictures that are missing.
+
+    Ctrl-C pauses, and the same command goes on. One that fails does not stop the others. SCENE is what they are
+    seen in; without it, a portrait.
+    """
+    from bot.commands import size_of
+
+    if missing_only and force:
+        raise click.UsageError("--missing-only and --force say opposite things.")
+    width, height = size_of(size) if size else (None, None)
+    ordered = {
+        "kind": "backfill",
+        "scene": scene,
+        "tags": tags,
+        "personas": who,
+        "year": year,
+        "posts": posts,
+        "missing_only": not force,
+        "limit": limit,
+        "face": face,
+        "key": run_key,
+        "notes": notes,
+        "wish": {"style": style or None, "width": width, "height": height},
+    }
+    settings = opening.settings_and_log()
+    head = "" if as_json else opening.run_async(_pictured(settings, style))
+    if head and not dry_run:
+        click.echo(head)
+    code = batches.carry_out(settings, ordered, dry_run=dry_run, as_json=as_json, head=head)
+    if code:
+        click.get_current_context().exit(code)
+
+
+async def _pictured(settings: Settings, style: str) -> str:
+    """How many there are, with a picture and without."""
+    import asyncio
+
+    from engine.pictures.painting import choice
+    from engine.store import cohorts
+
+    nothing_paints = (await asyncio.to_thread(choice, settings)).found is None
+    async with opening.store(settings) as database, database.read() as tx:
+        people = await cohorts.personas_pictured(
+            tx, style=style.strip().lower(), stand_ins_count=nothing_paints
+        )
+        posts = await cohorts.posts_pictured(tx)
+    a_picture = f"a picture in {style}" if style else "a picture"
+    told = f"Personas: {people.total:,}, {people.pictured:,} with {a_picture}, {people.bare:,} without."
+    if posts.total:
+        told += f"\nPosts: {posts.total:,}, {posts.pictured:,} with a picture, {posts.bare:,} without."
+    return told
+
+
+@click.command()
+@click.argument("picture", type=int)
+@opening.as_json
+def replay(picture: int, as_json: bool) -> None:
+    """Make PICTURE once more of all that made it, and say whether it is the same."""
+    settings = opening.settings_and_log()
+    told = opening.run_async(_replay(settings, picture, quiet=as_json))
+    if as_json:
+        opening.put_json(told)
+    else:
+        click.echo(f"Picture {picture}, made again as picture {told['again']['id']}. {told['says']}")
+
+
+async def _replay(settings: Settings, picture: int, *, quiet: bool) -> Message:
+    import secrets
+
+    from bot.cli.imagining import until_ended
+    from bot.client import reach
+
+    async with reach(settings) as client:
+        job = await client.post(f"/pictures/{picture}/replay", key=secrets.token_hex(12))
+        ended = await until_ended(client, job, quiet=quiet)
+        again = ended["pictures"][0]
+        found: Message = await client.get(f"/pictures/{picture}/against/{again['id']}")
+    return found | {"picture": picture, "again": again}
+
+
+@click.group()
+def runs() -> None:
+    """Runs of many pictures: what was ordered, and what came of it."""
+
+
+@runs.command("list")
+@click.option("--key", metavar="KEY", help="All versions of this one.")
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="At most so many.")
+@opening.as_json
+def list_(key: str | None, limit: int, as_json: bool) -> None:
+    """The latest runs, newest first. The current one of its key has a star."""
+    settings = opening.settings_and_log()
+    found = opening.run_async(_listing(settings, key, limit))
+    if as_json:
+        from bot.runs_shown import run_shown
+
+        opening.put_json([run_shown(one) for one in found])
+    elif not found:
+        click.echo("No run yet. `greenroom backfill` makes the pictures that are missing.")
+    else:
+        _draw_list(found)
+
+
+async def _listing(settings: Settings, key: str | None, limit: int) -> list[Standing]:
+    from engine.store import runs as store
+
+    async with opening.store(settings) as database, database.read() as tx:
+        found = await store.listing(tx, key=key, most=limit)
+        counted = await store.counts(tx, [run.id for run in found])
+    return [_standing(run, counted[run.id]) for run in found]
+
+
+def _standing(run: Run, counted: Any) -> Standing:
+    from engine.runs import Standing
+
+    return Standing(run, counted, int(run.options.get("total", counted.placed)))
+
+
+def _draw_list(found: list[Standing]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from bot.terminal.drawing import fitting
+    from engine.store.runs import named
+
+    table = Table(box=box.SIMPLE_HEAD, header_style=QUIET, pad_edge=False)
+    # What is typed to see more of it is never cut.
+    names = {one.run.id: named(one.run) + (" *" if one.run.current else "") for one in found}
+    table.add_column("run", no_wrap=True, min_width=max(map(len, names.values())))
+    for name in ("state", "cohort", "style", "size"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for name in ("made", "failed", "work", "cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("ordered", no_wrap=True, overflow="ellipsis")
+    for one in found:
+        run, counts = one.run, one.counts
+        table.add_row(
+            Text(names[run.id]),
+            Text(run.state, COLOURS[run.state]),
+            Text(fitting(run.cohort, 24)),
+            Text(run.style or "their own"),
+            Text(run.size),
+            f"{counts.made:,} of {one.total:,}",
+            Text(f"{counts.failed:,}", "red" if counts.failed else ""),
+            batches.span(counts.seconds),
+            batches.money(counts.cost),
+            Text(batches.local(run.created_at), QUIET),
+        )
+    opening.console().print(table)
+
+
+@runs.command()
+@click.argument("key")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Of pictures.")
+@opening.as_json
+def show(key: str, limit: int, as_json: bool) -> None:
+    """All about one run and its pictures. KEY is the newest version, KEY@2 the second one."""
+    settings = opening.settings_and_log()
+    standing, lines, why = opening.run_async(_show(settings, key, limit))
+    if as_json:
+        from dataclasses import asdict
+
+        from bot.runs_shown import run_shown
+
+        reasons = [{"says": says, "jobs": n} for says, n in why]
+        shown = run_shown(standing) | {"reasons": reasons, "lines": [asdict(line) for line in lines]}
+        opening.put_json(shown)
+    else:
+        _draw_run(standing, lines, why)
+
+
+async def _show(
+    settings: Settings, key: str, limit: int
+) -> tuple[Standing, list[Line], list[tuple[str, int]]]:
+    from engine.store import audits
+    from engine.store import runs as store
+
+    async with opening.store(settings) as database, database.read() as tx:
+        run = await store.find(tx, key)
+        counted = (await store.counts(tx, [run.id]))[run.id]
+        lines = await audits.lines(tx, run.id, most=limit)
+        return _standing(run, counted), lines, await audits.reasons(tx, run.id)
+
+
+def _draw_run(one: Standing, lines: list[Line], why: list[tuple[str, int]]) -> None:
+    from rich import box
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    from bot.terminal.drawing import fitting
+    from bot.terminal.words import safe, safe_line
+    from engine.store.runs import named
+
+    run, counts = one.run, one.counts
+    out = opening.console()
+    head = Text().append(f"Run {named(run)}  ", "bold").append(run.state, COLOURS[run.state])
+    out.print(head.append("  the current one" if run.current else "", QUIET))
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style=QUIET, justify="right")
+    rows.add_column()
+    told = [
+        ("cohort", safe_line(run.cohort)),
+        ("scene", safe_line(run.options["order"]["scene"])),
+        ("style", f"{run.style or 'their own'}, {run.size}"),
+        ("prompt", f"{run.prompt_name}, {run.prompt_version}"),
+        ("ordered", batches.local(run.created_at)),
+        ("done", batches.local(run.ended_at) if run.ended_at else ""),
+        ("pictures", _counted(one)),
+        ("work", batches.span(counts.seconds)),
+        ("cost", batches.money(counts.cost)),
+        ("notes", safe(run.notes)),
+        *(("failed", f"{n:,} × {safe_line(says)}") for says, n in why),
+    ]
+    for name, value in told:
+        if value:
+            rows.add_row(name, Text(value))
+    out.print(Padding(rows, (1, 0, 1, 1)))
+    table = Table(box=box.SIMPLE_HEAD, header_style=QUIET, pad_edge=False)
+    table.add_column("picture", justify="right", no_wrap=True)
+    for name in ("state", "persona", "style"):
+        table.add_column(name, no_wrap=True)
+    for name in ("seed", "seconds", "cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("error", overflow="fold")
+    for line in lines:
+        table.add_row(
+            str(line.picture_id or "–"),
+            Text("stand-in" if line.stand_in else line.state, COLOURS.get(line.state, "")),
+            Text(fitting(safe_line(line.name) or "somebody who left", 24)),
+            Text(line.style),
+            str(line.seed),
+            f"{line.seconds:.1f}",
+            batches.money(line.cost),
+            Text(safe_line(line.error)),
+        )
+    out.print(table)
+
+
+def _counted(one: Standing) -> str:
+    counts = one.counts
+    parts = [f"{counts.made:,} of {one.total:,} made"]
+    if counts.stand_ins:
+        parts.append(f"{counts.stand_ins:,} of them stand-ins")
+    if counts.failed:
+        parts.append(f"{counts.failed:,} failed")
+    if one.cancelled:
+        parts.append(f"{one.cancelled:,} taken back")
+    return ", ".join(parts)
+
+
+@runs.command()
+@click.argument("one")
+@click.argument("other")
+@opening.as_json
+def compare(one: str, other: str, as_json: bool) -> None:
+    """Two runs side by side, persona by persona: KEY@1 KEY@2, or two keys."""
+    settings = opening.settings_and_log()
+    first, second, both = opening.run_async(_compare(settings, one, other))
+    if as_json:
+        from dataclasses import asdict
+
+        from bot.runs_shown import run_shown
+
+        opening.put_json(
+            {
+                "one": run_shown(first),
+                "other": run_shown(second),
+                "personas": [asdict(each) for each in both],
+            }
+        )
+    else:
+        _draw_both(first, second, both)
+
+
+async def _compare(settings: Settings, one: str, other: str) -> tuple[Standing, Standing, list[Both]]:
+    from engine.store import audits
+    from engine.store import runs as store
+
+    async with opening.store(settings) as database, database.read() as tx:
+        first, second = await store.find(tx, one), await store.find(tx, other)
+        counted = await store.counts(tx, [first.id, second.id])
+        both = await audits.compare(tx, first.id, second.id)
+    return _standing(first, counted[first.id]), _standing(second, counted[second.id]), both
+
+
+def _draw_both(first: Standing, second: Standing, both: list[Both]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from bot.terminal.drawing import fitting
+    from bot.terminal.words import safe_line
+    from engine.store.audits import Share
+    from engine.store.runs import named
+
+    table = Table(box=box.SIMPLE_HEAD, header_style=QUIET, pad_edge=False, show_footer=True)
+    table.add_column("persona", "total", no_wrap=True)
+    for one in (first, second):
+        counts = one.counts
+        table.add_column(named(one.run), f"{counts.pictures:,}, {counts.failed:,} failed", no_wrap=True)
+        table.add_column("seconds", f"{counts.seconds:.1f}", justify="right", no_wrap=True)
+        table.add_column("cost", batches.money(counts.cost), justify="right", no_wrap=True)
+
+    def cells(share: Share | None) -> tuple[Text | str, str, str]:
+        if share is None:
+            return Text("–", QUIET), "", ""
+        told = Text(f"{share.pictures} {share.style}".strip() if share.pictures else "none")
+        if share.failed:
+            told.append(f" {share.failed} failed", "red")
+        return told, f"{share.seconds:.1f}", batches.money(share.cost)
+
+    for each in both:
+        name = fitting(safe_line(each.name) or "somebody who left", 24)
+        table.add_row(Text(name), *cells(each.one), *cells(each.other))
+    opening.console().print(table)

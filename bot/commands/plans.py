@@ -1,0 +1,251 @@
+"""A schedule as somebody asks for it, in a chat or on the command line: words and flags become a `Plan`, and what is
+planned is told in sentences. Who may ask, and where it is kept, is not known here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import dates
+
+from bot.commands.settings import zone_here
+from engine import safety, styles
+from engine.engine import Engine
+from engine.errors import BadRequest, NotFound
+from engine.locales import Locale, Said, say
+from engine.occurrences import check, zone_of
+from engine.posting import preview_seed
+from engine.store import chats, personas
+from engine.store.records import PersonaRecord, Place, Schedule
+from engine.timetable import Timing, described, read, written
+from personas.persona import Rating, printable
+
+LONGEST_THEME = 500
+#: Between themes that are used in turn.
+NEXT_THEME = "|"
+#: Making may begin so long before a post is due, in seconds.
+MOST_AHEAD = 86_400
+#: What becomes of a post that nobody approved by its time.
+APPROVALS = ("skip", "post")
+
+_SPAN = re.compile(r"(\d{1,6})\s*(s|m|min|h|d)?", re.IGNORECASE | re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A schedule that may be kept: all of it was looked at."""
+
+    persona: PersonaRecord
+    timing: Timing
+    zone: str
+    theme: str
+    #: As a schedule keeps them. Their `seed` draws the minute of a window, and says which order it was that made it.
+    options: dict[str, Any]
+
+    def as_schedule(self, place: Place, now: datetime) -> Schedule:
+        """As it would be kept. Its number is none yet."""
+        return Schedule(
+            0,
+            place.id,
+            self.persona.id,
+            written(self.timing),
+            self.zone,
+            now,
+            self.theme,
+            options=self.options,
+        )
+
+
+# What is asked for
+
+
+async def planned(
+    engine: Engine,
+    words: str,
+    flags: Mapping[str, str],
+    *,
+    place: Place,
+    persona: PersonaRecord,
+    rating: Rating,
+    seed: str = "",
+) -> Plan:
+    """`daily 09:00 "morning coffee"` and its flags, for a place; `rating` is the most that may be shown there."""
+    timing, rest = read(words)
+    theme, themes = themes_of(engine, flags.get("theme") or rest)
+    zone = zone_of(flags.get("zone") or zone_here(place, engine.settings))
+    seed = seed or preview_seed(place, persona)
+    check(timing, zone, engine.clock.now(), seed=seed)
+    options = await options_of(engine, flags) | ({"themes": themes} if themes else {})
+    safety.check_persona(persona.persona, rating)
+    await _check_targets(engine, persona, options)
+    return Plan(persona, timing, zone.key, theme, options | {"seed": seed})
+
+
+def themes_of(engine: Engine, words: str) -> tuple[str, list[str]]:
+    """What a person wrote, as one theme, or as several that are used in turn. It is never interpreted."""
+    if len(words) > LONGEST_THEME:
+        raise BadRequest(say("posts.theme_too_long", n=len(words), most=LONGEST_THEME))
+    clean = printable(unicodedata.normalize("NFC", safety.storable(words)))
+    safety.BlockList(engine.settings.safety.blocked_words).check(clean)
+    themes = [theme for one in clean.split(NEXT_THEME) if (theme := " ".join(one.split()).strip('"“”„'))]
+    return ("", themes) if len(themes) > 1 else ("".join(themes), [])
+
+
+async def options_of(engine: Engine, flags: Mapping[str, str]) -> dict[str, Any]:
+    """What the flags say of each post, as a schedule keeps it. What they do not say is not in it."""
+    options: dict[str, Any] = {}
+    if "text-only" in flags and "picture-only" in flags:
+        raise BadRequest(say("posts.neither"))
+    if "text-only" in flags:
+        options |= {"text": True, "picture": False}
+    if "picture-only" in flags:
+        options |= {"text": False, "picture": True}
+    if "both" in flags:
+        options |= {"text": True, "picture": True}
+    if "style" in flags:
+        style = styles.named(engine.imagining.styles, flags["style"])
+        if style is None:
+            there = sorted(engine.imagining.styles)
+            raise NotFound(say("pictures.no_style", style=flags["style"][:40], styles=there))
+        options["style"] = style.slug
+    if "approval" in flags:
+        options["approval"] = _approval(flags["approval"])
+    if "ahead" in flags:
+        options["ahead"] = seconds_of(flags["ahead"])
+    if "to" in flags:
+        options["targets"] = [place.id for place in await _places(engine, flags["to"])]
+    return options
+
+
+def _approval(told: str) -> str:
+    wanted = told.strip().lower()
+    if wanted in ("no", "none", ""):
+        return ""
+    if wanted not in APPROVALS:
+        raise BadRequest(say("posts.no_approval", told=told[:20]))
+    return wanted
+
+
+def seconds_of(told: str) -> int:
+    """`90m`, `2h` or `1d`; a number alone is minutes."""
+    found = _SPAN.fullmatch(told.strip())
+    seconds = int(found[1]) * _SECONDS[(found[2] or "m").lower()] if found else -1
+    if not 0 <= seconds <= MOST_AHEAD:
+        raise BadRequest(say("posts.no_span", told=told[:20]))
+    return seconds
+
+
+async def _places(engine: Engine, told: str) -> list[Place]:
+    """Places by their numbers, `7, 12`; each once."""
+    found = {}
+    for word in told.replace(",", " ").split():
+        number = word.lstrip("#")
+        place = None
+        if number.isascii() and number.isdecimal() and len(number) < 10:
+            place = await engine.database.look(partial(chats.place_of, chat_id=int(number)))
+        if place is None:
+            raise NotFound(say("posts.no_place", told=word[:20]))
+        found[place.id] = place
+    return list(found.values())
+
+
+async def _check_targets(engine: Engine, persona: PersonaRecord, options: Mapping[str, Any]) -> None:
+    """Nobody is shown more than their place allows, whoever sends it there."""
+    for place in await _places(engine, ",".join(map(str, options.get("targets", ())))):
+        safety.check_persona(persona.persona, most_shown(engine, place))
+
+
+def most_shown(engine: Engine, place: Place) -> Rating:
+    """How grown-up a post may be that nobody in particular asked to see."""
+    return safety.allowed_rating(
+        operator=engine.settings.safety.rating,
+        place=place.rating,
+        platform=place.allows_mature,
+        confirmed_adult=True,
+    )
+
+
+async def edited(engine: Engine, schedule: Schedule, words: str, flags: Mapping[str, str]) -> Schedule:
+    """Another time, another theme in quotes, or both; and what the flags say. All else stays as it is."""
+    timing: Timing | None = None
+    rest = words.strip()
+    if rest and rest[0] not in '"“„«»':
+        timing, rest = read(rest)
+    zone = zone_of(flags["zone"]).key if "zone" in flags else None
+    options = await options_of(engine, flags)
+    theme: str | None = None
+    if wanted := flags.get("theme") or rest:
+        theme, options["themes"] = themes_of(engine, wanted)
+    if timing is None and zone is None and theme is None and not options:
+        raise BadRequest(say("posts.how_to_edit", id=str(schedule.id)))
+    if options.get("targets"):
+        record = await engine.database.look(partial(personas.get, persona_id=schedule.persona_id))
+        await _check_targets(engine, record, options)
+    return await engine.posting.edit(
+        schedule.id,
+        timing=timing,
+        zone=zone,
+        theme=theme,
+        options=options or None,
+    )
+
+
+# What is told of it
+
+
+def moment(locale: Locale, when: datetime, zone: str, *, now: datetime) -> str:
+    """A point in time as people there write it; with its year, where that is another."""
+    local, here = when.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
+    pattern = locale.say("posts.moment" if local.year == here.year else "posts.moment_of_year")
+    return str(dates.format_datetime(local, pattern, locale=locale.customs))
+
+
+def told(
+    engine: Engine, locale: Locale, schedule: Schedule, persona: str, *, begins: str = "posts.will"
+) -> list[str]:
+    """Line by line: who, when, about what, how, and the next times."""
+    now = engine.clock.now()
+    timing = described(read(schedule.spec)[0], locale)
+    about = _about(schedule)
+    lines = [locale.say(begins, persona=persona, timing=timing, zone=schedule.zone, about=about)]
+    lines += [locale.says(one) for one in _how(schedule)]
+    times = [moment(locale, when, schedule.zone, now=now) for when in engine.posting.next_times(schedule)]
+    if times:
+        lines.append(locale.say("posts.next_times", times="; ".join(times)))
+    return lines
+
+
+def _about(schedule: Schedule) -> Said:
+    themes = schedule.options.get("themes") or ([schedule.theme] if schedule.theme else [])
+    if not themes:
+        return say("posts.about.anything")
+    quoted = [say("posts.quoted", theme=theme) for theme in themes]
+    return say("posts.about.themes" if len(themes) > 1 else "posts.about.theme", theme=quoted)
+
+
+def _how(schedule: Schedule) -> list[Said]:
+    options = schedule.options
+    how = []
+    if not options.get("picture", True):
+        how.append(say("posts.how.text_only"))
+    if not options.get("text", True):
+        how.append(say("posts.how.picture_only"))
+    if style := options.get("style"):
+        how.append(say("posts.how.style", style=str(style)))
+    if approval := options.get("approval"):
+        how.append(say(f"posts.how.approval_{approval}"))
+    if targets := options.get("targets"):
+        how.append(say("posts.how.also_to", places=[f"#{one}" for one in targets]))
+    return how
+
+
+async def names_of(engine: Engine) -> dict[int, str]:
+    return {entry.id: entry.name for entry in await engine.database.look(personas.listing)}

@@ -1,0 +1,260 @@
+"""/schedule: when a persona posts in a place, and about what; it is shown with its next times before it is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+
+from bot import orders
+from bot.commands import posts
+from bot.commands.calling import Answer, Asked, Asking, Call, Command, Part
+from bot.commands.plans import APPROVALS, Plan, edited, moment, names_of, planned, told
+from bot.front import Button, Choice, Option, OptionKind
+from engine.errors import BadRequest, NotFound, Refused
+from engine.locales import say
+from engine.store import chats, personas
+from engine.store.records import Question, Schedule, ScheduleState
+
+#: So many has one place, unless an operator adds more.
+MOST = 20
+#: So many of them are listed at once, and of so many the buttons.
+MOST_LISTED, MOST_WITH_BUTTONS = 20, 5
+
+_NUMBERED = re.compile(r"#?(\d{1,9})(?:\s+(.*))?", re.DOTALL | re.ASCII)
+_SAVED = re.compile(r"save (\d{1,9}) (\d{1,9})", re.ASCII)
+
+
+async def _list(call: Call) -> None:
+    await call.demand_charge()
+    found = await call.engine.posting.listing(call.place.id)
+    names = await names_of(call.engine)
+    lines = [_line(call, one, names) for one in found[:MOST_LISTED]]
+    lines = lines or [call.say("posts.none_scheduled")]
+    lines += ["", call.say("posts.how_to_schedule")]
+    if await call.is_operator():
+        lines.append(call.say("posts.number_here", id=str(call.place.id)))
+
+    async def happens(answer: Answer) -> None:
+        answer.text = "\n".join(lines)
+        open_ones = [one for one in found if one.state is not ScheduleState.ENDED]
+        answer.buttons = tuple(_buttons(call, one) for one in open_ones[:MOST_WITH_BUTTONS])
+
+    await call.answer(happens)
+
+
+def _line(call: Call, schedule: Schedule, names: Mapping[int, str]) -> str:
+    who = names.get(schedule.persona_id, "–")
+    first, *_ = told(call.engine, call.locale, schedule, who, begins="posts.line")
+    return f"#{schedule.id} {first} {_stands(call, schedule)}"
+
+
+def _stands(call: Call, schedule: Schedule) -> str:
+    if schedule.state is not ScheduleState.ACTIVE:
+        return call.say(f"posts.schedule_is.{schedule.state.value}")
+    now = call.engine.clock.now()
+    times = call.engine.posting.next_times(schedule, most=1)
+    return call.say("posts.next", time=moment(call.locale, times[0], schedule.zone, now=now)) if times else ""
+
+
+def _buttons(call: Call, schedule: Schedule) -> tuple[Button, ...]:
+    pauses = "pause" if schedule.state is ScheduleState.ACTIVE else "resume"
+    parts = (pauses, "skip", "run") if pauses == "pause" else (pauses,)
+    return tuple(
+        Button(call.say(f"posts.button.{part}", id=str(schedule.id)), f"schedule {part} {schedule.id}")
+        for part in parts
+    )
+
+
+async def _asks_when(asking: Asking) -> Asked | None:
+    if asking.words:
+        return None
+    await asking.demand_charge()
+    flags = [f'--{flag} "{value}"' for flag, value in asking.flags.items()]
+    return asking.say("posts.asks_when"), Question(" ".join(["schedule new", *flags]))
+
+
+async def _new(call: Call) -> None:
+    if saved := _SAVED.fullmatch(call.words):
+        await _save(call, int(saved[1]), int(saved[2]))
+        return
+    plan = await _plan_of(call, call.words, call.flags, turn_id=call.said.turn.id)
+    if orders.YES in call.flags:
+        await _keep(call, plan)
+        return
+    schedule = plan.as_schedule(call.place, call.engine.clock.now())
+    lines = told(call.engine, call.locale, schedule, plan.persona.persona.called)
+
+    async def happens(answer: Answer) -> None:
+        answer.text = "\n".join([*lines, call.say("posts.save_it")])
+        # The words stand in the turn that they came with; a button holds numbers alone.
+        order = f"schedule new save {call.said.turn.id} {plan.persona.id}"
+        answer.buttons = ((Button(call.say("posts.button.save"), order, "good"),),)
+
+    await call.answer(happens)
+
+
+async def _plan_of(
+    call: Call, words: str, flags: Mapping[str, str], *, turn_id: int, persona_id: int | None = None
+) -> Plan:
+    await call.demand_charge()
+    if "to" in flags:
+        await call.demand_operator()
+    engine = call.engine
+    if persona_id is not None:
+        persona = await engine.database.look(partial(personas.get, persona_id=persona_id))
+    elif name := flags.get("persona", ""):
+        persona = await engine.database.look(partial(personas.find, wanted=name))
+    else:
+        persona = await engine.presence.host(call.place)
+    return await planned(
+        engine,
+        words,
+        flags,
+        place=call.place,
+        persona=persona,
+        rating=call.allowed_rating,
+        seed=f"turn:{turn_id}",
+    )
+
+
+async def _keep(call: Call, plan: Plan) -> None:
+    """What was ordered in a turn is kept once, however often somebody says so."""
+    posting = call.engine.posting
+    there = await posting.listing(call.place.id)
+    schedule = next((one for one in there if one.options.get("seed") == plan.options["seed"]), None)
+    if schedule is None:
+        open_ones = [one for one in there if one.state is not ScheduleState.ENDED]
+        if len(open_ones) >= MOST and not await call.is_operator():
+            raise Refused(say("posts.too_many", n=MOST))
+        schedule = await posting.add(
+            place=call.place,
+            persona=plan.persona,
+            person=call.person,
+            timing=plan.timing,
+            zone=plan.zone,
+            theme=plan.theme,
+            options=plan.options,
+        )
+    await call.tell(_kept(call, schedule, plan.persona.persona.called))
+
+
+def _kept(call: Call, schedule: Schedule, persona: str) -> str:
+    lines = told(call.engine, call.locale, schedule, persona)
+    return "\n".join([call.say("posts.saved", id=str(schedule.id)), *lines])
+
+
+async def _save(call: Call, turn_id: int, persona_id: int) -> None:
+    """The button under what was shown: the turn has the words, and who was named there is meant, whoever is here."""
+    await call.demand_charge()
+    turn = await call.engine.database.look(partial(chats.turn, turn_id=turn_id))
+    order = orders.order_in(turn.text) if turn is not None and turn.chat_id == call.place.id else None
+    if turn is None or order is None or order.name != "schedule":
+        raise NotFound(say("posts.not_asked"))
+    if turn.person_id != call.person.id and not await call.is_operator():
+        raise Refused(say("rights.asker_only"))
+    first, _, rest = order.words.partition(" ")
+    words = rest if first.lower() == "new" else order.words
+    plan = await _plan_of(
+        call, *orders.flagged(words, orders.switches_of(_NEW)), turn_id=turn_id, persona_id=persona_id
+    )
+    await _keep(call, plan)
+
+
+async def _named(call: Call, part: str) -> tuple[Schedule, str]:
+    """The schedule that an order names, and what else it says. Others' are, to all but operators, not there."""
+    await call.demand_charge()
+    matched = _NUMBERED.fullmatch(call.words)
+    if matched is None:
+        raise BadRequest(say("posts.which_schedule", part=part))
+    schedule = await call.engine.posting.get(int(matched[1]))
+    if schedule.chat_id != call.place.id and not await call.is_operator():
+        raise NotFound(say("posting.no_schedule", id=matched[1]))
+    return schedule, matched[2] or ""
+
+
+async def _pause(call: Call) -> None:
+    schedule, _ = await _named(call, "pause")
+    await call.engine.posting.pause(schedule.id)
+    await call.tell(call.say("posts.paused", id=str(schedule.id)))
+
+
+async def _resume(call: Call) -> None:
+    schedule, _ = await _named(call, "resume")
+    schedule = await call.engine.posting.resume(schedule.id)
+    await call.tell(call.say("posts.resumed", id=str(schedule.id), next=_stands(call, schedule)))
+
+
+async def _run(call: Call) -> None:
+    schedule, _ = await _named(call, "run")
+    post = await call.engine.posting.run_now(schedule.id)
+    await call.tell(call.say("posts.runs", id=str(post.id)))
+
+
+async def _skip(call: Call) -> None:
+    schedule, _ = await _named(call, "skip")
+    schedule = await call.engine.posting.skip_next(schedule.id)
+    await call.tell(call.say("posts.next_skipped", id=str(schedule.id), next=_stands(call, schedule)))
+
+
+async def _remove(call: Call) -> None:
+    schedule, _ = await _named(call, "remove")
+    await call.engine.posting.remove(schedule.id)
+    await call.tell(call.say("posts.removed", id=str(schedule.id)))
+
+
+async def _edit(call: Call) -> None:
+    schedule, words = await _named(call, "edit")
+    if "to" in call.flags:
+        await call.demand_operator()
+    changed = await edited(call.engine, schedule, words, call.flags)
+    names = await names_of(call.engine)
+    lines = told(call.engine, call.locale, changed, names.get(changed.persona_id, "–"))
+    await call.tell("\n".join([call.say("posts.edited", id=str(changed.id)), *lines]))
+
+
+def _switch(name: str) -> Option:
+    return Option(name, "", OptionKind.CHOICE, flag=name, choices=(Choice(orders.YES, ""),))
+
+
+#: What is said of a schedule beside its time, when it is made and when it is changed.
+_HOW = (
+    Option("theme", "", flag="theme"),
+    Option("zone", "", flag="zone"),
+    Option("style", "", OptionKind.STYLE, flag="style"),
+    _switch("text-only"),
+    _switch("picture-only"),
+    Option(
+        "approval",
+        "",
+        OptionKind.CHOICE,
+        flag="approval",
+        choices=tuple(Choice(one, "") for one in (*APPROVALS, "no")),
+    ),
+    Option("ahead", "", flag="ahead"),
+    Option("to", "", flag="to"),
+)
+_WHO = Option("persona", "", OptionKind.PERSONA, flag="persona")
+_NEW = (Option("when", ""), _WHO, *_HOW, _switch(orders.YES))
+_ID = Option("id", "", OptionKind.NUMBER, required=True, least=1)
+
+COMMANDS = (
+    Command(
+        "schedule",
+        _list,
+        topic="posts",
+        quiet=True,
+        otherwise="new",
+        parts=(
+            Part("list", _list, quiet=True),
+            Part("new", _new, _NEW, quiet=True, asks=_asks_when),
+            Part("pause", _pause, (_ID,), quiet=True),
+            Part("resume", _resume, (_ID,), quiet=True),
+            Part("run", _run, (_ID,), quiet=True),
+            Part("skip", _skip, (_ID,), quiet=True),
+            Part("edit", _edit, (_ID, Option("when", ""), *_HOW, _switch("both")), quiet=True),
+            Part("remove", _remove, (_ID,), quiet=True),
+        ),
+    ),
+    *posts.COMMANDS,
+)

@@ -1,0 +1,91 @@
+"""The routes of picture files: addresses that open one file for a while, and a persona's picture by its style."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from engine.engine import Engine
+from engine.errors import Refused
+from engine.pictures.faces import draw_face
+from engine.store import gallery, personas, pictures
+from engine.store.files import kind_of
+
+#: A drawn stand-in has sides of so many pixels.
+STAND_IN = 512
+
+#: Whatever the bytes are, a browser shows a picture or nothing.
+HARMLESS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+
+
+def signed_path(key: str, expires: int, secret: bytes) -> str:
+    """The address of a file on this server, good until that second of the epoch."""
+    return f"/files/{quote(key)}?expires={expires}&signature={_signature(key, expires, secret)}"
+
+
+def _signature(key: str, expires: int, secret: bytes) -> str:
+    return hmac.new(secret, f"{expires}\n{key}".encode(), hashlib.sha256).hexdigest()
+
+
+def open_routes(engine: Engine, secret: bytes) -> APIRouter:
+    """For whoever shows a signature of ours: it alone opens one file, and for a while."""
+    router = APIRouter()
+
+    @router.get("/files/{key:path}")
+    async def file(key: str, expires: int = 0, signature: str = "") -> Response:
+        right = _signature(key, expires, secret)
+        if not hmac.compare_digest(right.encode(), signature.encode()):
+            raise Refused("This address is not one that I gave away.")
+        left = expires - int(engine.clock.now().timestamp())
+        if left <= 0:
+            raise Refused("This address was good for a while, and that is over. Ask for a new one.")
+        headers = {**HARMLESS, "Cache-Control": f"private, max-age={left}"}
+        return Response(await engine.files.get(key), media_type=kind_of(key), headers=headers)
+
+    return router
+
+
+def routes(engine: Engine, secret: bytes) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/pictures/{picture_id}/link")
+    async def link(picture_id: int, request: Request) -> dict[str, Any]:
+        """Where others see the picture: at the bucket, or else here."""
+        async with engine.database.read() as tx:
+            found = await pictures.get(tx, picture_id)
+        if there := await engine.files.link(found.file):
+            return {"link": there}
+        until = int(engine.clock.now().timestamp()) + engine.settings.files.signed_for
+        here = signed_path(found.file, until, secret)
+        return {"link": f"{request.base_url}".rstrip("/") + here}
+
+    @router.get("/personas/{slug}/styles")
+    async def styles(slug: str) -> dict[str, Any]:
+        """In which styles there are pictures of a persona."""
+        async with engine.database.read() as tx:
+            record = await personas.find(tx, slug)
+        return {"styles": await gallery.styles_of(engine.files, record.persona.slug)}
+
+    @router.get("/personas/{slug}/picture")
+    async def picture(slug: str, style: Annotated[str, Query(max_length=80)] = "") -> Response:
+        """The persona's latest picture in a style, or the next best; a drawn one stands in where there is none."""
+        async with engine.database.read() as tx:
+            persona = (await personas.find(tx, slug)).persona
+        found = await gallery.find_picture(
+            engine.files, persona.slug, wanted=style, default=persona.picture.style
+        )
+        if found is None:
+            drawn = await asyncio.to_thread(draw_face, persona, STAND_IN)
+            return Response(drawn, media_type="image/png", headers=HARMLESS | {"Greenroom-Stands-In": "yes"})
+        return Response(found.data, media_type=kind_of(found.key), headers=HARMLESS)
+
+    return router

@@ -1,0 +1,255 @@
+"""A planned post is made: its caption is written, and its picture put in line. What is made is in the rows at once.
+
+Nothing is claimed before it is made: of two who make the same post at once, the rows take what the first one made.
+When a post is due, and what is shown of it, is none of its business.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine import safety
+from engine.captions import REMEMBERED, Captions, Occasion, part_of_day, scene_of
+from engine.clock import Clock
+from engine.errors import GreenroomError, NotFound, StoreError
+from engine.imagining import Imagining, Wish
+from engine.language.writers import Written
+from engine.locales import say
+from engine.occurrences import zone_of
+from engine.planning import PICTURE_PATIENCE, state_made, targets_of, wants
+from engine.presence import Presence
+from engine.settings import Settings
+from engine.store import chats, people, posts
+from engine.store.database import Database
+from engine.store.records import Lane, PersonaRecord, Place, Post, PostState, ScheduleState
+from engine.wishes import SEEDS
+from personas.appearance import Ledger
+from personas.persona import Rating
+
+log = structlog.get_logger(__name__)
+
+#: What a place's setting of this name says when nothing is posted there.
+POSTS, PAUSED = "posts", "paused"
+
+
+@dataclass(frozen=True)
+class Reached:
+    """The places that a post goes to as things stand now; where there are none, why."""
+
+    places: tuple[Place, ...]
+    rating: Rating = Rating.ALL_AGES
+    why: object = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a post is made from."""
+
+    reached: Reached
+    record: PersonaRecord
+    occasion: Occasion
+    #: There where it is still to be made.
+    post: Post | None
+
+
+class Overtaken(Exception):
+    """Somebody else has made this, or nobody wants it any more: what was about to be stored is not."""
+
+
+class Making:
+    def __init__(
+        self,
+        database: Database,
+        captions: Captions,
+        imagining: Imagining,
+        presence: Presence,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._captions = captions
+        self._imagining = imagining
+        self._presence = presence
+        self._settings = settings
+        self._clock = clock
+
+    async def make(self, post: Post) -> None:
+        """Whatever a post still lacks. One that is not wanted just now is left as it is."""
+        try:
+            subject = await self._database.look(partial(self._subject, post_id=post.id))
+        except NotFound:
+            await self.fail(post, say("posting.reason.persona_gone"))
+            return
+        if subject.post is None or not subject.reached.places:
+            return
+        made: Post | None = subject.post
+        if subject.post.state is PostState.PLANNED:
+            made = await self._with_caption(subject.post, subject)
+        if made is not None and made.state is PostState.MAKING and made.job_id is None:
+            await self._picture(made, subject)
+
+    async def caption(self, post: Post, *, unlike: tuple[str, ...] = ()) -> Written:
+        """Words for a post, which nobody has stored yet."""
+        subject = await self._database.look(partial(self._subject, post_id=post.id))
+        return await self._captions.write(subject.occasion, unlike=unlike)
+
+    async def fail(self, post: Post, why: object) -> None:
+        failed = partial(
+            posts.change, post_id=post.id, was=posts.OPEN, state=PostState.FAILED, error=str(why)
+        )
+        if await self._database.change(failed) is not None:
+            log.error("post_failed", post=post.id, schedule=post.schedule_id, cause=str(why))
+
+    async def _with_caption(self, post: Post, subject: Subject) -> Post | None:
+        changes: dict[str, Any] = {}
+        if wants(post, "text") and not post.caption:
+            try:
+                written = await self._captions.write(subject.occasion)
+            except StoreError:
+                raise
+            except GreenroomError as error:
+                await self.fail(post, error)
+                return None
+            changes = {"caption": written.text, "source": written.source}
+            log.info("post_written", post=post.id, source=written.source.value, model=written.model)
+        return await self._database.change(partial(_captioned, post=post, changes=changes))
+
+    async def _picture(self, post: Post, subject: Subject) -> None:
+        """Its picture, in line; a picture that cannot even be asked for is no reason not to post."""
+        occasion = subject.occasion
+        scene = scene_of(post.theme, post.caption, occasion.local)[: self._imagining.longest_scene]
+        ledger = occasion.ledger
+        if not ledger.time:
+            ledger = replace(ledger, time=part_of_day(occasion.local))
+        wish = Wish(scene, style=str(post.options.get("style", "")) or None, seed=_any_seed())
+        try:
+            request = await self._imagining.compose(
+                subject.record, wish, rating=subject.reached.rating, ledger=ledger
+            )
+
+            async def order(tx: AsyncConnection) -> int:
+                accepted = await self._imagining.put_in_line(
+                    tx,
+                    request,
+                    persona_id=subject.record.id,
+                    person=None,
+                    lane=Lane.SCHEDULED,
+                    dedup_key=f"post:{post.id}:{post.options.get('take', 1)}",
+                    fair_owner=f"schedule:{post.schedule_id}" if post.schedule_id else "posts",
+                    deadline_at=post.due_at + PICTURE_PATIENCE,
+                )
+                if not await posts.order_picture(tx, post.id, accepted.job.id):
+                    raise Overtaken
+                return accepted.job.id
+
+            job_id = await self._database.change(order)
+        except Overtaken:
+            return
+        except StoreError:
+            raise
+        except GreenroomError as error:
+            log.warning("post_without_picture", post=post.id, cause=str(error))
+            why = say("posting.reason.no_picture", why=error)
+            await self._database.change(partial(without_picture, post=post, why=str(why)))
+            return
+        self._imagining.nudge()
+        log.info("post_pictured", post=post.id, job=job_id)
+
+    async def _subject(self, tx: AsyncConnection, post_id: int) -> Subject:
+        post = await posts.get(tx, post_id)
+        record = await self._presence.current(tx, post.persona_id)
+        reached = await self.reached(tx, post, record)
+        recent = await posts.recent_captions(tx, post.persona_id, most=REMEMBERED, but=post.id)
+        place = reached.places[0] if reached.places else None
+        last_words = ""
+        # What was said in one chat is told in no other.
+        if place is not None and len(targets_of(post)) == 1 and place.persona_id == post.persona_id:
+            said = [turn for turn in await chats.recent(tx, place.id, most=4) if turn.persona_id is not None]
+            last_words = said[-1].text if said else ""
+        occasion = Occasion(
+            record.persona,
+            _local(post),
+            post.theme,
+            tuple(recent),
+            _ledger(place, post.persona_id),
+            last_words,
+            seed=post.id,
+        )
+        open_still = post if post.state in (PostState.PLANNED, PostState.MAKING) else None
+        return Subject(reached, record, occasion, open_still)
+
+    async def reached(self, tx: AsyncConnection, post: Post, record: PersonaRecord | None = None) -> Reached:
+        """Where a post goes as things stand now: not where it is paused, where we are no longer, where it may not."""
+        if post.schedule_id is None and post.occurrence_key.startswith("schedule:"):
+            return Reached((), why=say("posting.reason.schedule_gone"))
+        confirmed = True
+        if post.schedule_id is not None:
+            schedule = await posts.schedule(tx, post.schedule_id)
+            if schedule.state is ScheduleState.PAUSED and not post.options.get("by_hand"):
+                return Reached((), why=say("posting.reason.schedule_paused"))
+        if (person := post.options.get("person")) is not None:
+            confirmed = await people.is_adult(tx, int(person))
+        record = record or await self._presence.current(tx, post.persona_id)
+        places, why, rating = [], say("posting.reason.place_gone"), Rating.ADULT
+        for chat_id in targets_of(post):
+            place = await chats.place_of(tx, chat_id)
+            if place is None or place.left_at is not None:
+                continue
+            if place.settings.get(POSTS) == PAUSED:
+                why = say("posting.reason.place_paused")
+                continue
+            allowed = safety.allowed_rating(
+                operator=self._settings.safety.rating,
+                place=place.rating,
+                platform=place.allows_mature,
+                confirmed_adult=confirmed,
+            )
+            try:
+                safety.check_persona(record.persona, allowed)
+            except GreenroomError as error:
+                why = error.args[0]
+                continue
+            places.append(place)
+            rating = min(rating, allowed, key=lambda one: one.level)
+        return Reached(tuple(places), rating if places else Rating.ALL_AGES, None if places else why)
+
+
+async def _captioned(tx: AsyncConnection, post: Post, changes: dict[str, Any]) -> Post | None:
+    """It has its words. Whether somebody has to approve it is read again: they may have, meanwhile."""
+    now = await posts.get(tx, post.id)
+    state = PostState.MAKING if wants(now, "picture") else state_made(now)
+    if now.caption:  # somebody wrote it themselves meanwhile
+        changes = {}
+    return await posts.change(tx, post.id, was=(PostState.PLANNED,), state=state, **changes)
+
+
+async def without_picture(
+    tx: AsyncConnection, post: Post, why: str, *, of_job: int | None = None
+) -> Post | None:
+    """It goes on without one; where a picture is all that was wanted, nothing is left of it."""
+    now = await posts.get(tx, post.id)
+    state = state_made(now) if wants(now, "text") else PostState.FAILED
+    return await posts.change(tx, post.id, was=(PostState.MAKING,), of_job=of_job, state=state, error=why)
+
+
+def _local(post: Post) -> datetime:
+    return post.due_at.astimezone(zone_of(str(post.options.get("zone") or "UTC")))
+
+
+def _ledger(place: Place | None, persona_id: int) -> Ledger:
+    """How things stand for the persona, where it is the one that is there."""
+    if place is None or place.persona_id != persona_id:
+        return Ledger()
+    known = Ledger().__dict__
+    return Ledger(**{name: str(told) for name, told in place.ledger.items() if name in known})
+
+
+def _any_seed() -> int:
+    return random.SystemRandom().randrange(SEEDS.stop)

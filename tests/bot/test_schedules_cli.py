@@ -1,0 +1,249 @@
+"""`greenroom schedule` and `greenroom posts` as a person or a script meets them, beside a running house and alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.store import chats, personas
+from engine.store import posts as store
+from engine.store.database import Database
+from engine.store.records import ChatRef, PostState
+from tests.bot.test_cli import Greenroom, _until
+
+#: Two places, and what they are called.
+DEN, HALL = ChatRef("telegram", "bot", "-100815"), ChatRef("discord", "bot", "4711", "9")
+
+
+@pytest.fixture
+def greenroom(tmp_path: Path) -> Greenroom:
+    """A home with a cast and two places in it."""
+    greenroom = Greenroom(tmp_path)
+    assert greenroom("personas", "list").returncode == 0
+
+    async def places(tx: AsyncConnection) -> None:
+        who = (await personas.listing(tx))[0]
+        for ref in (DEN, HALL):
+            await chats.add_place(tx, ref, persona_id=who.id, now=datetime.now(UTC), shared=True)
+
+    changed(greenroom, places)
+    return greenroom
+
+
+def changed(greenroom: Greenroom, work: Callable[[AsyncConnection], Any]) -> Any:
+    async def change() -> Any:
+        database = await Database.open(f"sqlite:///{greenroom.home / 'greenroom.db'}")
+        try:
+            return await database.change(work)
+        finally:
+            await database.close()
+
+    return asyncio.run(change())
+
+
+def waits(greenroom: Greenroom, key: str = "k", caption: str = "Good morning.\x1b[31m") -> int:
+    """A post that waits for approval; answers its number."""
+
+    async def add(tx: AsyncConnection) -> int:
+        place = await chats.place(tx, DEN)
+        who = (await personas.listing(tx))[0]
+        now = datetime.now(UTC)
+        assert place is not None
+        post = await store.add(
+            tx, key=key, due_at=now + timedelta(hours=3), chat_id=place.id, persona_id=who.id, now=now
+        )
+        assert post is not None
+        await store.change(tx, post.id, was=[post.state], state=PostState.WAITING, caption=caption)
+        return post.id
+
+    number: int = changed(greenroom, add)
+    return number
+
+
+def test_a_schedule_is_added_looked_at_and_taken_away(greenroom: Greenroom) -> None:
+    assert "Nothing is scheduled" in greenroom("schedule", "list").stdout
+    added = greenroom.told(
+        *("schedule", "add", "daily 09:00", "morning coffee", "--place", "1", "--zone", "europe/berlin"),
+        *("--style", "noir", "--text-only", "--to", "2", "--ahead", "90m", "--approval", "skip", "--yes"),
+    )
+    assert (added["when"], added["zone"], added["theme"]) == (
+        "daily 09:00",
+        "Europe/Berlin",
+        "morning coffee",
+    )
+    assert added["options"] == {
+        "style": "noir",
+        "text": True,
+        "picture": False,
+        "targets": [2],
+        "ahead": 5400,
+        "approval": "skip",
+    }
+    assert added["chat"] == "telegram:bot:-100815"
+    assert len(added["next"]) == 5
+    listed = greenroom("schedule", "list").stdout
+    for told in ("active", "#1 telegram:bot:-100815", "daily 09:00", "Europe/Berlin", "morning coffee"):
+        assert told in listed
+    assert greenroom.told("schedule", "list", "--place", "discord:bot:4711:9") == []
+    assert len(greenroom("schedule", "next", "1").stdout.splitlines()) == 5
+    assert greenroom.told("schedule", "pause", "1")["state"] == "paused"
+    assert greenroom.told("schedule", "resume", "1")["state"] == "active"
+    before = greenroom.told("schedule", "next", "1")
+    skipped = greenroom.told("schedule", "skip", "1")["next"]
+    assert skipped[:4] == before[1:]
+    changed = greenroom.told("schedule", "edit", "1", "weekly mon 20:00", "--theme", "a | b", "--both")
+    assert (changed["when"], changed["options"]["themes"]) == ("weekly mon 20:00", ["a", "b"])
+    assert changed["options"]["picture"]
+    assert "is gone" in greenroom("schedule", "remove", "1").stdout
+    assert greenroom.told("schedule", "list") == []
+
+
+def test_a_script_that_is_not_sure_saves_nothing(greenroom: Greenroom) -> None:
+    ended = greenroom("schedule", "add", "daily 09:00", "--place", "1")
+    assert ended.returncode == 2
+    assert "--yes saves it" in ended.stderr
+    assert greenroom.told("schedule", "list") == []
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        (2, ("add", "daily 25:61", "--place", "1", "--yes")),
+        (2, ("add", "cron * * * * *", "--place", "1", "--yes")),
+        (2, ("add", "once 2020-01-01 09:00", "--place", "1", "--yes")),
+        (2, ("add", "daily 09:00", "--place", "1", "--zone", "Mars/Olympus", "--yes")),
+        (2, ("add", "daily 09:00", "--place", "1", "--text-only", "--picture-only", "--yes")),
+        (2, ("add", "daily 09:00", "x" * 501, "--place", "1", "--yes")),
+        (4, ("add", "daily 09:00", "--place", "77", "--yes")),
+        (4, ("add", "daily 09:00", "--place", "telegram:bot:nowhere", "--yes")),
+        (4, ("add", "daily 09:00", "--place", "1", "--to", "77", "--yes")),
+        (4, ("add", "daily 09:00", "--place", "1", "--persona", "nobody-at-all", "--yes")),
+        (4, ("pause", "77")),
+        (4, ("remove", "77")),
+        (4, ("run", str(10**12))),
+        (4, ("next", "77")),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(greenroom: Greenroom, code: int, arguments: tuple[str, ...]) -> None:
+    ended = greenroom("schedule", *arguments)
+    assert ended.returncode == code, ended.stderr
+    assert ended.stderr.strip()
+    assert "Traceback" not in ended.stderr
+    assert "should not have" not in ended.stderr
+    assert greenroom.told("schedule", "list") == []
+
+
+def test_the_zone_is_the_house_s_own_unless_somebody_names_one(greenroom: Greenroom) -> None:
+    said = ("schedule", "add", "daily 09:00", "--place", "1", "--yes", "--json")
+    assert '"Asia/Tokyo"' in greenroom(*said, GREENROOM_POSTS__ZONE="Asia/Tokyo").stdout
+    assert '"Europe/Berlin"' in greenroom(*said, TZ="Europe/Berlin").stdout
+    ended = greenroom(*said, GREENROOM_POSTS__ZONE="Mars/Olympus")
+    assert ended.returncode == 3
+    assert "posts.zone: there is no such time zone" in ended.stderr
+
+
+FILE = """
+[[schedule]]
+name = "coffee"
+place = 1
+persona = "wiebe-terpstra"
+when = "daily 09:00"
+themes = ["coffee", "tea"]
+zone = "Europe/Berlin"
+approval = "post"
+
+[[schedule]]
+place = "discord:bot:4711:9"
+when = "window 18:00-21:00 quiet 20:00-20:30"
+picture_only = true
+ahead = "2h"
+to = [1]
+"""
+
+
+def test_several_come_from_a_file_and_what_has_a_name_is_changed_the_next_time(greenroom: Greenroom) -> None:
+    file = greenroom.folder / "posts.toml"
+    file.write_text(FILE, encoding="utf-8")
+    first, second = greenroom.told("schedule", "load", str(file))
+    assert (first["persona"], first["options"]["themes"]) == ("Wiebe Terpstra", ["coffee", "tea"])
+    assert (second["place"], second["options"]["targets"], second["options"]["ahead"]) == (2, [1], 7200)
+    file.write_text(FILE.split("\n\n")[0].replace("09:00", "10:00"), encoding="utf-8")
+    [again] = greenroom.told("schedule", "load", str(file))
+    assert (again["id"], again["when"]) == (first["id"], "daily 10:00")
+    assert [one["id"] for one in greenroom.told("schedule", "list")] == [first["id"], second["id"]]
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ("is not TOML", "[[schedule"),
+        ("[[schedule]]", ""),
+        ("[[schedule]]", "schedule = 3"),
+        ("[[schedule]]", "[other]\na = 1"),
+        ("no `colour`", '[[schedule]]\nplace = 1\nwhen = "daily 09:00"\ncolour = "red"'),
+        ("`when` is missing", "[[schedule]]\nplace = 1"),
+        ("`when` cannot be", "[[schedule]]\nplace = 1\nwhen = 9"),
+        ("`to` cannot be", '[[schedule]]\nplace = 1\nwhen = "daily 09:00"\nto = [[1]]'),
+        ("Schedule 3", FILE + '\n[[schedule]]\nplace = 1\nwhen = "soonish"'),
+        ("Schedule 3", FILE + '\n[[schedule]]\nplace = 9\nwhen = "daily 09:00"'),
+    ],
+)
+def test_of_a_file_with_a_mistake_nothing_is_saved(greenroom: Greenroom, told: str, text: str) -> None:
+    file = greenroom.folder / "posts.toml"
+    file.write_text(text, encoding="utf-8")
+    ended = greenroom("schedule", "load", str(file))
+    assert ended.returncode in (2, 4)
+    assert told in ended.stderr
+    assert greenroom.told("schedule", "list") == []
+
+
+def test_a_file_that_is_not_there_is_a_sentence(greenroom: Greenroom) -> None:
+    ended = greenroom("schedule", "load", str(greenroom.folder / "nothing.toml"))
+    assert ended.returncode == 2
+    assert "cannot be read" in ended.stderr
+
+
+def test_posts_wait_in_the_inbox_until_somebody_decides(greenroom: Greenroom) -> None:
+    assert "Nothing waits" in greenroom("posts", "inbox").stdout
+    assert "No post yet" in greenroom("posts", "list").stdout
+    one, other = waits(greenroom, "a"), waits(greenroom, "b")
+    shown = greenroom("posts", "inbox").stdout
+    assert f"Post {one}" in shown
+    assert "Good morning." in shown
+    assert "\x1b" not in shown
+    assert [post["id"] for post in greenroom.told("posts", "inbox")] == [one, other]
+    assert greenroom.told("posts", "approve", str(one))["state"] == "ready"
+    assert greenroom.told("posts", "skip", str(other))["state"] == "skipped"
+    assert greenroom.told("posts", "inbox") == []
+    assert {post["state"] for post in greenroom.told("posts", "list")} == {"ready", "skipped"}
+    assert [post["id"] for post in greenroom.told("posts", "list", "--state", "ready")] == [one]
+    assert greenroom("posts", "approve", "77").returncode == 4
+    assert greenroom("posts", "recall", "77").returncode == 4
+
+
+def test_a_house_that_runs_hears_of_what_is_changed_beside_it(greenroom: Greenroom) -> None:
+    process = greenroom.starts("up")
+    try:
+        _until(process, "Open.")
+        added = greenroom.told(
+            "schedule", "add", "daily 09:00", "stars", "--place", "1", "--text-only", "--yes"
+        )
+        post = greenroom.told("schedule", "run", str(added["id"]))["post"]
+        for _ in range(600):
+            [found] = [one for one in greenroom.told("posts", "list") if one["id"] == post]
+            if found["state"] == "published":
+                break
+        assert found["state"] == "published"
+        assert found["caption"]
+        assert greenroom.told("posts", "recall", str(post))["messages"] == 1
+    finally:
+        process.terminate()
+        _, log = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in log
