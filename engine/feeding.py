@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine import ordering, wishes
 from engine.clock import Clock
 from engine.errors import GreenroomError
-from engine.events import Events
+from engine.events import Event, Events
 from engine.imagining import Imagining
 from engine.language import Source
 from engine.locales import say
@@ -105,7 +105,11 @@ class Feeder:
 
     @asynccontextmanager
     async def _hearing(self) -> AsyncIterator[None]:
-        with self._events.watch(lambda event: event.name == "job.ended") as watch:
+        def ends(event: Event) -> bool:
+            # What a pause took out may be in line again before anybody hears of it.
+            return event.name == "job.ended" and not event.about.get("set_aside")
+
+        with self._events.watch(ends) as watch:
 
             async def hear() -> None:
                 async for event in watch:

@@ -21,9 +21,10 @@ from functools import cache
 from itertools import count, islice
 from zoneinfo import ZoneInfo, available_timezones
 
+from engine.crontab import Cron, cron_of
 from engine.errors import BadRequest
 from engine.locales import say
-from engine.timetable import YEARS, Cron, Kind, Timing, cron_of
+from engine.timetable import YEARS, Kind, Timing
 from personas.persona import printable
 
 #: Every so many hours are counted from this midnight as clocks showed it in the zone, so that everybody counts alike.

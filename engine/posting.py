@@ -41,7 +41,8 @@ from engine.store.records import (
     Schedule,
     ScheduleState,
 )
-from engine.timetable import Timing, read
+from engine.timetable import Timing
+from engine.timewords import read
 
 log = structlog.get_logger(__name__)
 

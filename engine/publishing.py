@@ -44,7 +44,8 @@ from engine.store import outbox, posts
 from engine.store.database import Database
 from engine.store.posts import Under
 from engine.store.records import DeliveryKind, JobState, Post, PostState, Schedule, ScheduleState
-from engine.timetable import Timing, read
+from engine.timetable import Timing
+from engine.timewords import read
 
 log = structlog.get_logger(__name__)
 

@@ -40,7 +40,7 @@ async def replay(database: Database, imagining: Imagining, picture_id: int, *, k
     async with database.write() as tx:
         again = await imagining.put_in_line(
             tx,
-            replace(job.request, seed=picture.seed, count=1),
+            replace(job.request, seed=picture.seed, count=1, alone=True),
             persona_id=job.persona_id,
             person=None,
             parent_picture_id=job.parent_picture_id,

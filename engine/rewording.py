@@ -248,8 +248,9 @@ def _encoders(settings: Settings) -> tuple[str, tuple[Read, ...]]:
     """The tokenizers of the model that paints here, and what it is called."""
     if settings.pictures.models == "off":
         return "", ()
-    named_there, here = settings.pictures.model, Path.cwd()
-    found = finding.choose(finding.find_pictures(settings.home, here, named_there), named_there, here).found
+    wishes, here = settings.pictures, Path.cwd()
+    there = finding.find_pictures(settings.home, here, wishes.model, pickles=wishes.pickles)
+    found = finding.choose(there, wishes.model, here, pickles=wishes.pickles).found
     folder = None if found is None else found.config if found.single else found.path
     if found is None or folder is None:
         return "", ()

@@ -174,7 +174,8 @@ class Runs:
                 await store.keep(tx, run)
             for job_id in aside:
                 await self._queue.cancel(job_id)
-                self._events.publish("job.ended", job=job_id, chat_id=None, state=JobState.CANCELLED.value)
+                told = {"job": job_id, "chat_id": None, "state": JobState.CANCELLED.value}
+                self._events.publish("job.ended", **told, set_aside=True)
         log.info("run_paused", run=run.id, key=store.named(run), set_aside=len(aside))
         self._feeder.look(run.id)
         return run

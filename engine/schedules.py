@@ -21,7 +21,8 @@ from engine.occurrences import Occurrence, zone_of
 from engine.planning import MOST_AHEAD, key_of, post_options, seed_of, theme_of
 from engine.store import chats, posts
 from engine.store.records import Post, PostState, Schedule, ScheduleState
-from engine.timetable import Timing, read, written
+from engine.timetable import Timing, written
+from engine.timewords import read
 
 #: What happens with a post that nobody approved by its time; empty: nobody has to.
 APPROVALS = ("", "skip", "post")

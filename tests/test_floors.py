@@ -32,13 +32,14 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     (
         "engine.broker",
         "engine.clock",
+        "engine.crontab",
         "engine.events",
         "engine.home",
         "engine.stepping_back",
-        "engine.timetable",
         "engine.unbroken",
     ),
-    ("engine.occurrences", "engine.settings", "engine.styles"),
+    ("engine.timetable",),
+    ("engine.occurrences", "engine.settings", "engine.styles", "engine.timewords"),
     ("engine.safety", "engine.limits", "engine.estimating", "engine.models"),
     # The wing that writes knows nothing of rows; the store knows of it only who wrote something: `Source`.
     ("engine.language",),

@@ -176,6 +176,82 @@ async def _recall(settings: Settings, post_id: int) -> int:
 
 @posts.command()
 @opening.as_json
+def held(as_json: bool) -> None:
+    """What may have arrived, and may not: the house stopped while it was being shown."""
+    settings = opening.settings_and_log()
+    found = opening.run_async(_held(settings))
+    if as_json:
+        opening.put_json(found)
+    elif not found:
+        click.echo("Nothing is held.")
+    else:
+        _draw_held(found)
+        click.echo("Look whether they stand there: `greenroom posts release ID --again`, or `--gone`.")
+
+
+async def _held(settings: Settings) -> list[Message]:
+    async with parts(settings) as engine:
+        return [
+            {
+                "id": one.id,
+                "post": one.post_id,
+                "since": one.created_at.isoformat(),
+                "place": one.chat_id,
+                "chat": ref_told(one.chat),
+                "persona": one.persona_name,
+                "caption": one.text,
+            }
+            for one in await engine.posting.held()
+        ]
+
+
+def _draw_held(found: list[Message]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from bot.terminal.drawing import fitting
+
+    table = Table(box=box.SIMPLE_HEAD, header_style="bright_black", pad_edge=False)
+    for name in ("id", "post"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("since", "who and where", "words"):
+        table.add_column(name, no_wrap=name != "words", overflow="fold")
+    for one in found:
+        where = f"#{one['place']} {fitting(one['chat'], 24)}"
+        table.add_row(
+            str(one["id"]),
+            str(one["post"] or "–"),
+            Text(_local(one["since"])),
+            Text(f"{fitting(one['persona'], 24)}\n").append(where, "bright_black"),
+            Text(fitting(one["caption"], 70)),
+        )
+    opening.console().print(table)
+
+
+@posts.command()
+@click.argument("delivery_id", metavar="ID", type=int)
+@click.option("--again/--gone", "again", default=None, help="It is sent once more, or it has arrived.")
+@opening.as_json
+def release(delivery_id: int, again: bool | None, as_json: bool) -> None:
+    """Say what became of one that is held; `greenroom posts held` shows their numbers."""
+    if again is None:
+        raise click.UsageError("Say what became of it: --again sends it once more, --gone: it has arrived.")
+    settings = opening.settings_and_log()
+    opening.run_async(_release(settings, delivery_id, again=again))
+    if as_json:
+        opening.put_json({"released": delivery_id, "again": again})
+    else:
+        click.echo(f"{delivery_id} is sent again." if again else f"{delivery_id} has arrived.")
+
+
+async def _release(settings: Settings, delivery_id: int, *, again: bool) -> None:
+    async with parts(settings) as engine:
+        await engine.posting.release(delivery_id, again=again)
+
+
+@posts.command()
+@opening.as_json
 def inbox(as_json: bool) -> None:
     """What waits for approval, one after the other; whoever sits here is asked what becomes of each."""
     settings = opening.settings_and_log()

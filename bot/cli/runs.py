@@ -176,24 +176,25 @@ def _draw_list(found: list[Standing]) -> None:
     # What is typed to see more of it is never cut.
     names = {one.run.id: named(one.run) + (" *" if one.run.current else "") for one in found}
     table.add_column("run", no_wrap=True, min_width=max(map(len, names.values())))
-    for name in ("state", "cohort", "style", "size"):
+    table.add_column("state", no_wrap=True, min_width=len("paused"))
+    for name in ("cohort", "style"):
         table.add_column(name, no_wrap=True, overflow="ellipsis")
-    for name in ("made", "failed", "work", "cost"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("ordered", no_wrap=True, overflow="ellipsis")
+    made = {one.run.id: f"{one.counts.made:,} of {one.total:,}" for one in found}
+    table.add_column("made", justify="right", no_wrap=True, min_width=max(map(len, made.values())))
+    table.add_column("failed", justify="right", no_wrap=True, min_width=len("failed"))
+    table.add_column("cost", justify="right", no_wrap=True, min_width=len("cost"))
+    table.add_column("ordered", no_wrap=True, min_width=len("01-01 00:00"))
     for one in found:
         run, counts = one.run, one.counts
         table.add_row(
             Text(names[run.id]),
             Text(run.state, COLOURS[run.state]),
             Text(fitting(run.cohort, 24)),
-            Text(run.style or "their own"),
-            Text(run.size),
-            f"{counts.made:,} of {one.total:,}",
+            Text(run.style or "own"),
+            made[run.id],
             Text(f"{counts.failed:,}", "red" if counts.failed else ""),
-            batches.span(counts.seconds),
             batches.money(counts.cost),
-            Text(batches.local(run.created_at), QUIET),
+            Text(f"{run.created_at.astimezone():%m-%d %H:%M}", QUIET),
         )
     opening.console().print(table)
 
@@ -347,9 +348,10 @@ def _draw_both(first: Standing, second: Standing, both: list[Both]) -> None:
     table.add_column("persona", "total", no_wrap=True)
     for one in (first, second):
         counts = one.counts
-        table.add_column(named(one.run), f"{counts.pictures:,}, {counts.failed:,} failed", no_wrap=True)
-        table.add_column("seconds", f"{counts.seconds:.1f}", justify="right", no_wrap=True)
-        table.add_column("cost", batches.money(counts.cost), justify="right", no_wrap=True)
+        # The name may take two lines; what is counted is never cut.
+        table.add_column(named(one.run), f"{counts.pictures:,}, {counts.failed:,} failed", overflow="fold")
+        table.add_column("s", f"{counts.seconds:.1f}", justify="right", no_wrap=True, min_width=4)
+        table.add_column("cost", batches.money(counts.cost), justify="right", no_wrap=True, min_width=4)
 
     def cells(share: Share | None) -> tuple[Text | str, str, str]:
         if share is None:

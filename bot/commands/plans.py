@@ -24,7 +24,8 @@ from engine.occurrences import check, zone_of
 from engine.posting import preview_seed
 from engine.store import chats, personas
 from engine.store.records import PersonaRecord, Place, Schedule
-from engine.timetable import Timing, described, read, written
+from engine.timetable import Timing, described, written
+from engine.timewords import read
 from personas.persona import Rating, printable
 
 LONGEST_THEME = 500

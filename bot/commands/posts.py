@@ -1,5 +1,6 @@
 """/posts, /recall, /pause and /resume: what personas are about to post in a place, what they posted, and a word on
-each. The buttons hold a number and nothing else of a post, so that they work in a year as well.
+each; and, for operators, what may have arrived and may not. The buttons hold a number and nothing else of a post, so
+that they work in a year as well.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from engine import safety
 from engine.errors import BadRequest, NotFound
 from engine.locales import say
 from engine.store import jobs, outbox
-from engine.store.records import DeliveryKind, JobState, Place, Post, PostState, Question
+from engine.store.records import Delivery, DeliveryKind, JobState, Place, Post, PostState, Question
 
 #: What is still to come, the next first, and so many of what was; of so many, buttons are shown.
 COMING = (PostState.WAITING, PostState.READY, PostState.MAKING, PostState.PLANNED)
 PAST = (PostState.PUBLISHED, PostState.FAILED, PostState.SKIPPED, PostState.RECALLED)
 MOST_COMING, MOST_PAST, MOST_WITH_BUTTONS = 15, 5, 3
+#: Of what is held: listed, and with two buttons each.
+MOST_HELD, MOST_HELD_WITH_BUTTONS = 15, 4
 #: Of a caption, in a list.
 LONGEST_IN_LIST = 120
 #: What every platform takes beneath a picture.
@@ -38,6 +41,8 @@ POSSIBLE: Mapping[PostState, tuple[str, ...]] = {
     PostState.PUBLISHED: ("recall",),
 }
 _STYLES = {"approve": "good", "skip": "danger", "recall": "danger"}
+#: What can be done with a delivery that is held.
+RELEASES = ("again", "arrived")
 
 
 async def _list(call: Call) -> None:
@@ -193,6 +198,59 @@ async def _recall(call: Call) -> None:
     await call.tell(call.say("posts.recalled", n=messages, id=str(post.id)))
 
 
+async def _held(call: Call) -> None:
+    held = await call.engine.posting.held()
+    lines = [_held_line(call, one) for one in held[:MOST_HELD]]
+    if lines:
+        lines.insert(0, call.say("posts.held"))
+    if len(held) > MOST_HELD:
+        lines.append(call.say("posts.more", n=len(held) - MOST_HELD))
+
+    async def happens(answer: Answer) -> None:
+        answer.text = "\n".join(lines) or call.say("posts.none_held")
+        answer.buttons = tuple(
+            tuple(
+                Button(call.say(f"posts.button.{one}_held", id=str(row.id)), f"posts {one} {row.id}")
+                for one in RELEASES
+            )
+            for row in held[:MOST_HELD_WITH_BUTTONS]
+        )
+
+    await call.answer(happens)
+
+
+def _held_line(call: Call, row: Delivery) -> str:
+    zone = zone_here(call.place, call.engine.settings)
+    told = call.say(
+        "posts.held_line",
+        id=str(row.id),
+        post=str(row.post_id or "–"),
+        time=moment(call.locale, row.created_at, zone, now=call.engine.clock.now()),
+        persona=row.persona_name or "–",
+        place=call.say("posts.in_place", id=str(row.chat_id)),
+        chat=f"{row.chat.front} {row.chat.chat}",
+    )
+    words = cut(" ".join(row.text.split()), LONGEST_IN_LIST)
+    return f"{told}\n   {call.say('posts.quoted', theme=words)}" if words else told
+
+
+async def _again(call: Call) -> None:
+    await _release(call, again=True)
+
+
+async def _arrived(call: Call) -> None:
+    await _release(call, again=False)
+
+
+async def _release(call: Call, *, again: bool) -> None:
+    matched = _NUMBERED.fullmatch(call.words)
+    if matched is None:
+        raise BadRequest(say("posts.which_held"))
+    number = str(int(matched[1]))
+    await call.engine.posting.release(int(number), again=again)
+    await call.tell(call.say("posts.sent_again" if again else "posts.had_arrived", id=number))
+
+
 async def _pause(call: Call) -> None:
     await _pause_place(call, paused=True)
 
@@ -225,6 +283,9 @@ COMMANDS = (
             Part("edit", _edit, (_ID, Option("words", "")), quiet=True, asks=_asks_caption),
             Part("skip", _skip, (_ID,), quiet=True),
             Part("recall", _recall, (_ID,), quiet=True),
+            Part("held", _held, quiet=True, operators_only=True),
+            Part("again", _again, (_ID,), quiet=True, operators_only=True),
+            Part("arrived", _arrived, (_ID,), quiet=True, operators_only=True),
         ),
     ),
     Command("recall", _recall, (_ID,), topic="posts", quiet=True),

@@ -86,6 +86,8 @@ class Order:
     look: Callable[[Preview], None]
     #: Smaller goes first; of a lower lane nobody goes along while a higher one waits behind.
     lane: int = 0
+    #: It shares its pass with nobody.
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,8 @@ class _Laid:
         self.order = order
         #: The pictures that are not made yet. Only the picture thread takes from them.
         self.left = list(range(len(order.wanted)))
-        #: A pass with others has failed: whoever it was, the next failure is nobody else's.
-        self.alone = False
+        #: It is to be so; or a pass with others has failed: whoever it was, the next failure is nobody else's.
+        self.alone = order.alone
         #: Nobody waits for it any more.
         self.gone = False
         self.came: asyncio.Queue[Finished | Exception] = asyncio.Queue()

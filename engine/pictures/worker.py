@@ -174,6 +174,7 @@ class Worker:
             self._told_step(job),
             look,
             HEAD_START[job.lane],
+            alone=job.request.alone,
         )
         async with aclosing(table.make(order)) as made:
             encoded = [(one, await self._encoded(wanted[one.number], one.rendered)) async for one in made]

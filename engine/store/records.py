@@ -232,6 +232,8 @@ class PictureRequest:
     strength: float | None = None
     #: Names of LoRAs, and their weights.
     loras: dict[str, float] = field(default_factory=dict)
+    #: Nobody shares its pass: a replay is to be what it would be by itself, to the last bit.
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -347,7 +349,7 @@ class Schedule:
 
 class PostState(StrEnum):
     PLANNED = "planned"
-    #: Its caption is being written, or its picture is in line.
+    #: Its caption stands, and its picture is in line or about to be.
     MAKING = "making"
     #: Made, and nobody has looked at it who must.
     WAITING = "waiting"

@@ -20,7 +20,7 @@ from engine.store import chats, outbox, personas
 from engine.store.records import DeliveryKind, PersonaRecord, Place, PostState, Schedule
 from engine.store.tables import deliveries, pictures, shown_messages
 from engine.testing import FakeLanguage, FakeRenderer
-from engine.timetable import read
+from engine.timewords import read
 
 CAPTION = "The tide came in and took my other boot."
 

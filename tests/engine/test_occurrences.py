@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from engine.errors import BadRequest
 from engine.locales import locale_of
 from engine.occurrences import Occurrence, check, next_times, occurrences, zone_of
-from engine.timetable import HOURS, Kind, Span, Timing, read
+from engine.timetable import HOURS, Kind, Span, Timing
+from engine.timewords import read
 
 YEAR, NEXT_YEAR = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
@@ -417,7 +418,7 @@ def test_a_leap_day_may_be_eight_years_away() -> None:
 
 def test_apscheduler_is_loaded_for_a_cron_and_for_nothing_else() -> None:
     asked = (
-        "import sys, datetime, engine.occurrences as o, engine.timetable as t\n"
+        "import sys, datetime, engine.occurrences as o, engine.timewords as t\n"
         "now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)\n"
         "for words in ('daily 09:00', 'cron 0 9 * * *'):\n"
         "    o.next_times(t.read(words)[0], o.zone_of('UTC'), now, seed='7')\n"

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from engine.engine import Engine
 from engine.errors import BadRequest, NotFound
 from engine.language import CaptionWanted, Source, Wanted
 from engine.planning import PICTURE_PATIENCE
-from engine.settings import SafetySettings, Settings
+from engine.settings import SafetySettings, Settings, StoreSettings
 from engine.store import chats, jobs, outbox, people, personas, posts
 from engine.store.records import (
     Account,
@@ -33,7 +34,7 @@ from engine.store.records import (
 from engine.store.tables import deliveries
 from engine.store.tables import posts as post_rows
 from engine.testing import DAWN, FakeLanguage, FakeRenderer, ManualClock
-from engine.timetable import read
+from engine.timewords import read
 
 NINE = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -696,3 +697,32 @@ async def test_the_loop_keeps_time_by_itself(engine: Engine) -> None:
 async def states(engine: Engine) -> list[str]:
     async with engine.database.read() as tx:
         return list((await tx.execute(select(post_rows.c.state).order_by(post_rows.c.id))).scalars())
+
+
+async def test_two_processes_that_race_post_each_time_once(
+    settings: Settings, postgres_url_with_tables: str
+) -> None:
+    shared = settings.model_copy(
+        update={"store": StoreSettings(database=SecretStr(postgres_url_with_tables))}
+    )
+    async with (
+        Engine.open(shared, models=[Diarist()], renderer=FakeRenderer(), clock=ManualClock()) as engine,
+        Engine.open(shared, models=[Diarist()], renderer=FakeRenderer(), clock=engine.clock) as other,
+    ):
+        for number in range(4):
+            room = await place_of(engine, f"room {number}")
+            await scheduled(engine, place=room, picture=number == 3, ahead=1_800)
+        both = [engine.posting.publishing, other.posting.publishing]
+        while engine.clock.now() <= NINE + DAY + PICTURE_PATIENCE:
+            await asyncio.gather(*(one.round() for one in both))
+            await asyncio.gather(*(one.make() for one in both))
+            first, _ = await asyncio.gather(*(one.round() for one in both))
+            assert first is not None
+            at(engine, max(first, engine.clock.now()))
+        made = await engine.posting.posts(states=[PostState.PUBLISHED])
+        shown = await owed(engine)
+        painted = await engine.database.look(jobs.listing)
+    assert len(made) == 8
+    assert sorted(one.post_id for one in shown) == sorted(post.id for post in made)
+    assert sorted(job.id for job in painted) == sorted(post.job_id for post in made if post.job_id)
+    assert len(painted) == 2, "each picture is ordered once"

@@ -26,7 +26,7 @@ from engine.store.database import Database
 from engine.store.records import ChatRef, PostState, Schedule
 from engine.store.tables import deliveries, posts
 from engine.testing import ManualClock
-from engine.timetable import read
+from engine.timewords import read
 
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 #: Where clocks change at odd times, by half an hour, not at all, or around Ramadan; and both sides of the date line.
@@ -73,7 +73,7 @@ class Mortal:
             raise Killed
 
 
-@pytest.mark.timeout(400)  # some forty seconds, on a machine that has nothing else to do
+@pytest.mark.timeout(400)  # some twenty seconds, on a machine that has nothing else to do
 async def test_a_year_of_forty_schedules_and_two_hundred_kills(engine: Engine) -> None:
     chance, clock = random.Random(2026), engine.clock
     assert isinstance(clock, ManualClock)

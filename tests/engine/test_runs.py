@@ -377,6 +377,9 @@ async def test_who_goes_on_while_somebody_else_still_pauses_leaves_nobody_out_of
         for _ in range(3):
             await until(engine, run, lambda standing: standing.counts.waiting > 40)
             await asyncio.gather(engine.runs.pause(run.id), engine.runs.begin(Order()))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert (await engine.runs.standing(run.id)).counts.waiting <= feeding.MOST_OPEN
     async with engine.database.read() as tx:
         assert await jobs.stranded(tx) == []
     await engine.runs.begin(Order())

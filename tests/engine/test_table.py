@@ -199,6 +199,13 @@ async def test_who_stands_further_ahead_in_line_goes_first_whenever_they_came(re
     assert renderer.passes == [[0], [2], [1], [3]]
 
 
+async def test_who_is_to_be_alone_shares_with_nobody_and_the_others_go_together(renderer: Held) -> None:
+    async with spread(renderer) as table:
+        wishes = [order(1, wanted(1)), order(2, wanted(2), alone=True), order(3, wanted(3))]
+        await asyncio.gather(*await gathered(table, renderer, *wishes))
+    assert renderer.passes == [[0], [1, 3], [2]]
+
+
 @pytest.mark.parametrize(
     ("hands", "passes"),
     [

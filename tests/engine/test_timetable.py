@@ -10,21 +10,11 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from engine.crontab import WEEK, cron_of
 from engine.errors import BadRequest
 from engine.locales import languages, locale_of
-from engine.timetable import (
-    GRACE,
-    HOURS,
-    LONGEST,
-    WEEK,
-    Kind,
-    Span,
-    Timing,
-    cron_of,
-    described,
-    read,
-    written,
-)
+from engine.timetable import GRACE, HOURS, Kind, Span, Timing, described, written
+from engine.timewords import LONGEST, read
 
 NINE, HALF_PAST_SIX, EIGHT = time(9), time(18, 30), time(20)
 DAILY = Timing(Kind.DAILY, times=(NINE,))

@@ -100,7 +100,7 @@ class TestASchedule:
         assert "will post here: daily at 09:00 (Europe/Berlin), about “morning coffee”." in asks.text
         times = "The next times: Sun 1 Mar 09:00; Mon 2 Mar 09:00; Tue 3 Mar 09:00; Wed 4 Mar 09:00; "
         assert f"{times}Thu 5 Mar 09:00." in asks.text
-        assert asks.text.endswith("Save it?")
+        assert asks.text.endswith("Save it? Press the button, or say the same again with --yes.")
         assert await schedules(engine) == []
 
         [order] = orders_in(asks)

@@ -1,0 +1,464 @@
+"""A year of schedules in forty time zones, lived in minutes by a house that is killed again and again.
+
+The clock is a file, so that it outlives who winds it. The house is a process that works through that time with the
+real loop, store and outbox; whoever started it kills it at random, and at the end holds what was shown against what
+the timetables say. `python -m tests.bench.posts_year` is the process that the lives are forked from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import mmap
+import os
+import random
+import select as polling
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.delivery import Deliveries
+from bot.front import Outgoing
+from bot.logs import start_logging
+from bot.testing import FakeFront
+from engine import publishing
+from engine.engine import Engine
+from engine.home import Home
+from engine.occurrences import occurrences, zone_of
+from engine.planning import PUNCTUAL, key_of, seed_of
+from engine.store import chats, personas
+from engine.store.records import ChatRef, DeliveryState, PostState, Schedule
+from engine.store.tables import deliveries, posts
+from engine.testing import ManualClock
+from engine.timewords import read
+from tests.bench.harness import Figure
+from tests.bench.pictures_encoding import ROOT
+from tests.bench.pictures_house import settings_of
+
+#: The first day of a year, and of a month in which clocks change on both sides of the equator.
+YEAR, MONTH = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 7, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Clocks change in most of them: by half an hour too, at midnight, around Ramadan, or against the winter.
+ZONES = (
+    "Europe/Berlin", "America/New_York", "Australia/Sydney", "Asia/Kathmandu", "America/Santiago",
+    "Europe/London", "America/St_Johns", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Chatham",
+    "Asia/Beirut", "America/Los_Angeles", "Pacific/Auckland", "Pacific/Kiritimati", "Africa/Cairo",
+    "Europe/Dublin", "America/Havana", "Australia/Adelaide", "Asia/Kolkata", "Pacific/Easter",
+    "Europe/Lisbon", "America/Chicago", "Australia/Hobart", "Pacific/Marquesas", "Asia/Jerusalem",
+    "Atlantic/Azores", "America/Nuuk", "Pacific/Norfolk", "Asia/Tehran", "Antarctica/Troll",
+    "Europe/Chisinau", "America/Denver", "America/Asuncion", "UTC", "Asia/Gaza",
+    "Europe/Athens", "America/Halifax", "Pacific/Apia", "America/Anchorage", "America/Adak",
+)  # fmt: skip
+#: Written for the day on which all begins; together some forty posts a year for each schedule.
+TIMINGS = (
+    "weekly sun 02:30",
+    "every 150 hours",
+    "daily 02:30 until {month:%Y-%m-%d}",
+    "cron 30 2 1,15 * *",
+    "window 18:00-21:00 until {month:%Y-%m-%d} grace 2h",
+    "weekly mon,thu 20:00 quiet 22:00-07:00",
+    "cron 15 * 8,25,29 3,10 *",
+    "once 2026-10-25 02:30",
+    "every hour until {day:%Y-%m-%d}",
+    "window 23:00-03:00 quiet 01:00-02:00 until {month:%Y-%m-%d}",
+    "cron 5 9 * 4,9 1-5",
+    "every 6 hours until {week:%Y-%m-%d} quiet 03:00-05:00",
+    "daily 00:00,12:30 until {week:%Y-%m-%d}",
+)
+#: Some go on every day of the year.
+EVERY_DAY = ("daily 02:30", "window 01:00-04:00", "daily 00:00 quiet 22:00-23:30")
+#: A house that is down may stay so for a while, but not as long as a missed time is made up.
+LONGEST_DOWN, BETWEEN_DOWNS = timedelta(minutes=40), timedelta(hours=3)
+#: Time goes on for so long behind the last day, and then everything is shown.
+BEHIND = timedelta(hours=3)
+#: Simulated time that stands still for so many real seconds will not go on.
+STUCK = 90.0
+#: A post's platform, by whether it knows a repeat when it sees one.
+PLATFORMS = {"forgetful": False, "watchful": True}
+SHOWN, CLOCK = "shown", "clock"
+
+
+class Wound:
+    """The clock: eight bytes of a file. `wind` sets it forward whenever there is nothing left to do."""
+
+    def __init__(self, file: Path) -> None:
+        with file.open("r+b") as opened:
+            self._held = mmap.mmap(opened.fileno(), 8)
+        self._sleepers: dict[asyncio.Future[None], datetime] = {}
+        self._news = asyncio.Event()
+
+    @classmethod
+    def made(cls, file: Path, moment: datetime) -> Wound:
+        file.write_bytes(bytes(8))
+        made = cls(file)
+        made.set(moment)
+        return made
+
+    def now(self) -> datetime:
+        [microseconds] = struct.unpack_from("<q", self._held)
+        return EPOCH + timedelta(microseconds=microseconds)
+
+    def set(self, moment: datetime) -> None:
+        struct.pack_into("<q", self._held, 0, (moment - EPOCH) // timedelta(microseconds=1))
+
+    def monotonic(self) -> float:
+        return (self.now() - EPOCH).total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        waking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers[waking] = self.now() + timedelta(seconds=max(0.0, seconds))
+        self._news.set()
+        try:
+            await waking
+        finally:
+            self._sleepers.pop(waking, None)
+
+    async def wind(self, until: datetime, is_quiet: Callable[[], Awaitable[bool]]) -> None:
+        while self.now() < until:
+            self._news.clear()
+            if not self._sleepers:
+                await self._news.wait()
+            if not await is_quiet():
+                await asyncio.sleep(0.0005)
+            elif self._sleepers:
+                self.set(max(self.now(), min(until, *self._sleepers.values())))
+                self._wake()
+        while not await is_quiet():
+            self._wake()
+            await asyncio.sleep(0.0005)
+
+    def _wake(self) -> None:
+        now = self.now()
+        for waking in [one for one, at in self._sleepers.items() if at <= now]:
+            del self._sleepers[waking]
+            if not waking.done():
+                waking.set_result(None)
+
+
+class Screen(FakeFront):
+    """A platform: what it was shown, and when, is in a file, whatever becomes of who showed it."""
+
+    def __init__(self, name: str, home: Path, clock: Wound) -> None:
+        super().__init__(name=name, recognises_repeats=PLATFORMS[name])
+        self._clock = clock
+        self._file = os.open(home / SHOWN, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    async def deliver(self, outgoing: Outgoing) -> tuple[str, ...]:
+        row = outgoing.delivery
+        told = {"post": row.post_id, "nonce": row.nonce, "on": self.name, "at": self._clock.monotonic()}
+        os.write(self._file, json.dumps(told).encode() + b"\n")
+        await asyncio.sleep(0.001)  # the answer is on its way: whoever dies now does not know
+        return (row.nonce,)
+
+
+async def live(home: Path, until: datetime) -> None:
+    """One life of the house."""
+    clock, settings = Wound(home / CLOCK), settings_of(home)
+    start_logging(Home(home).log, settings.log, console=False)
+    # Nobody else changes the rows: time goes from one thing that comes to the next.
+    publishing.LOOK_EVERY = timedelta(days=365).total_seconds()
+    async with Engine.open(settings, clock=clock) as engine, asyncio.TaskGroup() as group:
+        fronts = [Screen(name, home, clock) for name in PLATFORMS]
+        parts = [group.create_task(one) for one in (Deliveries(engine, fronts).run(), engine.posting.run())]
+
+        async def is_quiet() -> bool:
+            return not await engine.database.look(lambda tx: _to_do(tx, clock.now()))
+
+        await clock.wind(until, is_quiet)
+        for part in parts:
+            part.cancel()
+
+
+async def _to_do(tx: AsyncConnection, now: datetime) -> bool:
+    """Whether a post is to be made or shown now, or anything is owed."""
+    made = and_(posts.c.state.in_([PostState.WAITING, PostState.READY]), posts.c.due_at <= now)
+    some = select(posts.c.id).where(or_(posts.c.state.in_([PostState.PLANNED, PostState.MAKING]), made))
+    owed = [DeliveryState.PENDING, DeliveryState.SENDING]
+    owes = select(deliveries.c.id).where(deliveries.c.state.in_(owed))
+    return any([(await tx.execute(one.limit(1))).first() is not None for one in (some, owes)])
+
+
+class Lives:
+    """The process that lives are forked from, and the one that lives now."""
+
+    def __init__(self, process: subprocess.Popen[bytes], home: Path, clock: Wound, until: datetime) -> None:
+        self._process = process
+        self._order = {"home": str(home), "until": until.isoformat()}
+        self._log = home / "log"
+        self._clock = clock
+        self._life: int | None = None
+
+    def bear(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(self._order).encode() + b"\n")
+        self._life = self._told(60.0)["born"]
+
+    def kill(self) -> None:
+        if self._life is not None:
+            os.kill(self._life, signal.SIGKILL)
+            self._ended()
+
+    def wait_for(self, moment: datetime) -> None:
+        """Until the clock shows it."""
+        for _ in self._passing():
+            if self._clock.now() >= moment:
+                return
+
+    def wait_for_the_end(self) -> None:
+        for _ in self._passing():
+            if self._is_there(0.05):
+                status = self._ended()
+                if status:
+                    raise RuntimeError(f"the last life ended with {status}; see {self._log}")
+                return
+
+    def _passing(self) -> Iterator[None]:
+        seen, since = self._clock.now(), time.monotonic()
+        while True:
+            yield
+            if self._clock.now() != seen:
+                seen, since = self._clock.now(), time.monotonic()
+            elif time.monotonic() - since > STUCK:
+                raise RuntimeError(f"time stands still at {seen}; see {self._log}")
+            time.sleep(0.0005)
+
+    def _ended(self) -> int:
+        status = self._told(60.0)["ended"]
+        self._life = None
+        return status
+
+    def _told(self, patience: float) -> dict[str, int]:
+        assert self._process.stdout
+        line = self._process.stdout.readline() if self._is_there(patience) else b""
+        if not line:
+            raise RuntimeError(f"whoever bears the houses says nothing; see {self._log}")
+        told: dict[str, int] = json.loads(line)
+        return told
+
+    def _is_there(self, patience: float) -> bool:
+        return bool(polling.select([self._process.stdout], [], [], patience)[0])
+
+
+@contextmanager
+def lives(home: Path, clock: Wound, until: datetime) -> Iterator[Lives]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
+    command = [sys.executable, "-W", "ignore", "-m", "tests.bench.posts_year"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=clean, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    ) as process:
+        made = Lives(process, home, clock, until)
+        try:
+            yield made
+        finally:
+            made.kill()
+            assert process.stdin
+            process.stdin.close()
+
+
+@dataclass
+class Outcome:
+    """What became of all that was due."""
+
+    due: int = 0
+    kills: int = 0
+    seconds: float = 0.0
+    #: As the timetables have them: what never came, came twice or came without being due, came too soon.
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    early: list[str] = field(default_factory=list)
+    #: Deliveries that were under way at a kill, and are neither listed as such nor known to have arrived.
+    unlisted: list[int] = field(default_factory=list)
+    unknown: int = 0
+    held: int = 0
+    #: Two of one schedule were missed in the same time: the newer one stands for both.
+    passed_over: int = 0
+    down: int = 0
+    latest: timedelta = timedelta()
+    states: Counter[str] = field(default_factory=Counter)
+
+
+def take_year(folder: Path, *, schedules: int, kills: int, quick: bool) -> tuple[list[Figure], str]:
+    begin, days = (MONTH, 31) if quick else (YEAR, 365)
+    outcome = survive(folder / "home", schedules, kills, begin, begin + timedelta(days=days))
+    of_all = f"of {outcome.due:,} posts of {schedules} schedules with {outcome.kills} kills"
+    counted = {
+        f"year: lost {of_all}": outcome.lost,
+        "year: shown twice, or without a time of its own": outcome.doubled,
+        "year: before its time": outcome.early,
+        "year: unknown after a kill and not listed": outcome.unlisted,
+    }
+    figures = [Figure(name, len(found), "0", "lower", "0") for name, found in counted.items()]
+    states = ", ".join(f"{count:,} {state}" for state, count in outcome.states.most_common())
+    notes = [
+        f"{days} days in {outcome.seconds:.0f} s; {outcome.kills} kills, {outcome.down} with time passing while "
+        f"nobody was there (the latest post came {outcome.latest.total_seconds() / 60:.0f} min late)",
+        f"posts: {states}; {outcome.unknown} deliveries unknown after a kill, {outcome.held} held for somebody's "
+        f"word; {outcome.passed_over} passed over for a newer one",
+        *[f"{name}: {', '.join(map(str, found[:8]))}" for name, found in counted.items() if found],
+    ]
+    return figures, "\n".join(notes)
+
+
+def survive(
+    home: Path, many: int, kills: int, begin: datetime, end: datetime, seed: int = 20_261_128
+) -> Outcome:
+    dice, outcome = random.Random(seed), Outcome()
+    known = asyncio.run(_order(home, many, begin))
+    clock = Wound.made(home / CLOCK, begin)
+    unknown: dict[int, str] = {}
+    downs: list[tuple[datetime, datetime]] = []
+    began = time.monotonic()
+    with lives(home, clock, end + BEHIND) as house:
+        for moment in sorted(begin + dice.random() * (end - begin) for _ in range(kills)):
+            house.bear()
+            house.wait_for(moment)
+            time.sleep(dice.uniform(0, 0.05))
+            house.kill()
+            outcome.kills += 1
+            unknown |= _under_way(home)
+            died = clock.now()
+            if dice.random() < 0.4 and (not downs or died - downs[-1][1] > BETWEEN_DOWNS):
+                clock.set(died + dice.random() * LONGEST_DOWN)
+                downs.append((died, clock.now()))
+        house.bear()
+        house.wait_for_the_end()
+    outcome.seconds, outcome.down, outcome.unknown = time.monotonic() - began, len(downs), len(unknown)
+    asyncio.run(_compare(home, known, (begin, end), unknown, downs, outcome))
+    return outcome
+
+
+async def _order(home: Path, many: int, begin: datetime) -> list[Schedule]:
+    home.mkdir(parents=True)
+    days = {name: begin + timedelta(days=n) for name, n in (("day", 1), ("week", 10), ("month", 90))}
+    async with Engine.open(settings_of(home), clock=ManualClock(begin)) as engine:
+        async with engine.database.read() as tx:
+            cast = [await personas.get(tx, one.id) for one in await personas.listing(tx)]
+        known = []
+        for number in range(many):
+            words = TIMINGS[number % len(TIMINGS)].format(**days)
+            if number % 60 == 7:
+                words = EVERY_DAY[number // 60 % len(EVERY_DAY)]
+            options: dict[str, Any] = {"picture": False, "approval": "post" if number % 5 == 0 else ""}
+            if number % 16 == 3:
+                options["ahead"] = (0, 60, 86_400)[number // 16 % 3]
+            ref = ChatRef(tuple(PLATFORMS)[number % 2], "one", f"room {number}")
+            async with engine.database.write() as tx:
+                place = await chats.add_place(tx, ref, persona_id=None, now=begin)
+            known.append(
+                await engine.posting.add(
+                    place=place,
+                    persona=cast[number % len(cast)],
+                    person=None,
+                    timing=read(words)[0],
+                    zone=ZONES[number % len(ZONES)],
+                    theme="",
+                    options=options,
+                )
+            )
+        return known
+
+
+def _under_way(home: Path) -> dict[int, str]:
+    """Deliveries that nobody knows the end of, with their platforms: the rows of a house that has just died."""
+    asked = "SELECT d.id, c.front FROM deliveries d JOIN chats c ON c.id = d.chat_id WHERE d.state = 'sending'"
+    with closing(sqlite3.connect(home / "greenroom.db")) as rows:
+        return dict(rows.execute(asked).fetchall())
+
+
+async def _compare(
+    home: Path,
+    known: Sequence[Schedule],
+    time_of_it: tuple[datetime, datetime],
+    unknown: dict[int, str],
+    downs: Sequence[tuple[datetime, datetime]],
+    outcome: Outcome,
+) -> None:
+    begin, end = time_of_it
+    wanted: dict[str, datetime] = {}
+    passed_over: set[str] = set()
+    for one in known:
+        found = occurrences(read(one.spec)[0], zone_of(one.zone), begin, seed=seed_of(one))
+        due = {key_of(one, each.key): each.due for each in takewhile(lambda each: each.due <= end, found)}
+        wanted |= due
+        for died, again in downs:
+            missed = sorted((at, key) for key, at in due.items() if died < at < again)
+            passed_over |= {key for at, key in missed[:-1] if again - at > PUNCTUAL}
+    async with Engine.open(settings_of(home)) as engine:
+        async with engine.database.read() as tx:
+            rows = {row.occurrence_key: row for row in await tx.execute(select(posts)) if row.due_at <= end}
+            owed = [row for row in await tx.execute(select(deliveries)) if row.post_id is not None]
+        held = {row.id for row in await engine.posting.held()}
+    state_of = {row.id: DeliveryState(row.state) for row in owed}
+    promised = Counter(row.post_id for row in owed)
+    held_posts = {row.post_id for row in owed if row.id in held}
+    shown = _shown(home)
+    outcome.due, outcome.held = len(wanted), len(held)
+    outcome.states = Counter(row.state for row in rows.values())
+    for key, due in wanted.items():
+        row = rows.get(key)
+        times = shown.get(row.id, []) if row else []
+        if key in passed_over and row and row.state == PostState.SKIPPED.value:
+            outcome.passed_over += 1
+        elif row is None or row.state != PostState.PUBLISHED.value or not row.caption:
+            outcome.lost.append(key)
+        elif not times and row.id not in held_posts:
+            outcome.lost.append(key)
+        elif len(times) > 1 or promised[row.id] != 1:
+            outcome.doubled.append(key)
+        if row and (row.due_at != due or (times and min(times) < due)):
+            outcome.early.append(key)
+        outcome.latest = max([outcome.latest, *(at - due for at in times)])
+    outcome.doubled += sorted(rows.keys() - wanted.keys())
+    outcome.unlisted = [
+        one
+        for one, front in unknown.items()
+        if not (one in held or (PLATFORMS[front] and state_of[one] is DeliveryState.SENT))
+    ]
+
+
+def _shown(home: Path) -> dict[int, list[datetime]]:
+    """When each post appeared. A platform that knows repeats shows the same one once."""
+    seen: set[str] = set()
+    found: dict[int, list[datetime]] = {}
+    for line in (home / SHOWN).read_text().splitlines():
+        told = json.loads(line)
+        if PLATFORMS[told["on"]] and told["nonce"] in seen:
+            continue
+        seen.add(told["nonce"])
+        found.setdefault(told["post"], []).append(EPOCH + timedelta(seconds=told["at"]))
+    return found
+
+
+def main() -> None:
+    # Everything is imported once; each life is a fork of this process, which itself opens nothing.
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                asyncio.run(live(Path(order["home"]), datetime.fromisoformat(order["until"])))
+                status = 0
+            finally:
+                os._exit(status)
+        print(json.dumps({"born": child}), flush=True)
+        _, code = os.waitpid(child, 0)
+        print(json.dumps({"ended": os.waitstatus_to_exitcode(code)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
