@@ -5,12 +5,15 @@ It knows a job and a language. When the message is shown or changed, and where, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from bot.front import Buttons
 from engine.estimating import Expected
 from engine.locales import FromNow, Locale
+from engine.store import sentences
 from engine.store.records import Button, Job, JobState, Picture
 
 #: What Telegram takes under a photo, in UTF-16 units; nobody else takes less.
@@ -58,12 +61,9 @@ def caption(locale: Locale, persona: str, pictures: Sequence[Picture]) -> str:
     lines = [" · ".join(how)]
     drawn = [picture for picture in pictures if picture.stand_in]
     if drawn:
-        # Of some failures the house has a sentence in every language.
-        keys = {str(picture.facts["because_key"]) for picture in drawn if "because_key" in picture.facts}
+        reasons = {_reason(locale, picture.facts) for picture in drawn if "because_key" in picture.facts}
         failed = any("because" in picture.facts for picture in drawn)
-        lines += [locale.say(key) for key in sorted(keys)] or [
-            locale.say("cards.stood_in" if failed else "cards.stand_in")
-        ]
+        lines += sorted(reasons) or [locale.say("cards.stood_in" if failed else "cards.stand_in")]
     below = cut("\n".join(lines), LONGEST_CAPTION // 2)
     room = LONGEST_CAPTION - _length(below) - 1
     return f"{_what(locale, persona, first.scene, room)}\n{below}"
@@ -135,6 +135,15 @@ def cut(text: str, most: int) -> str:
     room = max(0, most - 1)
     kept = text.encode("utf-16-le", "surrogatepass")[: room * 2].decode("utf-16-le", "ignore")
     return f"{kept.rstrip()}…" if most > 0 else ""
+
+
+def _reason(locale: Locale, facts: Mapping[str, Any]) -> str:
+    """Why there is only a stand-in, where the house has a sentence for it in every language."""
+    told = {"said": str(facts.get("because", "")), "key": facts["because_key"]}
+    kept = json.dumps(told | {"facts": facts.get("because_facts") or {}})
+    reason = locale.says(sentences.told(kept))
+    # What a model says of itself tells nobody that this is not its picture.
+    return f"{locale.say('cards.stood_in')} {reason}" if "because_facts" in facts else reason
 
 
 def _place(locale: Locale, ahead: int | None) -> str:

@@ -198,10 +198,11 @@ class Deliveries:
 
 async def _sent(tx: AsyncConnection, row: Delivery, messages: Sequence[str], now: datetime) -> None:
     """It arrived, and is to be seen in these messages from now on."""
+    # First of all: whoever takes a post back meanwhile waits, and then finds the messages.
+    recalled = row.post_id is not None and await posts.is_recalled(tx, row.post_id)
     arrived = await outbox.sent(tx, row.id, messages, now=now)
     if arrived is None:
         return
-    recalled = row.post_id is not None and await posts.is_recalled(tx, row.post_id)
     if recalled or (row.turn_id is not None and arrived.turn_id is None):
         # Taken back while it was on its way.
         gone = Manner(removes=tuple(messages))

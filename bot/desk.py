@@ -118,6 +118,7 @@ class Desk:
                 await outbox.give_up_chat(tx, chat_id, error="Nobody there wants to hear from us any more.")
         if places:
             log.info("chat_left", front=chat.front, chat=chat.chat)
+            self._engine.events.publish("place.left", places=places)
 
     def stop(self, chat: ChatRef) -> bool:
         line = self._lines.get(chat)

@@ -23,6 +23,7 @@ import uvicorn
 from bot.delivery import Deliveries
 from bot.desk import Desk
 from bot.front import Front
+from bot.lookout import Lookout
 from bot.progress import Easels
 from bot.stagehands import Stagehands
 from bot.web.app import create_app
@@ -72,7 +73,7 @@ async def open_house(
     """Own the home and run everything for as long as the block lasts; then drain."""
     home = Home(settings.home)
     with home.own(), _quick_turns():
-        async with Engine.open(settings, models=models, renderer=renderer, clock=clock) as engine:
+        async with Engine.open(settings, models=models, renderer=renderer, clock=clock, home=home) as engine:
             lines = Lines()
             everybody = [lines, *fronts]
             desk = Desk(engine, everybody)
@@ -98,6 +99,9 @@ async def open_house(
                         group.create_task(kept_running("easels", easels.run, engine.clock)),
                         group.create_task(kept_running("forgetting", hands.sweep, engine.clock)),
                         group.create_task(kept_running("posts", engine.posting.run, engine.clock)),
+                        group.create_task(kept_running("feeds", engine.newsroom.run, engine.clock)),
+                        group.create_task(kept_running("orders", engine.standing.run, engine.clock)),
+                        group.create_task(kept_running("lookout", Lookout(engine).run, engine.clock)),
                     ]
                     await desk.resume()
                     log.info("house_open", address=address.url, home=str(home.path))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import limits, rights, safety
 from engine.clock import Clock
+from engine.errors import NotFound
 from engine.events import Events
 from engine.language import ReplyWanted, Source
 from engine.language.writers import Writers, Written
@@ -229,12 +231,17 @@ class Conversation:
     async def _meant(self, tx: AsyncConnection, incoming: Incoming, found: Arrival) -> tuple[int, ...] | None:
         """Which personas are to answer; empty where there is only one, None where nobody was spoken to."""
         guests = found.place.guests if found.place else ()
-        if not incoming.shared and not guests:
+        posted = found.replied_persona if found.replied_to_post else None
+        if not incoming.shared and not guests and posted is None:
             return ()
         called = incoming.mentioned or found.replied_to_us
         if found.place and found.place.settings.get("answers") == "all":
             called = True
         here = await self._presence.here(tx, found.place)
+        if posted is not None and all(one.id != posted for one in here):
+            # Whoever posts somewhere is spoken to there, without being there otherwise.
+            with suppress(NotFound):  # it has left since
+                here.append(company.present(posted, (await self._presence.current(tx, posted)).persona))
         words = incoming.text[: self._settings.limits.message_length]
         return company.spoken_to(
             words, here, shared=incoming.shared, called=called, replied=found.replied_persona

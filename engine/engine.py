@@ -28,6 +28,7 @@ from engine.language.writers import Writers
 from engine.limits import Spent
 from engine.making import Making
 from engine.memory import Memory
+from engine.newsroom import Newsroom
 from engine.pictures import Queue, Renderer
 from engine.pictures.apart import Apart
 from engine.pictures.atelier import Atelier
@@ -42,6 +43,7 @@ from engine.runs import Runs
 from engine.safety import BlockList
 from engine.second_thoughts import SecondThoughts
 from engine.settings import Settings
+from engine.standing import Standing
 from engine.store import personas
 from engine.store.database import Database
 from engine.store.files import Files
@@ -72,8 +74,10 @@ class Engine:
     second_thoughts: SecondThoughts
     imagining: Imagining
     runs: Runs
+    standing: Standing
     casting: Casting
     posting: Posting
+    newsroom: Newsroom
     worker: Worker
     atelier: Atelier
     spent: Spent
@@ -88,10 +92,14 @@ class Engine:
         clock: Clock | None = None,
         models: Sequence[LanguageModel] = (),
         renderer: Renderer | None = None,
+        home: Home | None = None,
     ) -> AsyncIterator[Engine]:
-        """Everything ready to be used; closed again at the end of the block. Nothing is being worked on yet."""
+        """Everything ready to be used; closed again at the end of the block. Nothing is being worked on yet.
+
+        `home`: the one of the settings, from whoever owns it.
+        """
         clock = clock or SystemClock()
-        home = Home(settings.home)
+        home = home or Home(settings.home)
         home.prepare()
         async with AsyncExitStack() as stack:
             database = await Database.open(settings.database_url)
@@ -156,6 +164,15 @@ class Engine:
             )
             making = Making(database, captions, imagining, presence, settings, clock)
             publishing = Publishing(database, making, imagining, events, clock)
+            runs = Runs(
+                database,
+                imagining,
+                queue,
+                events,
+                settings,
+                clock,
+                Instructions(picture, f"picture.{PROMPT_VERSION}"),
+            )
             yield cls(
                 settings=settings,
                 home=home,
@@ -168,17 +185,11 @@ class Engine:
                 conversation=Conversation(database, writers, presence, events, settings, clock, memory),
                 second_thoughts=SecondThoughts(database, writers, memory, events, clock),
                 imagining=imagining,
-                runs=Runs(
-                    database,
-                    imagining,
-                    queue,
-                    events,
-                    settings,
-                    clock,
-                    Instructions(picture, f"picture.{PROMPT_VERSION}"),
-                ),
+                runs=runs,
+                standing=Standing(database, runs, presence, clock),
                 casting=Casting(database, writers, settings, clock),
                 posting=Posting(database, publishing, making, imagining, clock),
+                newsroom=Newsroom(database, publishing, settings, clock),
                 worker=worker,
                 atelier=atelier,
                 spent=spent,

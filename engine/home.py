@@ -52,6 +52,8 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._note = path / "owner.json"
+        #: Whether it is ours alone just now.
+        self.owned = False
 
     @property
     def files(self) -> Path:
@@ -78,6 +80,11 @@ class Home:
                 f"The home {self.path} cannot be used: {error.strerror}. Name another with GREENROOM_HOME."
             ) from None
 
+    @property
+    def is_open_to_others(self) -> bool:
+        """Whether other users of this machine may look in: a folder that was there before is left as it was."""
+        return os.name == "posix" and bool(self.path.stat().st_mode & 0o077)
+
     @contextmanager
     def own(self) -> Iterator[None]:
         self.prepare()
@@ -97,8 +104,10 @@ class Home:
         try:
             # A killed owner's note: from here on it would be taken for ours.
             self._note.unlink(missing_ok=True)
+            self.owned = True
             yield
         finally:
+            self.owned = False
             self._note.unlink(missing_ok=True)
             lock.release()
 

@@ -7,7 +7,8 @@ When a post is due, and what is shown of it, is none of its business.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,19 +17,20 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import safety
-from engine.captions import REMEMBERED, Captions, Occasion, part_of_day, scene_of
+from engine.captions import REMEMBERED, Captions, Occasion, Quoted, part_of_day, scene_about, scene_of
 from engine.clock import Clock
 from engine.errors import GreenroomError, NotFound, StoreError
 from engine.imagining import Imagining, Wish
 from engine.language.writers import Written
-from engine.locales import say
+from engine.locales import Said, say
 from engine.occurrences import zone_of
-from engine.planning import PICTURE_PATIENCE, state_made, targets_of, wants
+from engine.planning import about_of, picture_until, state_made, targets_of, wants
 from engine.presence import Presence
 from engine.settings import Settings
 from engine.store import chats, people, posts
 from engine.store.database import Database
-from engine.store.records import Lane, PersonaRecord, Place, Post, PostState, ScheduleState
+from engine.store.posts import Under
+from engine.store.records import JobState, Lane, PersonaRecord, Place, Post, PostState, ScheduleState
 from engine.wishes import SEEDS
 from personas.appearance import Ledger
 from personas.persona import Rating
@@ -36,7 +38,7 @@ from personas.persona import Rating
 log = structlog.get_logger(__name__)
 
 #: What a place's setting of this name says when nothing is posted there.
-POSTS, PAUSED = "posts", "paused"
+POSTS, PAUSED = posts.SETTING, posts.PAUSED
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,14 @@ class Reached:
     """The places that a post goes to as things stand now; where there are none, why."""
 
     places: tuple[Place, ...]
+    #: Its picture is to be shown in all of them, and where posts are paused only for now.
     rating: Rating = Rating.ALL_AGES
-    why: object = None
+    why: str = ""
+    #: What may be shown in each place, by its id.
+    allowed: Mapping[int, Rating] = field(default_factory=dict)
+
+    def may_show(self, place: Place, rating: Rating) -> bool:
+        return rating.level <= self.allowed[place.id].level
 
 
 @dataclass(frozen=True)
@@ -80,29 +88,40 @@ class Making:
         self._settings = settings
         self._clock = clock
 
-    async def make(self, post: Post) -> None:
-        """Whatever a post still lacks. One that is not wanted just now is left as it is."""
+    async def make(self, post: Post) -> bool:
+        """Whatever a post still lacks. One that is not wanted just now is left as it is: False."""
         try:
             subject = await self._database.look(partial(self._subject, post_id=post.id))
         except NotFound:
             await self.fail(post, say("posting.reason.persona_gone"))
-            return
+            return True
         if subject.post is None or not subject.reached.places:
-            return
+            return False
         made: Post | None = subject.post
         if subject.post.state is PostState.PLANNED:
             made = await self._with_caption(subject.post, subject)
         if made is not None and made.state is PostState.MAKING and made.job_id is None:
             await self._picture(made, subject)
+        return True
 
     async def caption(self, post: Post, *, unlike: tuple[str, ...] = ()) -> Written:
         """Words for a post, which nobody has stored yet."""
         subject = await self._database.look(partial(self._subject, post_id=post.id))
         return await self._captions.write(subject.occasion, unlike=unlike)
 
+    async def give_up(self, post: Post, why: Said) -> None:
+        """It cannot be made. What has its words goes on without its picture."""
+        if post.state is not PostState.MAKING:
+            await self.fail(post, why)
+        elif (left := await self._without_picture(post, why)) is not None:
+            log.error("post_not_pictured", post=post.id, state=left.state.value, cause=str(left.error))
+
+    async def _without_picture(self, post: Post, why: str) -> Post | None:
+        return await self._database.change(partial(without_picture, post=post, why=why))
+
     async def fail(self, post: Post, why: object) -> None:
         failed = partial(
-            posts.change, post_id=post.id, was=posts.OPEN, state=PostState.FAILED, error=str(why)
+            posts.change, post_id=post.id, was=posts.OPEN, state=PostState.FAILED, error=_sentence(why)
         )
         if await self._database.change(failed) is not None:
             log.error("post_failed", post=post.id, schedule=post.schedule_id, cause=str(why))
@@ -124,7 +143,11 @@ class Making:
     async def _picture(self, post: Post, subject: Subject) -> None:
         """Its picture, in line; a picture that cannot even be asked for is no reason not to post."""
         occasion = subject.occasion
-        scene = scene_of(post.theme, post.caption, occasion.local)[: self._imagining.longest_scene]
+        theme, owner = post.theme, f"schedule:{post.schedule_id}" if post.schedule_id else "posts"
+        about = about_of(post)
+        if about is not None:
+            theme, owner = scene_about(about.title), f"feed:{about.feed_id}"
+        scene = scene_of(theme, post.caption, occasion.local)[: self._imagining.longest_scene]
         ledger = occasion.ledger
         if not ledger.time:
             ledger = replace(ledger, time=part_of_day(occasion.local))
@@ -140,10 +163,10 @@ class Making:
                     request,
                     persona_id=subject.record.id,
                     person=None,
-                    lane=Lane.SCHEDULED,
+                    lane=Lane.SCHEDULED if about is None else Lane.EVENTS,
                     dedup_key=f"post:{post.id}:{post.options.get('take', 1)}",
-                    fair_owner=f"schedule:{post.schedule_id}" if post.schedule_id else "posts",
-                    deadline_at=post.due_at + PICTURE_PATIENCE,
+                    fair_owner=owner,
+                    deadline_at=picture_until(post, self._clock.now()),
                 )
                 if not await posts.order_picture(tx, post.id, accepted.job.id):
                     raise Overtaken
@@ -157,7 +180,7 @@ class Making:
         except GreenroomError as error:
             log.warning("post_without_picture", post=post.id, cause=str(error))
             why = say("posting.reason.no_picture", why=error)
-            await self._database.change(partial(without_picture, post=post, why=str(why)))
+            await self._without_picture(post, why)
             return
         self._imagining.nudge()
         log.info("post_pictured", post=post.id, job=job_id)
@@ -171,7 +194,12 @@ class Making:
         last_words = ""
         # What was said in one chat is told in no other.
         if place is not None and len(targets_of(post)) == 1 and place.persona_id == post.persona_id:
-            said = [turn for turn in await chats.recent(tx, place.id, most=4) if turn.persona_id is not None]
+            said = [
+                turn
+                for turn in await chats.recent(tx, place.id, most=4)
+                if turn.persona_id is not None
+                and not turn.text.startswith(tuple(recent))  # posts are told as posts
+            ]
             last_words = said[-1].text if said else ""
         occasion = Occasion(
             record.persona,
@@ -180,6 +208,7 @@ class Making:
             tuple(recent),
             _ledger(place, post.persona_id),
             last_words,
+            None if (about := about_of(post)) is None else Quoted(about.title, about.text),
             seed=post.id,
         )
         open_still = post if post.state in (PostState.PLANNED, PostState.MAKING) else None
@@ -197,13 +226,12 @@ class Making:
         if (person := post.options.get("person")) is not None:
             confirmed = await people.is_adult(tx, int(person))
         record = record or await self._presence.current(tx, post.persona_id)
-        places, why, rating = [], say("posting.reason.place_gone"), Rating.ADULT
+        places: list[Place] = []
+        why: str = say("posting.reason.place_gone")
+        rating, ratings = Rating.ADULT, dict[int, Rating]()
         for chat_id in targets_of(post):
             place = await chats.place_of(tx, chat_id)
             if place is None or place.left_at is not None:
-                continue
-            if place.settings.get(POSTS) == PAUSED:
-                why = say("posting.reason.place_paused")
                 continue
             allowed = safety.allowed_rating(
                 operator=self._settings.safety.rating,
@@ -214,16 +242,23 @@ class Making:
             try:
                 safety.check_persona(record.persona, allowed)
             except GreenroomError as error:
-                why = error.args[0]
+                why = _sentence(error)
+                continue
+            # Posts may go on there before this one is due.
+            rating = min(rating, allowed, key=lambda one: one.level)
+            if place.settings.get(POSTS) == PAUSED:
+                why = say("posting.reason.place_paused")
                 continue
             places.append(place)
-            rating = min(rating, allowed, key=lambda one: one.level)
-        return Reached(tuple(places), rating if places else Rating.ALL_AGES, None if places else why)
+            ratings[place.id] = allowed
+        if not places:
+            return Reached((), why=why)
+        return Reached(tuple(places), rating, allowed=ratings)
 
 
 async def _captioned(tx: AsyncConnection, post: Post, changes: dict[str, Any]) -> Post | None:
     """It has its words. Whether somebody has to approve it is read again: they may have, meanwhile."""
-    now = await posts.get(tx, post.id)
+    now = await posts.get(tx, post.id, alone=True)
     state = PostState.MAKING if wants(now, "picture") else state_made(now)
     if now.caption:  # somebody wrote it themselves meanwhile
         changes = {}
@@ -233,10 +268,40 @@ async def _captioned(tx: AsyncConnection, post: Post, changes: dict[str, Any]) -
 async def without_picture(
     tx: AsyncConnection, post: Post, why: str, *, of_job: int | None = None
 ) -> Post | None:
-    """It goes on without one; where a picture is all that was wanted, nothing is left of it."""
-    now = await posts.get(tx, post.id)
-    state = state_made(now) if wants(now, "text") else PostState.FAILED
+    """It goes on without one, or with the one before it; where a picture is all that was wanted, and there is none,
+    nothing is left of it.
+    """
+    now = await posts.get(tx, post.id, alone=True)
+    state = state_made(now) if wants(now, "text") or now.picture_id is not None else PostState.FAILED
+    if now.picture_id is not None:
+        why = say("posting.reason.picture_kept", why=why)
     return await posts.change(tx, post.id, was=(PostState.MAKING,), of_job=of_job, state=state, error=why)
+
+
+async def gathered(tx: AsyncConnection, under: Under) -> Post | None:
+    """A picture has come, or will not. Whether somebody has to approve the post is read again: they may have."""
+    post = under.post
+    if under.job_state is not JobState.DONE or under.picture_id is None:
+        why = say("posting.reason.picture_cancelled")
+        if under.job_state is JobState.FAILED:
+            why = say("posting.reason.no_picture", why=under.job_error)
+        return await without_picture(tx, post, why, of_job=post.job_id)
+    now = await posts.get(tx, post.id, alone=True)
+    return await posts.change(
+        tx,
+        post.id,
+        was=(PostState.MAKING,),
+        of_job=post.job_id,
+        state=state_made(now),
+        picture_id=under.picture_id,
+        error="",
+    )
+
+
+def _sentence(error: object) -> str:
+    """What an error says, so that it can be said in other languages."""
+    told = error.args[0] if isinstance(error, BaseException) and error.args else error
+    return told if isinstance(told, str) else str(told)
 
 
 def _local(post: Post) -> datetime:

@@ -67,7 +67,8 @@ class Memory:
         """In one read where one persona is alone; one that has left is replaced by the usual one."""
         place = said.place
         wanted = speaker or (said.turn.wanted[0] if said.turn.wanted else None)
-        of_many = place.shared or bool(place.guests)
+        # Whoever posts somewhere may be spoken to there, and is not there otherwise.
+        of_many = place.shared or bool(place.guests) or wanted not in (None, place.persona_id)
 
         async def as_it_stands(tx: AsyncConnection) -> Context | None:
             talk = await chats.talk(tx, place.id, of_many=of_many)

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from engine.occurrences import Occurrence, occurrences
+from engine.occurrences import Occurrence, occurrences, zone_of
 from engine.store.posts import Under
 from engine.store.records import JobState, Post, PostState, Schedule
-from engine.timetable import GRACE, Timing
+from engine.timetable import GRACE, Span, Timing
 
 #: So long before its time a post is begun, unless its schedule says otherwise; and the most that it can say.
 AHEAD = timedelta(hours=1)
@@ -24,12 +24,18 @@ MOST_AHEAD = timedelta(days=1)
 PUNCTUAL = timedelta(seconds=60)
 #: A post goes out without its picture when that is so late.
 PICTURE_PATIENCE = timedelta(minutes=3)
+#: What somebody ordered just so is shown as soon as its picture is ready; for so long that is waited for.
+BY_HAND_PATIENCE = timedelta(hours=2)
 #: Whatever a schedule says of what was missed: what is only so late was slow, and not missed.
 SLOW = timedelta(minutes=5)
+#: Where a schedule keeps the times that were skipped, so that nobody is told that they come.
+SKIPPED = "skipped"
 #: How far back missed times are looked at one by one.
 LOOK_BACK = timedelta(days=8)
 
 _JUST_BEFORE = timedelta(microseconds=1)
+#: So long before quiet hours begin nobody waits any more for what could come in them.
+_IN_GOOD_TIME = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,9 @@ class Plan:
 def planned(
     timing: Timing, zone: ZoneInfo, *, since: datetime, now: datetime, ahead: timedelta, seed: str
 ) -> Plan:
-    """`since` is the first time that was not a post yet. Of those missed at most one is made up: the newest."""
+    """`since` is the first time that was not a post yet. Of those missed at most one is made up: the newest, and
+    behind quiet hours, not in them.
+    """
     coming: list[Occurrence] = []
     missed: list[Occurrence] = []
     next_due = None
@@ -63,7 +71,8 @@ def planned(
     if begin > since and not missed:
         missed = [_first(timing, zone, since, seed)]
     is_due = any(one.due <= now for one in coming)
-    if missed and not is_due and missed[-1].due >= now - timing.grace:
+    shown = quiet_end(timing.quiet, zone, now) or now
+    if missed and not is_due and missed[-1].due >= shown - timing.grace:
         coming.insert(0, missed.pop())
     return Plan(tuple(coming), missed[-1] if missed else None, next_due)
 
@@ -71,6 +80,25 @@ def planned(
 def _first(timing: Timing, zone: ZoneInfo, since: datetime, seed: str) -> Occurrence:
     found = next(occurrences(timing, zone, since - _JUST_BEFORE, seed=seed), None)
     return found or Occurrence(since, since.isoformat(timespec="minutes"))
+
+
+def quiet_end(quiet: Span | None, zone: ZoneInfo, now: datetime) -> datetime | None:
+    """When it is not quiet any more; None where it is not quiet now."""
+    local = now.astimezone(zone)
+    if quiet is None or local.time() not in quiet:
+        return None
+    return _next_at(quiet.end, local)
+
+
+def _next_at(moment: time, local: datetime) -> datetime:
+    """When clocks show this next."""
+    for days in (0, 1):
+        day = local.date() + timedelta(days=days)
+        # Of an hour that comes twice the one is meant that it is now.
+        at = datetime.combine(day, moment, local.tzinfo).replace(fold=local.fold).astimezone(UTC)
+        if at > local.astimezone(UTC):
+            return at
+    return at
 
 
 def seed_of(schedule: Schedule) -> str:
@@ -90,13 +118,15 @@ def ahead_of(options: Mapping[str, Any]) -> timedelta:
     return min(MOST_AHEAD, max(timedelta(), timedelta(seconds=float(told))))
 
 
-def post_options(schedule: Schedule, grace: timedelta = GRACE) -> dict[str, Any]:
+def post_options(schedule: Schedule, timing: Timing | None = None) -> dict[str, Any]:
     """What a post has to know of its schedule, which may change or go while the post is made."""
+    grace = timing.grace if timing else GRACE
     told = schedule.options
     kept = {name: told[name] for name in ("targets", "picture", "text", "style", "approval") if name in told}
     return kept | {
         "zone": schedule.zone,
         "grace": round(grace.total_seconds()),
+        **({"quiet": str(timing.quiet)} if timing and timing.quiet else {}),
         **({"person": schedule.person_id} if schedule.person_id is not None else {}),
     }
 
@@ -111,6 +141,31 @@ def targets_of(post: Post) -> tuple[int, ...]:
     """The chats that a post goes to, each once."""
     more = [one for one in post.options.get("targets", ()) if isinstance(one, int)]
     return tuple(dict.fromkeys((post.chat_id, *more)))
+
+
+@dataclass(frozen=True)
+class About:
+    """Something that happened elsewhere, and that a post is about: an item of a feed, or what a hook was told."""
+
+    feed_id: int
+    title: str
+    text: str = ""
+    link: str = ""
+
+
+def about_of(post: Post) -> About | None:
+    told = post.options.get("item")
+    if not isinstance(told, Mapping):
+        return None
+    words = (str(told.get(name, "")) for name in ("title", "text", "link"))
+    return About(int(told.get("feed", 0)), *words)
+
+
+def words_of(post: Post) -> str:
+    """What is shown of a post: its caption, and behind that the link to what it is about."""
+    about = about_of(post)
+    told = post.caption if wants(post, "text") else ""
+    return f"{told}\n\n{about.link}".strip() if about is not None and about.link else told
 
 
 def wants(post: Post, what: str) -> bool:
@@ -133,13 +188,58 @@ def is_by_hand(post: Post) -> bool:
     return bool(post.options.get("by_hand"))
 
 
+def quiet_of(post: Post) -> Span | None:
+    """The hours in which it is not shown. What somebody ordered just so is shown whenever it is ready."""
+    told = post.options.get("quiet")
+    if not told or is_by_hand(post):
+        return None
+    start, end = str(told).split("-")
+    return Span(time.fromisoformat(start), time.fromisoformat(end))
+
+
+def picture_until(post: Post, now: datetime | None = None) -> datetime:
+    """For so long a picture that is asked for now is waited for: some minutes, and not into quiet hours."""
+    if is_by_hand(post):
+        return max(post.due_at, now or post.due_at) + BY_HAND_PATIENCE
+    latest, quiet = post.due_at + PICTURE_PATIENCE, quiet_of(post)
+    if quiet is None:
+        return latest
+    begins = _next_at(quiet.start, post.due_at.astimezone(_zone(post))) - _IN_GOOD_TIME
+    return min(latest, max(post.due_at, begins))
+
+
+def shown_until(post: Post, now: datetime) -> datetime | None:
+    """After this, what is published now would come too late or in quiet hours; None: somebody waits for it."""
+    if is_by_hand(post):
+        return None
+    # What was published at the very last has some time to arrive, too.
+    latest, quiet = max(post.due_at + lateness(post), now + SLOW), quiet_of(post)
+    return latest if quiet is None else min(latest, _next_at(quiet.start, now.astimezone(_zone(post))))
+
+
+def lateness(post: Post) -> timedelta:
+    """How late it is still shown."""
+    return max(SLOW, timedelta(seconds=float(post.options.get("grace", GRACE.total_seconds()))))
+
+
+def opens_at(post: Post, now: datetime) -> datetime | None:
+    """When quiet hours end that keep it from being shown; None: nothing does."""
+    return quiet_end(quiet_of(post), _zone(post), now)
+
+
+def _zone(post: Post) -> ZoneInfo:
+    return zone_of(str(post.options.get("zone") or "UTC"))
+
+
 class Verdict(StrEnum):
     """What becomes of a post whose time has come."""
 
     PUBLISH = "publish"
-    #: It is being made, and there is time.
+    #: It is being made, and there is time; or it is quiet, and will not be for too long.
     WAIT = "wait"
     MISSED = "missed"
+    #: It could be shown in quiet hours only, or far too late.
+    QUIET = "quiet"
     UNAPPROVED = "unapproved"
     #: Only a picture was wanted, and there is none.
     NOTHING = "nothing"
@@ -148,16 +248,34 @@ class Verdict(StrEnum):
 def verdict(under: Under, now: datetime, *, newer: bool) -> Verdict:
     """`newer`: another post of the same schedule is due as well, and comes later than this one."""
     post, late = under.post, now - under.post.due_at
-    grace = timedelta(seconds=float(post.options.get("grace", GRACE.total_seconds())))
-    if late > max(grace, SLOW) or (newer and late > PUNCTUAL):
+    if not is_by_hand(post) and (late > lateness(post) or (newer and late > PUNCTUAL)):
         return Verdict.MISSED
     if approval_of(post) == "skip":
         return Verdict.UNAPPROVED
-    if post.state is PostState.PLANNED or (_is_being_painted(under) and late < PICTURE_PATIENCE):
+    if (opens := opens_at(post, now)) is not None:
+        return Verdict.WAIT if opens - post.due_at <= lateness(post) else Verdict.QUIET
+    if post.state is PostState.PLANNED:
+        return Verdict.WAIT
+    patience = _patience(under)
+    if _is_being_painted(under) and (patience is None or now < patience):
         return Verdict.WAIT
     if not wants(post, "text") and under.picture_id is None and post.picture_id is None:
         return Verdict.NOTHING
     return Verdict.PUBLISH
+
+
+def look_again_at(under: Under, now: datetime) -> datetime | None:
+    """When something else becomes of a post that is due and waits, though nothing happens to it."""
+    if (opens := opens_at(under.post, now)) is not None:
+        return opens
+    return _patience(under) if under.post.state is PostState.MAKING else None
+
+
+def _patience(under: Under) -> datetime | None:
+    """What was ordered just so waits as long as its picture has time, counted from when that was asked for."""
+    if is_by_hand(under.post):
+        return under.picture_deadline
+    return picture_until(under.post)
 
 
 def _is_being_painted(under: Under) -> bool:

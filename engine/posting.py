@@ -5,12 +5,12 @@ Each order is one change of the rows; what follows from it, `run` does. Who may 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,9 +24,10 @@ from engine.language import Source
 from engine.locales import say
 from engine.making import PAUSED, POSTS, Making
 from engine.occurrences import zone_of
-from engine.planning import seed_of, state_made, wants
+from engine.planning import SKIPPED, is_by_hand, seed_of, state_made, targets_of, wants
 from engine.publishing import Publishing
-from engine.store import chats, outbox, posts
+from engine.store import chats, outbox, posted, posts
+from engine.store.atonce import Work
 from engine.store.database import Database
 from engine.store.records import (
     Delivery,
@@ -41,15 +42,32 @@ from engine.store.records import (
     Schedule,
     ScheduleState,
 )
-from engine.timetable import Timing
+from engine.timetable import Timing, written
 from engine.timewords import read
 
 log = structlog.get_logger(__name__)
 
+Outcome = TypeVar("Outcome")
 
-def preview_seed(place: Place, persona: PersonaRecord) -> str:
-    """What will draw the minute of a window in a schedule that is made here: its next times can be told before."""
-    return f"{place.id}:{persona.id}"
+#: Where a post keeps the chats that took their copy of it back.
+TAKEN_BACK = "taken_back"
+
+
+class Transaction(Protocol):
+    """The transaction of an order: the database's own, or a caller's, in which more happens than the order.
+
+    What follows from an order, for this process alone, is done after it.
+    """
+
+    async def __call__(self, work: Work[Outcome]) -> Outcome: ...
+
+
+def preview_seed(place: Place, persona: PersonaRecord, timing: Timing, theme: str) -> str:
+    """What will draw the minute of a window in a schedule that is made here: its next times can be told before.
+
+    Two that say something else are drawn apart.
+    """
+    return f"{place.id}:{persona.id}:{written(timing)}:{theme}"
 
 
 class Posting:
@@ -84,9 +102,11 @@ class Posting:
         zone: str,
         theme: str,
         options: Mapping[str, Any],
+        within: Transaction | None = None,
     ) -> Schedule:
         """Raises `BadRequest` for what never comes, `NotFound` for a chat or a style that is not there."""
         told = schedules.checked(options, self._imagining)
+        seed = str(options.get("seed") or preview_seed(place, persona, timing, theme))
         added = partial(
             schedules.add,
             chat_id=place.id,
@@ -95,10 +115,10 @@ class Posting:
             timing=timing,
             zone=zone_of(zone),
             theme=schedules.checked_theme(theme, self._imagining),
-            options=told | {"seed": str(options.get("seed") or preview_seed(place, persona))},
+            options=told | {"seed": seed},
             now=self._clock.now(),
         )
-        schedule = await self._database.change(added)
+        schedule = await self._through(within)(added)
         log.info("schedule_added", schedule=schedule.id, spec=schedule.spec, zone=schedule.zone)
         self.publishing.nudge()
         return schedule
@@ -113,7 +133,7 @@ class Posting:
         """When it posts next, in UTC; a schedule that is paused is told as if it were not."""
         if schedule.state is ScheduleState.ENDED:
             return []
-        passed_over = set(schedule.options.get(schedules.SKIPPED, ()))
+        passed_over = set(schedule.options.get(SKIPPED, ()))
         found = occurrences.next_times(
             read(schedule.spec)[0],
             zone_of(schedule.zone),
@@ -123,18 +143,19 @@ class Posting:
         )
         return [one for one in found if one.isoformat() not in passed_over][:most]
 
-    async def pause(self, schedule_id: int) -> Schedule:
+    async def pause(self, schedule_id: int, *, within: Transaction | None = None) -> Schedule:
         """Nothing more is planned, and what was planned is not shown unless it goes on before its time."""
-        return await self._changed(partial(schedules.pause, schedule_id=schedule_id))
+        return await self._changed(partial(schedules.pause, schedule_id=schedule_id), within)
 
-    async def resume(self, schedule_id: int) -> Schedule:
+    async def resume(self, schedule_id: int, *, within: Transaction | None = None) -> Schedule:
         """It goes on with its next time; what would have come meanwhile is not made up."""
         now = self._clock.now()
-        return await self._changed(partial(schedules.resume, schedule_id=schedule_id, now=now))
+        return await self._changed(partial(schedules.resume, schedule_id=schedule_id, now=now), within)
 
-    async def remove(self, schedule_id: int) -> None:
+    async def remove(self, schedule_id: int, *, within: Transaction | None = None) -> None:
         """It is gone, with what was planned. What was published stays."""
-        await self._let_go(await self._database.change(partial(schedules.remove, schedule_id=schedule_id)))
+        removed = partial(schedules.remove, schedule_id=schedule_id)
+        await self._let_go(await self._through(within)(removed))
         log.info("schedule_removed", schedule=schedule_id)
 
     async def edit(
@@ -145,6 +166,7 @@ class Posting:
         zone: str | None = None,
         theme: str | None = None,
         options: Mapping[str, Any] | None = None,
+        within: Transaction | None = None,
     ) -> Schedule:
         """What is named is changed, `options` one by one. What was planned is planned anew."""
         change = schedules.Change(
@@ -154,22 +176,34 @@ class Posting:
             schedules.checked(options or {}, self._imagining),
         )
         edited = partial(schedules.edit, schedule_id=schedule_id, change=change, now=self._clock.now())
-        schedule, gone = await self._database.change(edited)
+        schedule, gone = await self._through(within)(edited)
         await self._let_go(gone)
         log.info("schedule_edited", schedule=schedule.id, spec=schedule.spec, zone=schedule.zone)
         return schedule
 
-    async def skip_next(self, schedule_id: int) -> Schedule:
+    async def skip_next(self, schedule_id: int, *, within: Transaction | None = None) -> Schedule:
         """Its next time is passed over, whether or not that is a post by now."""
         skipped = partial(schedules.skip_next, schedule_id=schedule_id, now=self._clock.now())
-        schedule, gone = await self._database.change(skipped)
+        schedule, gone = await self._through(within)(skipped)
         await self._let_go(gone)
         return schedule
 
-    async def run_now(self, schedule_id: int) -> Post:
-        """One more post, as soon as it is made. Whoever orders it has approved it."""
-        ordered = partial(schedules.order, schedule_id=schedule_id, now=self._clock.now())
-        post = await self._database.change(ordered)
+    async def run_now(self, schedule_id: int, *, by: str = "", within: Transaction | None = None) -> Post:
+        """One more post, as soon as it is made. Whoever orders it has approved it. Where it would be shown nowhere,
+        that is said at once.
+
+        `by` names an order that counts once.
+        """
+        now = self._clock.now()
+
+        async def ordered(tx: AsyncConnection) -> Post:
+            post = await schedules.order(tx, schedule_id, now=now, by=by)
+            reached = await self._making.reached(tx, post)
+            if not reached.places:
+                raise BadRequest(reached.why)
+            return post
+
+        post = await self._through(within)(ordered)
         log.info("post_ordered", post=post.id, schedule=schedule_id)
         self.publishing.nudge()
         return post
@@ -189,7 +223,7 @@ class Posting:
     async def post(self, post_id: int) -> Post:
         return await self._database.look(partial(posts.get, post_id=post_id))
 
-    async def approve(self, post_id: int) -> Post:
+    async def approve(self, post_id: int, *, within: Transaction | None = None) -> Post:
         """It is shown at its time; one that is not made yet waits for nobody once it is."""
 
         async def approved(tx: AsyncConnection) -> Post:
@@ -199,20 +233,24 @@ class Posting:
             changed = await posts.change(tx, post_id, was=(known.state,), state=state, options=options)
             return _unchanged(changed)
 
-        return await self._changed_post(approved, "post_approved")
+        return await self._changed_post(approved, "post_approved", within)
 
-    async def skip(self, post_id: int) -> Post:
+    async def skip(self, post_id: int, *, within: Transaction | None = None) -> Post:
         async def skipped(tx: AsyncConnection) -> Post:
+            known = await posts.get(tx, post_id)
+            if known.schedule_id is not None and not is_by_hand(known):
+                schedule = await posts.schedule(tx, known.schedule_id)
+                await schedules.with_skipped(tx, schedule, known, now=self._clock.now())
             known = await _open(tx, post_id)
-            why = str(say("posting.reason.by_hand"))
+            why = say("posting.reason.by_hand")
             changed = await posts.change(tx, post_id, was=(known.state,), state=PostState.SKIPPED, error=why)
             return _unchanged(changed)
 
-        post = await self._changed_post(skipped, "post_skipped")
+        post = await self._changed_post(skipped, "post_skipped", within)
         await self._let_go([post])
         return post
 
-    async def reword(self, post_id: int, caption: str | None) -> Post:
+    async def reword(self, post_id: int, caption: str | None, *, within: Transaction | None = None) -> Post:
         """Another caption: this one, or None: one that a model writes, and that is to be approved like any other."""
         known = await self._database.look(partial(_open, post_id=post_id))
         if caption is None:
@@ -233,9 +271,9 @@ class Posting:
             changes: dict[str, Any] = {"caption": text, "source": source, "options": options}
             return _unchanged(await posts.change(tx, post_id, was=(now.state,), state=state, **changes))
 
-        return await self._changed_post(reworded, "post_reworded")
+        return await self._changed_post(reworded, "post_reworded", within)
 
-    async def repicture(self, post_id: int) -> Post:
+    async def repicture(self, post_id: int, *, within: Transaction | None = None) -> Post:
         """Another picture, put in line as soon as its prompt is written."""
 
         async def again(tx: AsyncConnection) -> tuple[Post, Post]:
@@ -249,46 +287,63 @@ class Posting:
                 post_id,
                 was=(known.state,),
                 state=state,
-                job_id=None,
-                picture_id=None,
+                job_id=None,  # the picture that it has is kept until there is another
                 error="",
                 options=options,
             )
             return _unchanged(changed), known
 
-        post, before = await self._database.change(again)
+        post, before = await self._through(within)(again)
         await self._let_go([before])
         log.info("post_repictured", post=post_id)
         return post
 
-    async def recall(self, post_id: int) -> int:
-        """A post that was published is taken back everywhere; answers how many messages that are."""
+    async def recall(
+        self, post_id: int, *, chat_id: int | None = None, within: Transaction | None = None
+    ) -> int:
+        """A post that was published is taken back, everywhere or in one chat, also out of what is remembered of the
+        talk; answers how many messages that are.
+        """
         now = self._clock.now()
 
         async def recalled(tx: AsyncConnection) -> int:
-            known = await posts.get(tx, post_id)
-            back = await posts.change(tx, post_id, was=(PostState.PUBLISHED,), state=PostState.RECALLED)
+            known = await posts.get(tx, post_id, alone=True)
+            before = tuple(known.options.get(TAKEN_BACK, ()))
+            after = (*before, *(targets_of(known) if chat_id is None else (chat_id,)))
+            state = PostState.RECALLED if set(after) >= set(targets_of(known)) else PostState.PUBLISHED
+            options = known.options if chat_id is None else known.options | {TAKEN_BACK: list(after)}
+            back = await posts.change(tx, post_id, was=(PostState.PUBLISHED,), state=state, options=options)
             if back is None:
                 if known.state in posts.OPEN:
                     raise BadRequest(say("posting.not_published", id=str(post_id)))
                 raise _over(known)
+            if chat_id in before:
+                raise _over(replace(known, state=PostState.RECALLED))
             count = 0
             for shown in await posts.shown(tx, post_id):
+                if shown.chat_id in before or chat_id not in (None, shown.chat_id):
+                    continue
+                if shown.state is DeliveryState.SENDING and state is PostState.PUBLISHED:
+                    # What arrives is taken back by itself only where the whole post is.
+                    raise BadRequest(say("posting.on_its_way", id=str(post_id)))
                 if shown.state is DeliveryState.SENT and shown.messages:
                     gone = Manner(removes=shown.messages)
                     await outbox.owe(tx, shown.chat_id, DeliveryKind.REMOVAL, manner=gone, now=now)
                     count += len(shown.messages)
                 elif shown.state in (DeliveryState.PENDING, DeliveryState.HELD):
-                    await outbox.give_up(tx, shown.delivery_id, error="The post was taken back.")
+                    gone_with = "The post was taken back."
+                    await outbox.give_up(tx, shown.delivery_id, error=gone_with, untold=True)
                     count += 1
+                if shown.turn_id is not None:
+                    await posted.take_out(tx, shown.turn_id)
             return count
 
-        count = await self._database.change(recalled)
+        count = await self._through(within)(recalled)
         log.info("post_recalled", post=post_id, messages=count)
         self.publishing.tell_outbox()
         return count
 
-    async def pause_place(self, chat_id: int, paused: bool) -> int:
+    async def pause_place(self, chat_id: int, paused: bool, *, within: Transaction | None = None) -> int:
         """Nothing is posted in a chat, or something is again; answers how many schedules that concerns."""
 
         async def set_so(tx: AsyncConnection) -> int:
@@ -298,8 +353,27 @@ class Posting:
             there = await posts.schedule_listing(tx, chat_id=chat_id)
             return sum(one.state is ScheduleState.ACTIVE for one in there)
 
-        count = await self._database.change(set_so)
+        count = await self._through(within)(set_so)
         log.info("posts_of_place", chat_id=chat_id, paused=paused, schedules=count)
+        self.publishing.nudge()
+        return count
+
+    async def pause_persona(
+        self,
+        persona_id: int,
+        paused: bool,
+        chat_id: int | None = None,
+        *,
+        within: Transaction | None = None,
+    ) -> int:
+        """A persona's schedules rest, or go on, in a chat or everywhere; answers how many that concerns."""
+        change = partial(schedules.pause_persona, persona_id=persona_id, chat_id=chat_id)
+        if not paused:
+            change = partial(
+                schedules.resume_persona, persona_id=persona_id, chat_id=chat_id, now=self._clock.now()
+            )
+        count = await self._through(within)(change)
+        log.info("posts_of_persona", persona=persona_id, chat_id=chat_id, paused=paused, schedules=count)
         self.publishing.nudge()
         return count
 
@@ -309,24 +383,31 @@ class Posting:
         """Posts that were being shown when the house stopped, on a platform that would show them twice."""
         return await self._database.look(partial(outbox.held, chat_id=chat_id))
 
-    async def release(self, delivery_id: int, again: bool) -> None:
+    async def release(self, delivery_id: int, again: bool, *, within: Transaction | None = None) -> None:
         """Somebody has looked: it is shown again, or stands there already."""
-        released = partial(outbox.release, delivery_id=delivery_id, again=again, now=self._clock.now())
-        if not await self._database.change(released):
-            raise NotFound(say("posting.no_held", id=str(delivery_id)))
+        now = self._clock.now()
+
+        async def released(tx: AsyncConnection) -> None:
+            if not await outbox.release(tx, delivery_id, again=again, now=now):
+                raise NotFound(say("posting.no_held", id=str(delivery_id)))
+
+        await self._through(within)(released)
         log.info("delivery_released", delivery=delivery_id, again=again)
         self.publishing.tell_outbox()
 
     # What orders have in common
 
-    async def _changed(self, work: Callable[[AsyncConnection], Awaitable[Schedule]]) -> Schedule:
-        schedule = await self._database.change(work)
+    def _through(self, within: Transaction | None) -> Transaction:
+        return within or self._database.change
+
+    async def _changed(self, work: Work[Schedule], within: Transaction | None) -> Schedule:
+        schedule = await self._through(within)(work)
         log.info("schedule_changed", schedule=schedule.id, state=schedule.state.value)
         self.publishing.nudge()
         return schedule
 
-    async def _changed_post(self, work: Callable[[AsyncConnection], Awaitable[Post]], what: str) -> Post:
-        post = await self._database.change(work)
+    async def _changed_post(self, work: Work[Post], what: str, within: Transaction | None) -> Post:
+        post = await self._through(within)(work)
         log.info(what, post=post.id, state=post.state.value)
         self.publishing.nudge()
         return post
@@ -334,14 +415,14 @@ class Posting:
     async def _let_go(self, gone: Sequence[Post]) -> None:
         """Pictures that nobody waits for any more take nobody's time."""
         for post in gone:
-            if post.job_id is not None and post.picture_id is None:
+            if post.job_id is not None:
                 with suppress(BadRequest, NotFound):  # it has ended
                     await self._imagining.cancel(post.job_id)
         self.publishing.nudge()
 
 
 async def _open(tx: AsyncConnection, post_id: int) -> Post:
-    known = await posts.get(tx, post_id)
+    known = await posts.get(tx, post_id, alone=True)
     if known.state not in posts.OPEN:
         raise _over(known)
     return known

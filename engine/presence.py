@@ -204,6 +204,10 @@ class Presence:
             await outbox.owe(tx, place.id, DeliveryKind.REPLY, turn_id=turn.id, now=now)
         return turn
 
+    async def usual(self, tx: AsyncConnection) -> PersonaRecord:
+        """Whoever is there where nobody else was asked for."""
+        return await self._usual(tx)
+
     async def _usual(self, tx: AsyncConnection) -> PersonaRecord:
         named = self._settings.chat.persona
         if named:

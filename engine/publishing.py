@@ -7,44 +7,48 @@ beside it: each change is one transaction that names the state it starts from.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.agenda import Open, is_followed, look, set_back, taken_in
 from engine.clock import Clock
 from engine.errors import BadRequest, GreenroomError, NotFound
 from engine.events import Events, Watch
 from engine.imagining import Imagining
-from engine.locales import Said, say
-from engine.making import Making, Reached, without_picture
+from engine.locales import say
+from engine.making import Making, Reached, gathered
 from engine.occurrences import zone_of
 from engine.planning import (
-    AHEAD,
-    MOST_AHEAD,
     PICTURE_PATIENCE,
-    Plan,
+    PUNCTUAL,
     Verdict,
     ahead_of,
-    is_by_hand,
-    key_of,
     planned,
-    post_options,
     seed_of,
-    state_made,
-    theme_of,
+    shown_until,
     verdict,
     wants,
+    words_of,
 )
-from engine.store import outbox, posts
+from engine.store import outbox, pictures, posted, posts
+from engine.store.arriving import SHOWN_UNTIL
 from engine.store.database import Database
 from engine.store.posts import Under
-from engine.store.records import DeliveryKind, JobState, Post, PostState, Schedule, ScheduleState
-from engine.timetable import Timing
+from engine.store.records import (
+    DeliveryKind,
+    JobState,
+    Picture,
+    Place,
+    Post,
+    PostState,
+    Schedule,
+    ScheduleState,
+)
 from engine.timewords import read
 
 log = structlog.get_logger(__name__)
@@ -53,8 +57,9 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY = 5.0
 #: So many posts are made at once, each of another persona: the second is to know what the first one said.
 AT_ONCE = 4
-#: A post that could not be made so often, for no reason of ours, has failed.
-MOST_TRIES = 5
+#: A post that could not be made so often, for no reason of ours, has failed once it is late. Until then it is tried
+#: again and again, with pauses that grow up to so many seconds.
+MOST_TRIES, LONGEST_PAUSE = 5, 60.0
 
 
 @dataclass(frozen=True)
@@ -64,15 +69,11 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Open:
-    """What there is to do at a moment: times to become posts, pictures that came, posts that are due."""
+class Tried:
+    """A post that could not be made: how often that was tried, and when it may be again, in monotonic seconds."""
 
-    now: datetime
-    to_plan: tuple[Schedule, ...]
-    made: tuple[Under, ...]
-    due: tuple[Under, ...]
-    #: When there is more to do, if nothing happens meanwhile.
-    coming: datetime | None
+    times: int
+    again_at: float
 
 
 class Publishing:
@@ -86,8 +87,10 @@ class Publishing:
         self._clock = clock
         self._news = asyncio.Event()
         self._to_make = asyncio.Event()
-        #: Posts that could not be made, and how often that was tried.
-        self._tries: dict[int, int] = {}
+        #: Posts that could not be made.
+        self._tried: dict[int, Tried] = {}
+        #: The latest moment that was seen; None: nothing was looked at yet.
+        self._seen: datetime | None = None
 
     def nudge(self) -> None:
         """Something was changed: there may be something to do at once."""
@@ -125,7 +128,8 @@ class Publishing:
 
     async def _pause(self, until: datetime | None) -> None:
         """Until it is time, or there is news, or somebody else may have changed something."""
-        seconds = LOOK_EVERY
+        pauses = (one.again_at - self._clock.monotonic() for one in self._tried.values())
+        seconds = min([LOOK_EVERY, *(pause for pause in pauses if pause > 0)])
         if until is not None:
             seconds = min(seconds, max(0.001, (until - self._clock.now()).total_seconds()))
         waits = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._news.wait())]
@@ -137,16 +141,42 @@ class Publishing:
 
     async def round(self) -> datetime | None:
         """All that can be done at once; answers when there is more to do. To make posts takes long: see `make`."""
+        await self._heed_clock()
         open_ = await self._look()
         done = [
             *[await self._plan(one, open_.now) for one in open_.to_plan],
             *[await self._gather(one) for one in open_.made],
-            *[await self._publish(one, open_) for one in open_.due],
         ]
-        return (await self._look() if any(done) else open_).coming
+        if any(done):  # what came just now may be due
+            open_ = await self._look()
+        shown = [await self._publish(one, open_) for one in open_.due]
+        if any(shown):
+            open_ = await self._look()
+        for one in open_.over:
+            await self._end(one)
+        return open_.coming
 
     async def _look(self) -> Open:
-        return await self._database.look(partial(_open, now=self._clock.now()))
+        return await self._database.look(partial(look, now=self._clock.now()))
+
+    async def _heed_clock(self) -> None:
+        """What was planned while the clock was ahead, perhaps by another process, would leave a long silence."""
+        now, seen = self._clock.now(), self._seen
+        if seen is not None and now >= seen - PUNCTUAL:
+            self._seen = max(seen, now)
+            return
+        self._seen = now
+        for schedule in await self._database.look(partial(posts.timed, after=now)):
+            with suppress(BadRequest):  # it cannot be read, which is told when it is planned
+                back = await self._database.change(partial(set_back, schedule=schedule, now=now))
+                if back is not None:
+                    was, next_due = schedule.next_due_at, back.next_due_at
+                    log.warning("schedule_set_back", schedule=schedule.id, was=str(was), now=str(next_due))
+
+    async def _end(self, schedule: Schedule) -> None:
+        ended = partial(posts.change_schedule, known=schedule, move=True, state=ScheduleState.ENDED)
+        if await self._database.change(ended) is not None:
+            log.info("schedule_ended", schedule=schedule.id)
 
     # Times become posts.
 
@@ -171,7 +201,7 @@ class Publishing:
             seed=seed_of(schedule),
         )
         made = await self._database.change(
-            partial(_taken_in, schedule=schedule, timing=timing, plan=plan, now=now)
+            partial(taken_in, schedule=schedule, timing=timing, plan=plan, now=now)
         )
         for post in made:
             if post.state is PostState.SKIPPED:
@@ -183,34 +213,42 @@ class Publishing:
     # Posts are made.
 
     async def make(self) -> int:
-        """Make what is planned, each post once; answers how many were tried. What fails is tried again next time."""
+        """Make what is planned, each post once; answers how many were tried. What fails is tried again later."""
         tried: set[int] = set()
         while True:
             found = await self._database.look(posts.to_make)
+            self._tried = {post.id: self._tried[post.id] for post in found if post.id in self._tried}
+            resting = {id_ for id_, one in self._tried.items() if one.again_at > self._clock.monotonic()}
             batch: dict[int, Post] = {}
             for post in found:
-                if post.id not in tried and len(batch) < AT_ONCE:
+                if post.id not in tried | resting and len(batch) < AT_ONCE:
                     batch.setdefault(post.persona_id, post)
             if not batch:
                 return len(tried)
             tried |= {post.id for post in batch.values()}
-            await asyncio.gather(*(self._make(post) for post in batch.values()))
-            self._news.set()
+            if any(await asyncio.gather(*(self._make(post) for post in batch.values()))):
+                self._news.set()
 
-    async def _make(self, post: Post) -> None:
+    async def _make(self, post: Post) -> bool:
+        """False where its row is as it was."""
         try:
-            await self._making.make(post)
+            changed = await self._making.make(post)
         except Exception as error:
-            tries = self._tries[post.id] = self._tries.get(post.id, 0) + 1
-            log.exception("post_not_made", post=post.id, tries=tries)
-            if tries >= MOST_TRIES and not isinstance(error, GreenroomError):
-                await self._making.fail(post, say("posting.reason.not_made"))
-        else:
-            self._tries.pop(post.id, None)
+            times = self._tried[post.id].times + 1 if post.id in self._tried else 1
+            pause = min(LONGEST_PAUSE, 2.0 ** min(times - 1, 10))
+            self._tried[post.id] = Tried(times, self._clock.monotonic() + pause)
+            log.exception("post_not_made", post=post.id, tries=times, pause=pause)
+            late = self._clock.now() >= post.due_at + PICTURE_PATIENCE
+            if times < MOST_TRIES or not late or isinstance(error, GreenroomError):
+                return False
+            await self._making.give_up(post, say("posting.reason.not_made"))
+            return True
+        self._tried.pop(post.id, None)
+        return changed
 
     async def _gather(self, under: Under) -> bool:
         """A picture has come, or will not."""
-        post = await self._database.change(partial(_gathered, under=under))
+        post = await self._database.change(partial(gathered, under=under))
         if post is None:
             return False
         told = log.info if post.picture_id is not None else log.warning
@@ -221,12 +259,12 @@ class Publishing:
 
     async def _publish(self, under: Under, open_: Open) -> bool:
         """What is due is owed to its chats, or is not; False where it is still waited for."""
-        what = verdict(under, open_.now, newer=_is_followed(under, open_.due))
+        what = verdict(under, open_.now, newer=is_followed(under, open_.due))
         if what is Verdict.WAIT:
             reached = await self._database.look(partial(self._reached, post=under.post))
             if reached.places:
                 return False
-            await self._let_go(under, what, why=str(reached.why))
+            await self._let_go(under, what, why=reached.why)
         elif what is Verdict.PUBLISH:
             await self._publish_one(under, open_.now)
         else:
@@ -251,19 +289,41 @@ class Publishing:
             chats=len(published.deliveries),
         )
         self._events.publish("post.published", post=post.id, chat_id=post.chat_id)
-        if published.post.picture_id is None:
+        if under.picture_id is None:
             await self._stop_painting(under)
 
     async def _published(self, tx: AsyncConnection, under: Under, now: datetime) -> Published | None:
-        post, change = under.post, partial(posts.change, tx, under.post.id, was=(under.post.state,))
+        post = await posts.get(tx, under.post.id, alone=True)
+        if post.state is not under.post.state:
+            return None
+        change = partial(posts.change, tx, post.id, was=(post.state,))
         reached = await self._reached(tx, post)
         if not reached.places:
-            skipped = await change(state=PostState.SKIPPED, error=str(reached.why))
+            skipped = await change(state=PostState.SKIPPED, error=reached.why)
             return Published(skipped, ()) if skipped else None
-        picture, why = post.picture_id or under.picture_id, post.error
-        if picture is None and wants(post, "picture") and not why:
-            why = str(say("posting.reason.picture_late"))
-        shown = await change(state=PostState.PUBLISHED, picture_id=picture, error=why)
+        picture = await _picture(tx, under.picture_id or post.picture_id)
+        why, text = post.error, words_of(post)
+        places: list[tuple[Place, Picture | None]] = []
+        if picture is None and wants(post, "picture"):
+            why = why or say("posting.reason.picture_late")
+        for place in reached.places:
+            # It was made for what could be shown everywhere then.
+            fits = picture is not None and reached.may_show(place, picture.rating)
+            if picture is not None and not fits:
+                why = why or say("posting.reason.picture_rated")
+            if text or fits:
+                places.append((place, picture if fits else None))
+        if not places:
+            skipped = await change(state=PostState.SKIPPED, error=why)
+            return Published(skipped, ()) if skipped else None
+        until = shown_until(post, now)
+        shown = await change(
+            state=PostState.PUBLISHED,
+            picture_id=picture.id if picture else None,
+            job_id=picture.job_id if picture else post.job_id,
+            error=why,
+            options=post.options | ({SHOWN_UNTIL: until.isoformat()} if until else {}),
+        )
         if shown is None:
             return None
         owed = [
@@ -271,13 +331,14 @@ class Publishing:
                 tx,
                 place.id,
                 DeliveryKind.POST,
-                text=shown.caption if wants(shown, "text") else "",
+                text=text,
+                turn_id=await posted.remember(tx, place, shown, text, now=now),
                 post_id=shown.id,
-                job_id=shown.job_id if picture is not None else None,
+                job_id=seen.job_id if seen else None,
                 source=shown.source,
                 now=now,
             )
-            for place in reached.places
+            for place, seen in places
         ]
         return Published(shown, tuple(owed))
 
@@ -288,12 +349,14 @@ class Publishing:
             return Reached((), why=say("posting.reason.persona_gone"))
 
     async def _let_go(self, under: Under, what: Verdict, *, why: str = "") -> None:
-        post, state, error = under.post, PostState.SKIPPED, why or str(say(_REASONS[what]))
+        post, state, error = under.post, PostState.SKIPPED, why or say(_REASONS[what])
         if what is Verdict.NOTHING:
             state, error = PostState.FAILED, post.error or error
         let_go = partial(posts.change, post_id=post.id, was=(post.state,), state=state, error=error)
         if await self._database.change(let_go) is not None:
             log.warning("post_skipped", post=post.id, state=state.value, cause=error)
+            if state is PostState.FAILED:
+                self._events.publish("post.failed", post=post.id)
             await self._stop_painting(under)
 
     async def _stop_painting(self, under: Under) -> None:
@@ -303,97 +366,16 @@ class Publishing:
                 await self._imagining.cancel(under.post.job_id)
 
 
-async def _open(tx: AsyncConnection, now: datetime) -> Open:
-    """What there is to do. Nearly always that is nothing, and it is asked again and again."""
-    planned = await posts.to_plan(tx, soon=now + AHEAD, far=now + MOST_AHEAD, usual=AHEAD.total_seconds())
-    due = await posts.due(tx, now=now)
-    times = [
-        at - (AHEAD if ahead is None else ahead_of({"ahead": ahead}))
-        for at, ahead in await posts.next_times(tx)
-    ]
-    times += [one.post.due_at + PICTURE_PATIENCE for one in due if one.post.state is PostState.MAKING]
-    if (next_due := await posts.next_due(tx, after=now)) is not None:
-        times.append(next_due)
-    return Open(
-        now,
-        tuple(one for one in planned if one.next_due_at and one.next_due_at - ahead_of(one.options) <= now),
-        tuple(await posts.made(tx)),
-        tuple(due),
-        # Whatever could not be done at its time is tried again a moment later.
-        max(now + timedelta(seconds=1), min(times)) if times else None,
-    )
-
-
-async def _taken_in(
-    tx: AsyncConnection, schedule: Schedule, timing: Timing, plan: Plan, now: datetime
-) -> list[Post]:
-    """The times of a plan as posts. Nothing where somebody else has planned them, or changed the schedule."""
-    state = ScheduleState.ENDED if plan.next_due is None else ScheduleState.ACTIVE
-    since = schedule.next_due_at
-    moved = await posts.change_schedule(tx, schedule, move=True, state=state, next_due_at=plan.next_due)
-    if moved is None:
-        return []
-    made: list[Post | None] = []
-    add = partial(
-        posts.add, tx, chat_id=moved.chat_id, persona_id=moved.persona_id, now=now, schedule_id=moved.id
-    )
-    options = post_options(moved, timing.grace)
-    if plan.passed is not None:
-        why: Said = say("posting.reason.missed")
-        if since is not None and since < plan.passed.due:
-            local = since.astimezone(zone_of(moved.zone))
-            why = say("posting.reason.missed_since", since=f"{local:%Y-%m-%d %H:%M}")
-        made.append(
-            await add(
-                key=key_of(moved, plan.passed.key),
-                due_at=plan.passed.due,
-                state=PostState.SKIPPED,
-                error=str(why),
-                options=options,
-            )
-        )
-    number = await posts.count_of(tx, moved.id) if moved.options.get("themes") else 0
-    for ahead, one in enumerate(plan.coming):
-        theme = theme_of(moved, number + ahead)
-        made.append(await add(key=key_of(moved, one.key), due_at=one.due, theme=theme, options=options))
-    return [one for one in made if one is not None]
-
-
-async def _gathered(tx: AsyncConnection, under: Under) -> Post | None:
-    """A picture has come, or will not. Whether somebody has to approve the post is read again: they may have."""
-    post = under.post
-    if under.job_state is not JobState.DONE or under.picture_id is None:
-        why: Said = say("posting.reason.picture_cancelled")
-        if under.job_state is JobState.FAILED:
-            why = say("posting.reason.no_picture", why=under.job_error)
-        return await without_picture(tx, post, str(why), of_job=post.job_id)
-    now = await posts.get(tx, post.id)
-    return await posts.change(
-        tx,
-        post.id,
-        was=(PostState.MAKING,),
-        of_job=post.job_id,
-        state=state_made(now),
-        picture_id=under.picture_id,
-        error="",
-    )
-
-
-def _is_followed(under: Under, due: Sequence[Under]) -> bool:
-    """Whether a later time of the same schedule is due as well."""
-    post = under.post
-    if post.schedule_id is None or is_by_hand(post):
-        return False
-    return any(
-        one.post.schedule_id == post.schedule_id
-        and one.post.due_at > post.due_at
-        and not is_by_hand(one.post)
-        for one in due
-    )
+async def _picture(tx: AsyncConnection, picture_id: int | None) -> Picture | None:
+    if picture_id is not None:
+        with suppress(NotFound):  # somebody has deleted it
+            return await pictures.get(tx, picture_id)
+    return None
 
 
 _REASONS = {
     Verdict.MISSED: "posting.reason.missed",
+    Verdict.QUIET: "posting.reason.quiet",
     Verdict.UNAPPROVED: "posting.reason.unapproved",
     Verdict.NOTHING: "posting.reason.picture_late",
 }

@@ -18,7 +18,7 @@ from engine.errors import BadRequest, NotFound
 from engine.imagining import Imagining
 from engine.locales import say
 from engine.occurrences import Occurrence, zone_of
-from engine.planning import MOST_AHEAD, key_of, post_options, seed_of, theme_of
+from engine.planning import MOST_AHEAD, SKIPPED, is_by_hand, key_of, post_options, seed_of, theme_of
 from engine.store import chats, posts
 from engine.store.records import Post, PostState, Schedule, ScheduleState
 from engine.timetable import Timing, written
@@ -28,9 +28,9 @@ from engine.timewords import read
 APPROVALS = ("", "skip", "post")
 #: So many chats one post goes to at most, and so many themes are used in turn.
 MOST_TARGETS, MOST_THEMES = 100, 200
-#: Where a schedule keeps the times that were skipped, so that nobody is told that they come.
-SKIPPED = "skipped"
 MOST_SKIPPED = 50
+#: Where a schedule keeps that it rests because its persona does, and goes on with it.
+WITH_PERSONA = "with_persona"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def checked(options: Mapping[str, Any], imagining: Imagining) -> dict[str, Any]:
         themes = [checked_theme(str(one), imagining) for one in list(options["themes"])[:MOST_THEMES]]
         told["themes"] = [one for one in themes if one]
     if "ahead" in options:
-        told["ahead"] = min(MOST_AHEAD.total_seconds(), max(0.0, float(options["ahead"])))
+        ahead = options["ahead"]
+        told["ahead"] = None if ahead is None else min(MOST_AHEAD.total_seconds(), max(0.0, float(ahead)))
     return told
 
 
@@ -105,7 +106,53 @@ async def pause(tx: AsyncConnection, schedule_id: int) -> Schedule:
     known = await posts.schedule(tx, schedule_id)
     if known.state is ScheduleState.ENDED:
         raise BadRequest(say("posting.has_ended", id=str(schedule_id)))
-    return _still(await posts.change_schedule(tx, known, state=ScheduleState.PAUSED))
+    options = _by_itself(known)
+    return _still(await posts.change_schedule(tx, known, state=ScheduleState.PAUSED, options=options))
+
+
+async def pause_persona(tx: AsyncConnection, persona_id: int, *, chat_id: int | None = None) -> int:
+    """All of a persona's schedules rest, in a chat or everywhere; answers how many that concerns."""
+    known = await posts.schedule_listing(tx, chat_id=chat_id, persona_id=persona_id)
+    active = [one for one in known if one.state is ScheduleState.ACTIVE and not orders_pictures(one)]
+    for one in active:
+        options = one.options | {WITH_PERSONA: True}
+        _still(await posts.change_schedule(tx, one, state=ScheduleState.PAUSED, options=options))
+    return len(active)
+
+
+async def resume_persona(
+    tx: AsyncConnection, persona_id: int, *, now: datetime, chat_id: int | None = None
+) -> int:
+    """Those go on that rest because their persona did; what was paused by itself still rests."""
+    known = await posts.schedule_listing(tx, chat_id=chat_id, persona_id=persona_id)
+    resting = [one for one in known if rests_with_persona(one)]
+    for one in resting:
+        upcoming = _upcoming(one, now)
+        changed = await posts.change_schedule(
+            tx,
+            one,
+            state=ScheduleState.ACTIVE
+            if upcoming or await posts.open_of(tx, one.id)
+            else ScheduleState.ENDED,
+            next_due_at=upcoming.due if upcoming else None,
+            options=_by_itself(one),
+        )
+        _still(changed)
+    return len(resting)
+
+
+def orders_pictures(schedule: Schedule) -> bool:
+    """No post comes of it: see `standing.py`."""
+    return "order" in schedule.options
+
+
+def rests_with_persona(schedule: Schedule) -> bool:
+    return schedule.state is ScheduleState.PAUSED and bool(schedule.options.get(WITH_PERSONA))
+
+
+def _by_itself(schedule: Schedule) -> dict[str, Any]:
+    """What was said of this schedule alone counts from now on."""
+    return {name: told for name, told in schedule.options.items() if name != WITH_PERSONA}
 
 
 async def resume(tx: AsyncConnection, schedule_id: int, *, now: datetime) -> Schedule:
@@ -113,18 +160,23 @@ async def resume(tx: AsyncConnection, schedule_id: int, *, now: datetime) -> Sch
     if known.state is ScheduleState.ACTIVE:
         return known
     upcoming = _upcoming(known, now)
-    if upcoming is None:
+    if upcoming is None and not await posts.open_of(tx, schedule_id):
         raise BadRequest(say("posting.has_ended", id=str(schedule_id)))
-    return _still(
-        await posts.change_schedule(tx, known, state=ScheduleState.ACTIVE, next_due_at=upcoming.due)
+    changed = await posts.change_schedule(
+        tx,
+        known,
+        state=ScheduleState.ACTIVE,
+        next_due_at=upcoming.due if upcoming else None,
+        options=_by_itself(known),
     )
+    return _still(changed)
 
 
 async def remove(tx: AsyncConnection, schedule_id: int) -> list[Post]:
     """Answers the posts that were to come of it."""
     await posts.schedule(tx, schedule_id)
     gone = await posts.open_of(tx, schedule_id)
-    why = str(say("posting.reason.schedule_gone"))
+    why = say("posting.reason.schedule_gone")
     for post in gone:
         await posts.change(tx, post.id, was=posts.OPEN, state=PostState.SKIPPED, error=why)
     await posts.delete_schedule(tx, schedule_id)
@@ -136,7 +188,8 @@ async def edit(
 ) -> tuple[Schedule, list[Post]]:
     """The schedule as it is now, and the posts that were planned and are planned anew."""
     known = await posts.schedule(tx, schedule_id)
-    options = known.options | dict(change.options)
+    # What is None is as usual again.
+    options = {name: one for name, one in (known.options | dict(change.options)).items() if one is not None}
     await _check(tx, change.options, options)
     timing, zone = change.timing or read(known.spec)[0], change.zone or zone_of(known.zone)
     changed = await posts.change_schedule(
@@ -156,13 +209,15 @@ async def edit(
 async def skip_next(tx: AsyncConnection, schedule_id: int, *, now: datetime) -> tuple[Schedule, list[Post]]:
     """The schedule as it is now, and the post that is not shown, if there was one."""
     known = await posts.schedule(tx, schedule_id)
-    why = str(say("posting.reason.by_hand"))
-    coming = [one for one in await posts.open_of(tx, schedule_id) if not one.options.get("by_hand")]
+    why = say("posting.reason.by_hand")
+    open_ = await posts.open_of(tx, schedule_id)
+    coming = [one for one in open_ if not is_by_hand(one)]
     if coming:
         post = coming[0]
-        await posts.change(tx, post.id, was=posts.OPEN, state=PostState.SKIPPED, error=why)
-        options = _with_skipped(known, post.due_at, now)
-        return _still(await posts.change_schedule(tx, known, options=options)), [post]
+        changed = _still(await with_skipped(tx, known, post, now=now))
+        if await posts.change(tx, post.id, was=posts.OPEN, state=PostState.SKIPPED, error=why) is None:
+            raise BadRequest(say("posting.changed_meanwhile"))
+        return changed, [post]
     upcoming = _upcoming(known, now)
     if upcoming is None:
         raise BadRequest(say("posting.has_ended", id=str(schedule_id)))
@@ -176,26 +231,34 @@ async def skip_next(tx: AsyncConnection, schedule_id: int, *, now: datetime) -> 
         theme=known.theme,
         state=PostState.SKIPPED,
         error=why,
-        options=post_options(known),
+        options=post_options(known, read(known.spec)[0]),
         now=now,
     )
     after = next(_times(known, upcoming.due), None)
-    changed = await posts.change_schedule(
+    moved_on = await posts.change_schedule(
         tx,
         known,
+        move=True,  # whoever plans it at this moment is not overtaken
         next_due_at=after.due if after else None,
-        state=known.state if after else ScheduleState.ENDED,
+        state=known.state if after or open_ else ScheduleState.ENDED,
         options=_with_skipped(known, upcoming.due, now),
     )
-    return _still(changed), []
+    return _still(moved_on), []
 
 
-async def order(tx: AsyncConnection, schedule_id: int, *, now: datetime) -> Post:
-    """A post beside the times of its schedule, due at once."""
+async def with_skipped(tx: AsyncConnection, known: Schedule, post: Post, *, now: datetime) -> Schedule | None:
+    """Nobody is told any more that this post of a schedule comes; None where the schedule was changed meanwhile."""
+    return await posts.change_schedule(tx, known, options=_with_skipped(known, post.due_at, now))
+
+
+async def order(tx: AsyncConnection, schedule_id: int, *, now: datetime, by: str = "") -> Post:
+    """A post beside the times of its schedule, due at once. `by`: what names the order, which counts once."""
     known = await posts.schedule(tx, schedule_id)
+    if orders_pictures(known):
+        raise BadRequest(say("posting.orders_pictures", id=str(schedule_id)))
     post = await posts.add(
         tx,
-        key=key_of(known, f"now:{now.isoformat()}"),
+        key=key_of(known, f"now:{by or now.isoformat()}"),
         due_at=now,
         chat_id=known.chat_id,
         persona_id=known.persona_id,

@@ -15,7 +15,7 @@ from engine.events import Events
 from engine.language.writers import Writers, Written
 from engine.locales import locale_of, say
 from engine.memory import Context, Memory
-from engine.store import chats, messages, outbox
+from engine.store import chats, messages, outbox, posted
 from engine.store.chats import Said
 from engine.store.database import Database
 from engine.store.records import DeliveryKind, Manner, Place, Turn, TurnState
@@ -46,7 +46,7 @@ class SecondThoughts:
             last, before = await self._last_words(tx, said.place)
             if last is None:  # stopped before the first word of an answer
                 before = await self._head(tx, said.place)
-            if before is None:
+            if before is None or (last and await posted.among(tx, [last.id])):
                 raise NotFound(say("talk.nothing_to_regenerate"))
             speaker = last.persona_id if last else None
             given = await chats.alternatives(tx, before.id, speaker) if speaker is not None else []
@@ -133,16 +133,18 @@ class SecondThoughts:
         return reply
 
     async def take_back(self, tx: AsyncConnection, place: Place) -> tuple[Turn, tuple[str, ...]]:
-        """The last words of a person and all that was answered to them are as if never said.
+        """The last words of a person and all that was answered to them are as if never said. Posts stay.
 
         Answers what the person had said, and the messages on the platform that no longer hold anything.
         """
         before = await self._asked(tx, place)
         if before is None:
             raise NotFound(say("talk.nothing_to_undo"))
-        ids = await chats.branch_from(tx, before.id)
+        branch = await chats.branch_from(tx, before.id)
+        stay = await posted.among(tx, branch)
+        ids = [one for one in branch if one not in stay]
         shown = (*await messages.of_turns(tx, ids), *await messages.drafts_under(tx, ids))
-        await chats.set_head(tx, place.id, before.parent_id)
+        await chats.set_head(tx, place.id, await posted.keep(tx, stay, after=before.parent_id))
         await outbox.drop(tx, ids)
         await chats.cut(tx, ids)
         return before, shown

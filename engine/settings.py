@@ -71,6 +71,12 @@ def _web_address(address: str) -> str:
     return address
 
 
+def _key_in_a_header(key: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e]*", key):
+        raise PydanticCustomError("no_key", "write it in one word, with nothing before or behind it")
+    return key
+
+
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,7 +95,7 @@ class FileSettings(Section):
     endpoint: Annotated[str, AfterValidator(_web_address)] = ""
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""
     #: Empty: what the environment or the machine in the cloud says, as for AWS's own programs.
-    access_key: Annotated[str, Field(max_length=256)] = ""
+    access_key: Annotated[str, Field(max_length=256), AfterValidator(_key_in_a_header)] = ""
     secret_key: SecretStr = SecretStr("")
     #: Under this address everybody sees the files; empty: nobody does without a signed link.
     public: Annotated[str, AfterValidator(_web_address)] = ""
@@ -232,6 +238,19 @@ class PostSettings(Section):
         return self.zone or _machine_zone() or "UTC"
 
 
+class FeedSettings(Section):
+    """What places listen to: feeds, and hooks that others knock at."""
+
+    #: Seconds between two looks at a feed that says nothing of it.
+    every: Annotated[int, Field(ge=300, le=604_800)] = 1_800
+    #: One feed brings so many posts an hour; what is beyond that is remembered, and not posted.
+    per_hour: Annotated[int, Field(ge=1, le=60)] = 5
+    #: Whether feeds may be fetched from private networks and from this machine itself.
+    private: bool = False
+    #: Where others reach this house, as `https://host`, for hooks; empty: on this machine alone.
+    address: Annotated[str, AfterValidator(_web_address)] = ""
+
+
 class SafetySettings(Section):
     #: The most that any place may be switched to.
     rating: Rating = Rating.ALL_AGES
@@ -244,6 +263,8 @@ class PeopleSettings(Section):
 
     #: They run this house: every command, in every chat.
     operators: Names = ()
+    #: Whether they are told in their own chats what goes wrong: posts that fail, a full disk, a model that is down.
+    alerts: bool = True
     #: Not empty: nobody else is answered.
     allowed: Names = ()
     blocked: Names = ()
@@ -306,6 +327,7 @@ class Settings(BaseSettings):
     pictures: PictureSettings = PictureSettings()
     limits: LimitSettings = LimitSettings()
     posts: PostSettings = PostSettings()
+    feeds: FeedSettings = FeedSettings()
     safety: SafetySettings = SafetySettings()
     people: PeopleSettings = PeopleSettings()
     telegram: TelegramSettings = TelegramSettings()

@@ -53,7 +53,7 @@ def load_styles(extra: Path | None = None) -> dict[str, Style]:
     styles = {}
     for slug, table in tables.items():
         for key in ("name", "words"):
-            if not table.get(key):
+            if not table.get(key, "").strip():
                 raise ValueError(f"{where}: [{slug}] lacks `{key}`.")
         negative = joined(table.get("negative", ""), base)
         styles[slug] = Style(slug, table["name"], table["words"], negative, tuple(table.get("detect", ())))

@@ -91,14 +91,38 @@ def read(words: str) -> tuple[Timing, str]:
 
     Options may also stand behind a theme that is in quotation marks.
     """
+    reading = _reading(words)
+    return _whole(_begun(reading), reading)
+
+
+def reread(spec: str, words: str) -> tuple[Timing, str]:
+    """The same for a schedule that is there: words that name no other time leave its own, and change its options.
+
+    Their theme is in quotation marks: whatever else stands there was to be a time.
+    """
+    reading = _reading(words)
+    first = _TOKEN.match(reading.left)
+    if not reading.left or (first and first[0].casefold() in _KINDS):
+        return read(words)
+    timing, theme = _whole(read(spec)[0], reading)
+    if theme and not reading.is_quoted:
+        raise BadRequest(say("schedules.how_at_all"))
+    return timing, theme
+
+
+def _reading(words: str) -> _Reading:
     if len(words) > LONGEST:
         raise BadRequest(say("schedules.too_long", n=len(words), most=LONGEST))
-    reading = _Reading(printable(unicodedata.normalize("NFC", words)))
+    return _Reading(printable(unicodedata.normalize("NFC", words)))
+
+
+def _whole(timing: Timing, reading: _Reading) -> tuple[Timing, str]:
+    """What stands behind a time: options, a theme, and options behind one that is in quotation marks."""
     options: dict[str, Span | date | timedelta] = {}
-    timing = _begun(reading)
     _read_options(reading, options)
     theme = reading.left
     if quoted := reading.take(_QUOTED):
+        reading.is_quoted = True
         theme = next(words for words in quoted.groups() if words is not None).strip()
         _read_options(reading, options)
         if reading.left:
@@ -113,6 +137,7 @@ class _Reading:
 
     def __init__(self, text: str) -> None:
         self.left = text
+        self.is_quoted = False
 
     def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         if found := pattern.match(self.left):

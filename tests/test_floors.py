@@ -40,7 +40,8 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     ),
     ("engine.timetable",),
     ("engine.occurrences", "engine.settings", "engine.styles", "engine.timewords"),
-    ("engine.safety", "engine.limits", "engine.estimating", "engine.models"),
+    ("engine.fetching", "engine.safety", "engine.limits", "engine.estimating", "engine.models"),
+    ("engine.feeds",),
     # The wing that writes knows nothing of rows; the store knows of it only who wrote something: `Source`.
     ("engine.language",),
     ("engine.store",),
@@ -56,11 +57,12 @@ STOREYS: tuple[tuple[str, ...], ...] = (
         "engine.wishes",
         "engine.wording",
     ),
-    ("engine.memory",),
+    ("engine.agenda", "engine.alerts", "engine.memory"),
     ("engine.casting", "engine.conversation", "engine.forgetting", "engine.imagining", "engine.ordering"),
     (
         "engine.feeding",
         "engine.making",
+        "engine.news",
         "engine.remaking",
         "engine.replaying",
         "engine.rewording",
@@ -68,16 +70,19 @@ STOREYS: tuple[tuple[str, ...], ...] = (
         "engine.second_thoughts",
     ),
     ("engine.publishing", "engine.runs"),
-    ("engine.posting",),
+    ("engine.standing",),
+    ("engine.newsroom", "engine.posting"),
     ("engine.engine",),
 )
 
 #: The only places of a library, as paths.
 PLACES = {
+    "aiohttp": ("engine/fetching.py", "bot/discord/*", "bot/telegram/*"),
     "alembic": ("engine/store/*",),
     "apscheduler": ("engine/occurrences.py",),
     "click": ("bot/cli/*",),
     "fastapi": ("bot/web/*",),
+    "feedparser": ("engine/feeds.py",),
     "httpx": ("bot/client.py", "engine/language/remote.py", "engine/models/hub.py"),
     "obstore": ("engine/store/files.py",),
     "PIL": ("engine/pictures/*", "engine/testing.py", "bot/terminal/*"),

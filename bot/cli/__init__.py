@@ -16,6 +16,7 @@ import click
 from bot.cli import (
     chatting,
     doctor,
+    feeds,
     imagining,
     jobs,
     models,
@@ -32,7 +33,7 @@ SECTIONS = (
     ("Talk", ("up", "chat")),
     ("Pictures", ("imagine", "backfill", "prompt", "jobs", "runs", "replay")),
     ("Cast", ("personas",)),
-    ("Posts", ("schedule", "posts")),
+    ("Posts", ("schedule", "posts", "feeds")),
     ("House", ("models", "status", "doctor")),
 )
 
@@ -81,6 +82,7 @@ for _command in (
     personas.personas,
     schedules.schedule,
     posts.posts,
+    feeds.feeds,
     models.models,
     status.status,
     doctor.doctor,

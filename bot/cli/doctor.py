@@ -108,6 +108,9 @@ def _home(home: Home) -> Finding:
         home.prepare()
     except StoreError as error:
         return Finding("home", "broken", str(error), f"chmod -R u+rwX '{home.path}'")
+    if home.is_open_to_others:
+        says = f"{home.path} can be looked into by other users of this machine, and holds what people said"
+        return Finding("home", "warning", says, f"chmod 700 '{home.path}'")
     return Finding("home", "ok", f"{home.path} can be written")
 
 
@@ -166,8 +169,9 @@ async def _database(settings: Settings, home: Home) -> Finding:
 
 
 async def _files(settings: Settings, home: Home) -> Finding:
-    """Where pictures are kept. A few bytes are written there, read and deleted."""
+    """Where pictures are kept. A few bytes are written there, read, listed and deleted."""
     import secrets
+    from contextlib import suppress
 
     from engine.errors import GreenroomError, StoreError
     from engine.settings import settings_file
@@ -182,15 +186,20 @@ async def _files(settings: Settings, home: Home) -> Finding:
         1 for kind in ("kept", "going") for path in (home.outgoing / kind).rglob("*") if path.is_file()
     )
     left = f"; {waiting} files wait in {home.outgoing} for the bucket" if waiting else ""
-    probe = f"doctor-{secrets.token_hex(8)}.txt"
+    folder = "doctor"
+    probe = f"{folder}/{secrets.token_hex(8)}.txt"
     try:
         files = StoredFiles.in_bucket(settings.files) if bucket else StoredFiles.in_folder(home.files)
         await files.put(probe, probe.encode())
         try:
             if await files.get(probe) != probe.encode():
                 raise StoreError("What was written there is not what is read there.")
+            if probe not in [key async for key in files.keys(folder)]:
+                raise StoreError("What was written there is not found there.")
         finally:
             await files.delete(probe)
+            with suppress(OSError):  # somebody else's probe lies there
+                (home.files / folder).rmdir()
     except GreenroomError as error:
         return Finding("files", "broken", f"{where}: {error}{left}", mend)
     if waiting and not bucket:
@@ -198,7 +207,7 @@ async def _files(settings: Settings, home: Home) -> Finding:
             f"{where} can be used, but {waiting} files wait in {home.outgoing} for a bucket that is not set"
         )
         return Finding("files", "warning", says, f"${{EDITOR:-vi}} '{settings_file(home.path)}'")
-    return Finding("files", "ok", f"{where} can be written, read and deleted in{left}")
+    return Finding("files", "ok", f"{where} can be written, read, listed and deleted in{left}")
 
 
 def _extras(settings: Settings) -> Finding:

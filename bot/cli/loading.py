@@ -1,4 +1,7 @@
-"""Schedules from a TOML file: what may stand in it, and that all of them can be used before any is saved."""
+"""Schedules from a TOML file: what may stand in it, and that all of them can be used before any is saved.
+
+What is there already as the file says it is left alone, with the posts that come of it.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,20 @@ IN_A_FILE: Mapping[str, tuple[type, ...]] = {
     "ahead": (str,),
     "to": (list,),
 }
+#: What a schedule is of which nothing is said.
+UNSAID: Mapping[str, Any] = {
+    "themes": [],
+    "text": True,
+    "picture": True,
+    "style": "",
+    "approval": "",
+    "ahead": None,
+    "targets": [],
+}
 LARGEST_FILE = 1_000_000
 LONGEST_NAME = 100
+#: Numbers beyond this are no place's.
+LARGEST_NUMBER = 2**31 - 1
 
 
 def entries_of(file: Path) -> list[Message]:
@@ -48,7 +63,11 @@ def entries_of(file: Path) -> list[Message]:
         found = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadRequest(f"{file} cannot be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        raise BadRequest(
+            f"{file} is not TOML for us: too much in it stands inside of something else."
+        ) from None
+    except ValueError as error:  # no UTF-8, no TOML, or a number that Python refuses to read
         raise BadRequest(f"{file} is not TOML: {error}") from None
     entries = found.get("schedule")
     if not isinstance(entries, list) or not entries or found.keys() != {"schedule"}:
@@ -56,6 +75,9 @@ def entries_of(file: Path) -> list[Message]:
     for number, entry in enumerate(entries, 1):
         if wrong := _wrong_with(entry):
             raise BadRequest(f"Schedule {number} of {file}: {wrong}")
+    names = [entry["name"] for entry in entries if "name" in entry]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise BadRequest(f"Two schedules of {file} have the name {twice!r}. Each needs its own.")
     return entries
 
 
@@ -66,14 +88,24 @@ def _wrong_with(entry: Any) -> str:
         kinds = IN_A_FILE.get(key)
         if kinds is None:
             return f"there is no `{key[:20]}`; there are {', '.join(IN_A_FILE)}."
-        if type(value) not in kinds or (
-            kinds == (list,) and not all(type(one) in (int, str) for one in value)
-        ):
-            return f"`{key}` cannot be {str(value)[:20]!r}."
+        if type(value) not in kinds or not all(map(_is_plain, value if kinds == (list,) else [value])):
+            return f"`{key}` cannot be {_briefly(value)}."
     if len(entry.get("name", "")) > LONGEST_NAME:
         return f"its name is too long: {LONGEST_NAME} characters are the most."
     lacking = [key for key in ("place", "when") if key not in entry]
     return f"`{lacking[0]}` is missing." if lacking else ""
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | bool) or (type(value) is int and abs(value) <= LARGEST_NUMBER)
+
+
+def _briefly(value: Any) -> str:
+    """What stands there; a number that is too long to be written down is not."""
+    try:
+        return repr(str(value)[:20])
+    except (ValueError, RecursionError):
+        return "that"
 
 
 async def load_all(settings: Settings, entries: Sequence[Message]) -> list[Message]:
@@ -82,10 +114,11 @@ async def load_all(settings: Settings, entries: Sequence[Message]) -> list[Messa
     async with parts(settings) as engine:
         plans: list[tuple[Plan, Place]] = []
         for number, entry in enumerate(entries, 1):
+            seed = f"file:{entry['name']}" if "name" in entry else ""
+            old = await _old(engine, seed)
             try:
                 place = await place_named(engine, str(entry["place"]))
-                seed = f"file:{entry['name']}" if "name" in entry else ""
-                plan = await planned_here(engine, entry["when"], _flags(entry), place, seed=seed)
+                plan = await planned_here(engine, entry["when"], _flags(entry), place, seed=seed, kept=old)
             except GreenroomError as error:
                 raise type(error)(f"Schedule {number}: {error}") from None
             plans.append((plan, place))
@@ -103,18 +136,27 @@ def _flags(entry: Message) -> dict[str, str]:
     return flags_of(**told)
 
 
+async def _old(engine: Engine, seed: str) -> Schedule | None:
+    """What an earlier loading made of a name."""
+    there = await engine.posting.listing() if seed.startswith("file:") else []
+    return next((one for one in there if one.options.get("seed") == seed), None)
+
+
 async def _put(engine: Engine, plan: Plan, place: Place) -> Schedule:
     """Save a plan; or, where one of its name is there already, change that one, or put this in its place."""
-    named = plan.options["seed"].startswith("file:")
-    there = await engine.posting.listing() if named else []
-    old = next((one for one in there if one.options.get("seed") == plan.options["seed"]), None)
+    from engine.timetable import written
+
+    old = await _old(engine, plan.options["seed"])
     if old is None:
         return await save(engine, plan, place)
     if (old.chat_id, old.persona_id) != (place.id, plan.persona.id):
         await engine.posting.remove(old.id)
         return await save(engine, plan, place)
     # What the file does not say any more is as if it had never said it.
-    unsaid = {"themes": [], "text": True, "picture": True, "approval": "", "targets": []}
+    options = {**UNSAID, **plan.options}
+    same = (written(plan.timing), plan.zone, plan.theme) == (old.spec, old.zone, old.theme)
+    if same and all(old.options.get(name, UNSAID.get(name)) == one for name, one in options.items()):
+        return old
     return await engine.posting.edit(
-        old.id, timing=plan.timing, zone=plan.zone, theme=plan.theme, options=unsaid | plan.options
+        old.id, timing=plan.timing, zone=plan.zone, theme=plan.theme, options=options
     )

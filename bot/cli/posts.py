@@ -197,7 +197,9 @@ async def _held(settings: Settings) -> list[Message]:
                 "post": one.post_id,
                 "since": one.created_at.isoformat(),
                 "place": one.chat_id,
-                "chat": ref_told(one.chat),
+                "chat": ":".join(
+                    filter(None, (one.chat.front, one.chat.account, one.chat.chat, one.chat.thread))
+                ),
                 "persona": one.persona_name,
                 "caption": one.text,
             }

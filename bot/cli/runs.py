@@ -300,6 +300,33 @@ def _counted(one: Standing) -> str:
 
 
 @runs.command()
+@click.argument("key")
+@opening.as_json
+def pause(key: str, as_json: bool) -> None:
+    """Put nothing more of a run in line. The order that began it goes on with it."""
+    settings = opening.settings_and_log()
+    run = opening.run_async(_pause(settings, key))
+    if as_json:
+        opening.put_json(run)
+    else:
+        so_far = f"{run['made']} made, {run['failed']} failed, {run['left']} left"
+        click.echo(f"Run {run['name']} is paused: {so_far}. The order that began it goes on with it.")
+
+
+async def _pause(settings: Settings, key: str) -> Message:
+    from functools import partial
+
+    from bot.client import reach
+    from engine.store import runs as store
+
+    async with opening.store(settings) as database:
+        run = await database.look(partial(store.find, wanted=key))
+    async with reach(settings) as client:
+        paused: Message = await client.post(f"/runs/{run.id}/pause")
+    return paused
+
+
+@runs.command()
 @click.argument("one")
 @click.argument("other")
 @opening.as_json

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli import opening
+from bot.cli import opening, standing
 
 if TYPE_CHECKING:
     from bot.commands.plans import Plan
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from engine.store.records import Place, Schedule
 
 Message = dict[str, Any]
+
+ONE_OR_ALL = "Name one schedule by its ID, or a persona with --persona."
 
 COLOURS = {"active": "green", "paused": "yellow", "ended": "bright_black"}
 
@@ -94,8 +96,15 @@ async def shown(engine: Engine, one: Schedule) -> Message:
     from functools import partial
 
     from bot.commands.plans import names_of
+    from engine.errors import BadRequest
     from engine.store import chats
 
+    try:
+        times = [when.isoformat() for when in engine.posting.next_times(one)]
+        error = ""
+    except BadRequest as unreadable:
+        # It was written by a program that knew more, or less. The others are told all the same.
+        times, error = [], str(unreadable)
     place = await engine.database.look(partial(chats.place_of, chat_id=one.chat_id))
     return {
         "id": one.id,
@@ -108,7 +117,8 @@ async def shown(engine: Engine, one: Schedule) -> Message:
         "zone": one.zone,
         "theme": one.theme,
         "options": {name: value for name, value in one.options.items() if name not in ("seed", "skipped")},
-        "next": [when.isoformat() for when in engine.posting.next_times(one)],
+        "next": times,
+        **({"error": error} if error else {}),
     }
 
 
@@ -169,14 +179,21 @@ def _draw_list(found: list[Message]) -> None:
             str(one["id"]),
             Text(one["state"], COLOURS[one["state"]]),
             Text(f"{fitting(one['persona'], 24)}\n").append(where, "bright_black"),
-            Text(f"{one['when']}\n").append(one["zone"], "bright_black"),
+            Text(f"{one['when']}\n").append(one["zone"], "bright_black").append(_trouble(one), "red"),
             Text(fitting(about(one), 80)),
             Text(local(times[0], one["zone"]) if times else "–", "bright_black"),
         )
     out.print(table)
 
 
+def _trouble(one: Message) -> str:
+    return f"\n{one['error']}" if "error" in one else ""
+
+
 def about(one: Message) -> str:
+    if order := one["options"].get("order"):
+        whom = ", ".join([*(f"tag {tag}" for tag in order["tags"]), *map(str, order["personas"])]) or "all"
+        return f"{order['kind']} of {whom}" + (f": {order['scene']}" if order["scene"] else "")
     return " | ".join(one["options"].get("themes") or [one["theme"]]) or "whatever comes to mind"
 
 
@@ -186,15 +203,42 @@ def about(one: Message) -> str:
 @click.option("--place", required=True, metavar="PLACE", help="Its number, or FRONT:ACCOUNT:CHAT.")
 @click.option("--persona", metavar="PERSONA", help="Who posts; without it, whoever is there.")
 @_how
+@standing.options
 @click.option("--yes", "-y", is_flag=True, help="Save it without asking.")
 @opening.as_json
-def add(when: str, theme: str, place: str, persona: str | None, yes: bool, as_json: bool, **how: Any) -> None:
+def add(
+    when: str,
+    theme: str,
+    place: str,
+    persona: str | None,
+    backfill: bool,
+    batch: bool,
+    tags: tuple[str, ...],
+    limit: int | None,
+    run_key: str,
+    yes: bool,
+    as_json: bool,
+    **how: Any,
+) -> None:
     """Have a persona post at certain times: WHEN is `daily 09:00`, `weekly mon,thu 20:00`, `every 6 hours`,
     `cron 0 9 * * 1-5`, `window 18:00-21:00` or `once 2026-12-24 18:00`; several themes have | between them.
+
+    With --backfill or --batch no post comes of it, but a run of pictures each time: THEME is their scene then, and
+    PLACE is told what came of them.
     """
     settings = opening.settings_and_log()
     flags = flags_of(persona=persona, theme=theme or None, **how)
-    saved = opening.run_async(_add(settings, when, place, flags, yes=yes))
+    if not backfill and not batch:
+        if tags or limit is not None or run_key:
+            raise click.UsageError("--tag, --limit and --run-key are said of a --backfill or a --batch.")
+        saved = opening.run_async(_add(settings, when, place, flags, yes=yes))
+    else:
+        if backfill and batch:
+            raise click.UsageError("--backfill and --batch say two things; choose one.")
+        if unused := sorted(flags.keys() - {"persona", "theme", "style", "zone"}):
+            raise click.UsageError(f"--{unused[0]} is said of posts, and none come of pictures alone.")
+        about = {"tags": tags, "limit": limit, "key": run_key, "batch": batch}
+        saved = opening.run_async(standing.added(settings, when, place, flags, about))
     if as_json:
         opening.put_json(saved)
     else:
@@ -211,7 +255,13 @@ async def _add(settings: Settings, when: str, place: str, flags: Mapping[str, st
 
 
 async def planned_here(
-    engine: Engine, when: str, flags: Mapping[str, str], place: Place, *, seed: str = ""
+    engine: Engine,
+    when: str,
+    flags: Mapping[str, str],
+    place: Place,
+    *,
+    seed: str = "",
+    kept: Schedule | None = None,
 ) -> Plan:
     from functools import partial
 
@@ -223,7 +273,9 @@ async def planned_here(
     else:
         persona = await engine.presence.host(place)
     rating = most_shown(engine, place)
-    return await planned(engine, when, flags, place=place, persona=persona, rating=rating, seed=seed)
+    return await planned(
+        engine, when, flags, place=place, persona=persona, rating=rating, seed=seed, kept=kept
+    )
 
 
 def _ask(engine: Engine, plan: Plan, place: Place) -> None:
@@ -259,7 +311,9 @@ async def save(engine: Engine, plan: Plan, place: Place) -> Schedule:
 @_how
 @opening.as_json
 def edit(schedule_id: int, when: str, as_json: bool, **how: Any) -> None:
-    """Change a schedule: another time, another theme, another look. What is not said stays."""
+    """Change a schedule: another time, another theme, another look. What is not said stays; `--style none` and
+    `--ahead default` take back what was said.
+    """
     changed = _on(schedule_id, _edit, when, flags_of(**how))
     _tell(changed, f"Schedule {schedule_id} is changed.", as_json=as_json)
 
@@ -290,20 +344,60 @@ def _tell(changed: Message, sentence: str, *, as_json: bool) -> None:
         click.echo(f"Next: {local(changed['next'][0], changed['zone'])} ({changed['zone']}).")
 
 
-@schedule.command()
-@click.argument("schedule_id", metavar="ID", type=int)
-@opening.as_json
-def pause(schedule_id: int, as_json: bool) -> None:
-    """Let a schedule rest."""
-    _tell(_on(schedule_id, _done, "pause"), f"Schedule {schedule_id} is paused.", as_json=as_json)
+def _one_or_all(command: Any) -> Any:
+    """One schedule, or all of a persona's."""
+    for option in (
+        opening.as_json,
+        click.option("--persona", metavar="PERSONA", help="All that this one posts, in all places."),
+        click.argument("schedule_id", metavar="[ID]", type=int, required=False),
+    ):
+        command = option(command)
+    return command
 
 
 @schedule.command()
-@click.argument("schedule_id", metavar="ID", type=int)
-@opening.as_json
-def resume(schedule_id: int, as_json: bool) -> None:
-    """Let it go on."""
-    _tell(_on(schedule_id, _done, "resume"), f"Schedule {schedule_id} goes on.", as_json=as_json)
+@_one_or_all
+def pause(schedule_id: int | None, persona: str | None, as_json: bool) -> None:
+    """Let a schedule rest, or all of a persona's."""
+    if persona is not None and schedule_id is None:
+        _told_persona(persona, paused=True, as_json=as_json)
+    elif schedule_id is not None and persona is None:
+        _tell(_on(schedule_id, _done, "pause"), f"Schedule {schedule_id} is paused.", as_json=as_json)
+    else:
+        raise click.UsageError(ONE_OR_ALL)
+
+
+@schedule.command()
+@_one_or_all
+def resume(schedule_id: int | None, persona: str | None, as_json: bool) -> None:
+    """Let it go on. What was paused by itself does not go on with its persona."""
+    if persona is not None and schedule_id is None:
+        _told_persona(persona, paused=False, as_json=as_json)
+    elif schedule_id is not None and persona is None:
+        _tell(_on(schedule_id, _done, "resume"), f"Schedule {schedule_id} goes on.", as_json=as_json)
+    else:
+        raise click.UsageError(ONE_OR_ALL)
+
+
+def _told_persona(persona: str, *, paused: bool, as_json: bool) -> None:
+    settings = opening.settings_and_log()
+    name, count = opening.run_async(_persona_paused(settings, persona, paused=paused))
+    if as_json:
+        opening.put_json({"persona": name, "paused": paused, "schedules": count})
+    else:
+        rests = "rest" if paused else "go on"
+        click.echo(f"{name}: schedules that {rests} now: {count}.")
+
+
+async def _persona_paused(settings: Settings, persona: str, *, paused: bool) -> tuple[str, int]:
+    from functools import partial
+
+    from engine.store import personas
+
+    async with parts(settings) as engine:
+        record = await engine.database.look(partial(personas.find, wanted=persona))
+        count = await engine.posting.pause_persona(record.id, paused)
+    return record.persona.called, count
 
 
 @schedule.command()

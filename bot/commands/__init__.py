@@ -15,7 +15,18 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from bot import orders
-from bot.commands import cast, house, imagining, privacy, prompting, remaking, scheduling, settings, talking
+from bot.commands import (
+    cast,
+    feeds,
+    house,
+    imagining,
+    privacy,
+    prompting,
+    remaking,
+    scheduling,
+    settings,
+    talking,
+)
 from bot.commands.calling import (
     AlreadyAnsweredError,
     Answer,
@@ -71,6 +82,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             *cast.COMMANDS,
             *talking.COMMANDS,
             *scheduling.COMMANDS,
+            *feeds.COMMANDS,
             *settings.COMMANDS,
             *privacy.COMMANDS,
             *house.COMMANDS,

@@ -16,7 +16,7 @@ from engine.locales import say
 from engine.store import jobs, personas, pictures
 from engine.store.records import Job, PersonaRecord, PictureRequest
 
-_NUMBERED = re.compile(r"#?(\d{1,9})(?:\s+(.*))?", re.DOTALL)
+_NUMBERED = re.compile(r"#?(\d{1,9})(?:\s+(.*))?", re.DOTALL | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,23 @@ class Named:
     words: str
 
 
+def numbered(words: str) -> tuple[int, str] | None:
+    """The number that words begin with, `12` or `#12`, and the rest of them."""
+    matched = _NUMBERED.fullmatch(words)
+    return (int(matched[1]), matched[2] or "") if matched else None
+
+
 async def named(asking: Asking, command: str) -> Named:
     """Whoever asks sees the jobs of this chat and their own. All others are, to them, not there."""
-    matched = _NUMBERED.fullmatch(asking.words)
-    if matched is None:
+    told = numbered(asking.words)
+    if told is None:
         raise BadRequest(say("imagine.which_job", command=command))
-    job = await asking.engine.database.look(partial(jobs.get, job_id=int(matched[1])))
+    number, words = told
+    job = await asking.engine.database.look(partial(jobs.get, job_id=number))
     here, own = job.chat_id == asking.place.id, job.person_id == asking.person.id
     if not here and not (own and command == "cancel"):
         raise NotFound(say("pictures.job.unknown", id=str(job.id)))
-    return Named(job, matched[2] or "")
+    return Named(job, words)
 
 
 async def named_to_change(asking: Asking, command: str) -> Named:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,25 +16,26 @@ from zoneinfo import ZoneInfo
 from babel import dates
 
 from bot.commands.settings import zone_here
-from engine import safety, styles
+from engine import safety, schedules, styles
 from engine.engine import Engine
 from engine.errors import BadRequest, NotFound
 from engine.locales import Locale, Said, say
 from engine.occurrences import check, zone_of
-from engine.posting import preview_seed
+from engine.planning import MOST_AHEAD
+from engine.posting import Transaction, preview_seed
 from engine.store import chats, personas
 from engine.store.records import PersonaRecord, Place, Schedule
 from engine.timetable import Timing, described, written
-from engine.timewords import read
+from engine.timewords import read, reread
 from personas.persona import Rating, printable
 
 LONGEST_THEME = 500
 #: Between themes that are used in turn.
 NEXT_THEME = "|"
-#: Making may begin so long before a post is due, in seconds.
-MOST_AHEAD = 86_400
 #: What becomes of a post that nobody approved by its time.
-APPROVALS = ("skip", "post")
+APPROVALS = tuple(filter(None, schedules.APPROVALS))
+#: What says that a style, or a time before, is the usual one again.
+USUAL = ("none", "default")
 
 _SPAN = re.compile(r"(\d{1,6})\s*(s|m|min|h|d)?", re.IGNORECASE | re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
@@ -77,14 +78,20 @@ async def planned(
     persona: PersonaRecord,
     rating: Rating,
     seed: str = "",
+    kept: Schedule | None = None,
 ) -> Plan:
-    """`daily 09:00 "morning coffee"` and its flags, for a place; `rating` is the most that may be shown there."""
+    """`daily 09:00 "morning coffee"` and its flags, for a place; `rating` is the most that may be shown there.
+
+    `kept`: what is there of it already. It may be over; a new one may not.
+    """
     timing, rest = read(words)
     theme, themes = themes_of(engine, flags.get("theme") or rest)
     zone = zone_of(flags.get("zone") or zone_here(place, engine.settings))
-    seed = seed or preview_seed(place, persona)
-    check(timing, zone, engine.clock.now(), seed=seed)
+    seed = seed or preview_seed(place, persona, timing, theme or NEXT_THEME.join(themes))
+    if kept is None or (kept.spec, kept.zone) != (written(timing), zone.key):
+        check(timing, zone, engine.clock.now(), seed=seed)
     options = await options_of(engine, flags) | ({"themes": themes} if themes else {})
+    options = {name: one for name, one in options.items() if one is not None}
     safety.check_persona(persona.persona, rating)
     await _check_targets(engine, persona, options)
     return Plan(persona, timing, zone.key, theme, options | {"seed": seed})
@@ -95,13 +102,13 @@ def themes_of(engine: Engine, words: str) -> tuple[str, list[str]]:
     if len(words) > LONGEST_THEME:
         raise BadRequest(say("posts.theme_too_long", n=len(words), most=LONGEST_THEME))
     clean = printable(unicodedata.normalize("NFC", safety.storable(words)))
-    safety.BlockList(engine.settings.safety.blocked_words).check(clean)
+    engine.imagining.check_words(clean)
     themes = [theme for one in clean.split(NEXT_THEME) if (theme := " ".join(one.split()).strip('"“”„'))]
     return ("", themes) if len(themes) > 1 else ("".join(themes), [])
 
 
 async def options_of(engine: Engine, flags: Mapping[str, str]) -> dict[str, Any]:
-    """What the flags say of each post, as a schedule keeps it. What they do not say is not in it."""
+    """What the flags say of each post, as a schedule keeps it. What they do not say is not in it; None: as usual."""
     options: dict[str, Any] = {}
     if "text-only" in flags and "picture-only" in flags:
         raise BadRequest(say("posts.neither"))
@@ -113,17 +120,21 @@ async def options_of(engine: Engine, flags: Mapping[str, str]) -> dict[str, Any]
         options |= {"text": True, "picture": True}
     if "style" in flags:
         style = styles.named(engine.imagining.styles, flags["style"])
-        if style is None:
+        if style is None and not _is_usual(flags["style"]):
             there = sorted(engine.imagining.styles)
             raise NotFound(say("pictures.no_style", style=flags["style"][:40], styles=there))
-        options["style"] = style.slug
+        options["style"] = style.slug if style else ""
     if "approval" in flags:
         options["approval"] = _approval(flags["approval"])
     if "ahead" in flags:
-        options["ahead"] = seconds_of(flags["ahead"])
+        options["ahead"] = None if _is_usual(flags["ahead"]) else seconds_of(flags["ahead"])
     if "to" in flags:
         options["targets"] = [place.id for place in await _places(engine, flags["to"])]
     return options
+
+
+def _is_usual(told: str) -> bool:
+    return told.strip().lower() in USUAL
 
 
 def _approval(told: str) -> str:
@@ -139,7 +150,7 @@ def seconds_of(told: str) -> int:
     """`90m`, `2h` or `1d`; a number alone is minutes."""
     found = _SPAN.fullmatch(told.strip())
     seconds = int(found[1]) * _SECONDS[(found[2] or "m").lower()] if found else -1
-    if not 0 <= seconds <= MOST_AHEAD:
+    if not 0 <= seconds <= MOST_AHEAD.total_seconds():
         raise BadRequest(say("posts.no_span", told=told[:20]))
     return seconds
 
@@ -174,12 +185,19 @@ def most_shown(engine: Engine, place: Place) -> Rating:
     )
 
 
-async def edited(engine: Engine, schedule: Schedule, words: str, flags: Mapping[str, str]) -> Schedule:
+async def edited(
+    engine: Engine,
+    schedule: Schedule,
+    words: str,
+    flags: Mapping[str, str],
+    *,
+    within: Transaction | None = None,
+) -> Schedule:
     """Another time, another theme in quotes, or both; and what the flags say. All else stays as it is."""
     timing: Timing | None = None
     rest = words.strip()
-    if rest and rest[0] not in '"“„«»':
-        timing, rest = read(rest)
+    if rest:
+        timing, rest = reread(schedule.spec, rest)
     zone = zone_of(flags["zone"]).key if "zone" in flags else None
     options = await options_of(engine, flags)
     theme: str | None = None
@@ -196,6 +214,7 @@ async def edited(engine: Engine, schedule: Schedule, words: str, flags: Mapping[
         zone=zone,
         theme=theme,
         options=options or None,
+        within=within,
     )
 
 
@@ -216,6 +235,7 @@ def told(
     now = engine.clock.now()
     timing = described(read(schedule.spec)[0], locale)
     about = _about(schedule)
+    begins = "posts.orders" if schedules.orders_pictures(schedule) else begins
     lines = [locale.say(begins, persona=persona, timing=timing, zone=schedule.zone, about=about)]
     lines += [locale.says(one) for one in _how(schedule)]
     times = [moment(locale, when, schedule.zone, now=now) for when in engine.posting.next_times(schedule)]
@@ -225,6 +245,8 @@ def told(
 
 
 def _about(schedule: Schedule) -> Said:
+    if schedules.orders_pictures(schedule):
+        return say(f"posts.ordered.{schedule.options['order']['kind']}", name=str(schedule.options["name"]))
     themes = schedule.options.get("themes") or ([schedule.theme] if schedule.theme else [])
     if not themes:
         return say("posts.about.anything")
@@ -249,4 +271,10 @@ def _how(schedule: Schedule) -> list[Said]:
 
 
 async def names_of(engine: Engine) -> dict[int, str]:
-    return {entry.id: entry.name for entry in await engine.database.look(personas.listing)}
+    """What everybody is called."""
+    return await engine.database.look(personas.names)
+
+
+def goes_elsewhere(targets: Iterable[object], home: int) -> bool:
+    """Whether what is posted at home is seen in other places too: what it says there is for operators to decide."""
+    return any(one != home for one in targets)

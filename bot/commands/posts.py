@@ -5,18 +5,23 @@ that they work in a year as well.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from bot.cards import cut
 from bot.commands.calling import Answer, Asked, Asking, Call, Command, Part
-from bot.commands.plans import moment, names_of
+from bot.commands.named import numbered
+from bot.commands.plans import goes_elsewhere, moment, names_of
 from bot.commands.settings import zone_here
-from bot.front import Button, Buttons, Option, OptionKind
-from engine import safety
-from engine.errors import BadRequest, NotFound
+from bot.front import Button, Buttons, Choice, Option, OptionKind
+from bot.orders import YES
+from engine.errors import BadRequest, NotFound, Refused
 from engine.locales import say
-from engine.store import jobs, outbox
+from engine.planning import targets_of
+from engine.posting import Outcome, Transaction
+from engine.store import jobs, outbox, personas
+from engine.store.atonce import Work
 from engine.store.records import Delivery, DeliveryKind, JobState, Place, Post, PostState, Question
 
 #: What is still to come, the next first, and so many of what was; of so many, buttons are shown.
@@ -27,10 +32,6 @@ MOST_COMING, MOST_PAST, MOST_WITH_BUTTONS = 15, 5, 3
 MOST_HELD, MOST_HELD_WITH_BUTTONS = 15, 4
 #: Of a caption, in a list.
 LONGEST_IN_LIST = 120
-#: What every platform takes beneath a picture.
-LONGEST_CAPTION = 900
-
-_NUMBERED = re.compile(r"#?(\d{1,9})(?:\s+(.*))?", re.DOTALL | re.ASCII)
 
 #: What can be done with a post, by how it stands.
 POSSIBLE: Mapping[PostState, tuple[str, ...]] = {
@@ -40,9 +41,32 @@ POSSIBLE: Mapping[PostState, tuple[str, ...]] = {
     PostState.PLANNED: ("skip",),
     PostState.PUBLISHED: ("recall",),
 }
+#: Of these, what decides what people see: where those are people of other places too, it is for operators.
+SPEAKS = frozenset({"approve", "picture", "caption", "edit"})
+#: What those in charge of a place may do with a post that comes to it from another.
+AS_GUESTS = frozenset({"show", "recall"})
 _STYLES = {"approve": "good", "skip": "danger", "recall": "danger"}
 #: What can be done with a delivery that is held.
 RELEASES = ("again", "arrived")
+#: Said by an operator: not only here.
+EVERYWHERE = "everywhere"
+
+
+def answering(call: Call, words: Callable[[Answer, Any], str]) -> Transaction:
+    """The transaction of an order, in which it is answered as well: after a crash neither happened, or both did.
+
+    `words` tells what came of the order, and may hang more on the answer.
+    """
+
+    async def change(work: Work[Outcome]) -> Outcome:
+        async def happens(answer: Answer) -> Outcome:
+            outcome = await work(answer.tx)
+            answer.text = words(answer, outcome)
+            return outcome
+
+        return await call.answer(happens)
+
+    return change
 
 
 async def _list(call: Call) -> None:
@@ -62,27 +86,30 @@ async def _show_all(call: Call, place: Place | None) -> None:
     coming = sorted(coming, key=lambda post: (post.state is not PostState.WAITING, post.due_at, post.id))
     names = await names_of(call.engine)
     shown = coming[:MOST_COMING]
-    lines = [_line(call, post, names, everywhere=place is None) for post in (*shown, *past)]
+    lines = [_line(call, post, names) for post in (*shown, *past)]
+    operator = await call.is_operator()
     if len(coming) > len(shown):
         lines.insert(len(shown), call.say("posts.more", n=len(coming) - len(shown)))
 
     async def happens(answer: Answer) -> None:
         answer.text = "\n".join(lines) or call.say("posts.none_here")
         with_buttons = [*shown[:MOST_WITH_BUTTONS], *past[:1]]
-        answer.buttons = tuple(row for post in with_buttons if (row := _buttons(call, post)))
+        answer.buttons = tuple(
+            row for post in with_buttons if (row := _buttons(call, post, operator=operator))
+        )
 
     await call.answer(happens)
 
 
-def _line(call: Call, post: Post, names: Mapping[int, str], *, everywhere: bool) -> str:
+def _line(call: Call, post: Post, names: Mapping[int, str]) -> str:
     told = call.say(
         "posts.post_line",
         id=str(post.id),
         time=_when(call, post),
         persona=names.get(post.persona_id, "–"),
-        state=call.say(f"posts.post_is.{post.state.value}"),
+        state=call.say(f"posting.state.{post.state.value}"),
     )
-    if everywhere:
+    if post.chat_id != call.place.id:
         told = f"{told} · {call.say('posts.in_place', id=str(post.chat_id))}"
     words = cut(" ".join((post.caption or post.theme).split()), LONGEST_IN_LIST)
     return f"{told}\n   {call.say('posts.quoted', theme=words)}" if words else told
@@ -93,8 +120,13 @@ def _when(call: Call, post: Post) -> str:
     return moment(call.locale, post.due_at, zone, now=call.engine.clock.now())
 
 
-def _buttons(call: Call, post: Post, *also: str) -> tuple[Button, ...]:
+def _buttons(call: Call, post: Post, *also: str, operator: bool) -> tuple[Button, ...]:
+    """Only what whoever asks may do."""
     possible = (*POSSIBLE.get(post.state, ()), *also)
+    if not operator and post.chat_id != call.place.id:
+        possible = tuple(one for one in possible if one in AS_GUESTS)
+    elif not operator and goes_elsewhere(targets_of(post), post.chat_id):
+        possible = tuple(one for one in possible if one not in SPEAKS)
     return tuple(
         Button(
             call.say(f"posts.button.{one}_post", id=str(post.id)),
@@ -106,30 +138,41 @@ def _buttons(call: Call, post: Post, *also: str) -> tuple[Button, ...]:
 
 
 async def _named(asking: Asking, part: str) -> tuple[Post, str]:
-    """The post that an order names, and what else it says. Those of other places are there for operators alone."""
+    """The post that an order names, and what else it says.
+
+    Those of other places are there for operators alone, unless they come here; and what is seen in several places,
+    nobody decides who has charge of one.
+    """
     await asking.demand_charge()
-    matched = _NUMBERED.fullmatch(asking.words)
-    if matched is None:
+    told = numbered(asking.words)
+    if told is None:
         raise BadRequest(say("posts.which_post", part=part))
-    post = await asking.engine.posting.post(int(matched[1]))
-    if post.chat_id != asking.place.id and not await asking.is_operator():
+    number, words = told
+    post = await asking.engine.posting.post(number)
+    if await asking.is_operator():
+        return post, words
+    here, elsewhere = post.chat_id == asking.place.id, goes_elsewhere(targets_of(post), post.chat_id)
+    if not here and asking.place.id not in targets_of(post):
         raise NotFound(say("posting.no_post", id=str(post.id)))
-    return post, matched[2] or ""
+    if (not here and part not in AS_GUESTS) or (elsewhere and part in SPEAKS):
+        raise Refused(say("posts.goes_elsewhere", id=str(post.id)))
+    return post, words
 
 
 async def _show(call: Call) -> None:
     post, _ = await _named(call, "show")
     names = await names_of(call.engine)
-    lines = [_line(call, post, names, everywhere=post.chat_id != call.place.id).partition("\n")[0]]
-    lines += [post.error] if post.error else []
+    lines = [_line(call, post, names).partition("\n")[0]]
+    lines += [call.locale.says(post.error)] if post.error else []
     lines += ["", post.caption] if post.caption else []
     more = ("edit",) if post.state in (PostState.WAITING, PostState.READY) else ()
+    operator = await call.is_operator()
 
     async def happens(answer: Answer) -> None:
         if post.job_id is not None and post.state in COMING and not call.place.shared:
             await _show_picture(call, answer, post.job_id)
         answer.text = "\n".join(lines)
-        answer.buttons = _rows(_buttons(call, post, *more))
+        answer.buttons = _rows(_buttons(call, post, *more, operator=operator))
 
     await call.answer(happens)
 
@@ -149,25 +192,25 @@ def _rows(buttons: Sequence[Button]) -> Buttons:
 
 async def _approve(call: Call) -> None:
     post, _ = await _named(call, "approve")
-    await call.engine.posting.approve(post.id)
-    await call.tell(call.say("posts.approved", id=str(post.id), time=_when(call, post)))
+    words = call.say("posts.approved", id=str(post.id), time=_when(call, post))
+    await call.engine.posting.approve(post.id, within=answering(call, lambda _answer, _post: words))
 
 
 async def _skip(call: Call) -> None:
     post, _ = await _named(call, "skip")
-    await call.engine.posting.skip(post.id)
-    await call.tell(call.say("posts.skipped", id=str(post.id)))
+    words = call.say("posts.skipped", id=str(post.id))
+    await call.engine.posting.skip(post.id, within=answering(call, lambda _answer, _post: words))
 
 
 async def _picture(call: Call) -> None:
     post, _ = await _named(call, "picture")
-    await call.engine.posting.repicture(post.id)
-    await call.tell(call.say("posts.repictured", id=str(post.id)))
+    words = call.say("posts.repictured", id=str(post.id))
+    await call.engine.posting.repicture(post.id, within=answering(call, lambda _answer, _posts: words))
 
 
 async def _caption(call: Call) -> None:
     post, _ = await _named(call, "caption")
-    await _tell_caption(call, await call.engine.posting.reword(post.id, None))
+    await _reword(call, post, None)
 
 
 async def _asks_caption(asking: Asking) -> Asked | None:
@@ -179,23 +222,31 @@ async def _asks_caption(asking: Asking) -> Asked | None:
 
 async def _edit(call: Call) -> None:
     post, words = await _named(call, "edit")
-    caption = safety.cleaned(words, most=LONGEST_CAPTION)
-    safety.BlockList(call.engine.settings.safety.blocked_words).check(caption)
-    await _tell_caption(call, await call.engine.posting.reword(post.id, caption))
+    await _reword(call, post, words)
 
 
-async def _tell_caption(call: Call, post: Post) -> None:
-    async def happens(answer: Answer) -> None:
-        answer.text = "\n".join([call.say("posts.reworded", id=str(post.id)), "", post.caption])
-        answer.buttons = _rows(_buttons(call, post, "edit"))
+async def _reword(call: Call, post: Post, caption: str | None) -> None:
+    operator = await call.is_operator()
 
-    await call.answer(happens)
+    def words(answer: Answer, reworded: Post) -> str:
+        answer.buttons = _rows(_buttons(call, reworded, "edit", operator=operator))
+        return "\n".join([call.say("posts.reworded", id=str(post.id)), "", reworded.caption])
+
+    await call.engine.posting.reword(post.id, caption, within=answering(call, words))
 
 
 async def _recall(call: Call) -> None:
+    """Everywhere; by those who have charge of one of the places that it came to: there."""
     post, _ = await _named(call, "recall")
-    messages = await call.engine.posting.recall(post.id)
-    await call.tell(call.say("posts.recalled", n=messages, id=str(post.id)))
+    everywhere = post.chat_id == call.place.id or await call.is_operator()
+
+    def words(_answer: Answer, messages: int) -> str:
+        told = call.say("posts.recalled", n=messages, id=str(post.id))
+        return told if everywhere else f"{told} {call.say('posts.recalled_here')}"
+
+    await call.engine.posting.recall(
+        post.id, chat_id=None if everywhere else call.place.id, within=answering(call, words)
+    )
 
 
 async def _held(call: Call) -> None:
@@ -243,12 +294,13 @@ async def _arrived(call: Call) -> None:
 
 
 async def _release(call: Call, *, again: bool) -> None:
-    matched = _NUMBERED.fullmatch(call.words)
-    if matched is None:
+    told = numbered(call.words)
+    if told is None:
         raise BadRequest(say("posts.which_held"))
-    number = str(int(matched[1]))
-    await call.engine.posting.release(int(number), again=again)
-    await call.tell(call.say("posts.sent_again" if again else "posts.had_arrived", id=number))
+    words = call.say("posts.sent_again" if again else "posts.had_arrived", id=str(told[0]))
+    await call.engine.posting.release(
+        told[0], again=again, within=answering(call, lambda _answer, _nothing: words)
+    )
 
 
 async def _pause(call: Call) -> None:
@@ -261,11 +313,41 @@ async def _resume(call: Call) -> None:
 
 async def _pause_place(call: Call, *, paused: bool) -> None:
     await call.demand_charge()
-    await call.engine.posting.pause_place(call.place.id, paused)
-    await call.tell(call.say("posts.place_paused" if paused else "posts.place_resumed"))
+    if call.words or EVERYWHERE in call.flags:
+        await _pause_persona(call, paused=paused)
+        return
+    words = call.say("posts.place_paused" if paused else "posts.place_resumed")
+    await call.engine.posting.pause_place(
+        call.place.id, paused, within=answering(call, lambda _answer, _schedules: words)
+    )
+
+
+async def _pause_persona(call: Call, *, paused: bool) -> None:
+    """One of those who post here; operators have a word on all places."""
+    done = "pause" if paused else "resume"
+    chat_id: int | None = call.place.id
+    if EVERYWHERE in call.flags:
+        await call.demand_operator()
+        chat_id = None
+    if not call.words:
+        raise BadRequest(say("posts.which_persona", command=done))
+    record = await call.engine.database.look(partial(personas.find, wanted=call.words))
+    called = record.persona.called
+    where = call.say("posts.everywhere" if chat_id is None else "posts.here")
+
+    def words(_answer: Answer, count: int) -> str:
+        if not count:
+            raise NotFound(say(f"posts.none_to_{done}", persona=called))
+        return call.say(f"posts.persona_{done}d", n=count, persona=called, where=where)
+
+    await call.engine.posting.pause_persona(record.id, paused, chat_id, within=answering(call, words))
 
 
 _ID = Option("id", "", OptionKind.NUMBER, required=True, least=1)
+_WHOSE = (
+    Option("persona", "", OptionKind.PERSONA),
+    Option(EVERYWHERE, "", OptionKind.CHOICE, flag=EVERYWHERE, choices=(Choice(YES, ""),)),
+)
 
 COMMANDS = (
     Command(
@@ -289,6 +371,6 @@ COMMANDS = (
         ),
     ),
     Command("recall", _recall, (_ID,), topic="posts", quiet=True),
-    Command("pause", _pause, topic="posts"),
-    Command("resume", _resume, topic="posts"),
+    Command("pause", _pause, _WHOSE, topic="posts"),
+    Command("resume", _resume, _WHOSE, topic="posts"),
 )

@@ -5,23 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from bot import orders
 from bot.commands import posts
 from bot.commands.calling import Answer, Asked, Asking, Call, Command, Part
-from bot.commands.plans import APPROVALS, Plan, edited, moment, names_of, planned, told
+from bot.commands.named import numbered
+from bot.commands.plans import APPROVALS, Plan, edited, goes_elsewhere, moment, names_of, planned, told
+from bot.commands.posts import answering
 from bot.front import Button, Choice, Option, OptionKind
 from engine.errors import BadRequest, NotFound, Refused
 from engine.locales import say
+from engine.schedules import rests_with_persona
 from engine.store import chats, personas
-from engine.store.records import Question, Schedule, ScheduleState
+from engine.store import posts as store
+from engine.store.atonce import Work
+from engine.store.records import Post, Question, Schedule, ScheduleState
 
 #: So many has one place, unless an operator adds more.
 MOST = 20
 #: So many of them are listed at once, and of so many the buttons.
 MOST_LISTED, MOST_WITH_BUTTONS = 20, 5
 
-_NUMBERED = re.compile(r"#?(\d{1,9})(?:\s+(.*))?", re.DOTALL | re.ASCII)
+#: What puts words before people: where those are people of other places too, it is for operators.
+SPEAKS = frozenset({"edit", "run"})
+
 _SAVED = re.compile(r"save (\d{1,9}) (\d{1,9})", re.ASCII)
 
 
@@ -45,11 +53,17 @@ async def _list(call: Call) -> None:
 
 def _line(call: Call, schedule: Schedule, names: Mapping[int, str]) -> str:
     who = names.get(schedule.persona_id, "–")
-    first, *_ = told(call.engine, call.locale, schedule, who, begins="posts.line")
-    return f"#{schedule.id} {first} {_stands(call, schedule)}"
+    try:
+        first, *_ = told(call.engine, call.locale, schedule, who, begins="posts.line")
+        return f"#{schedule.id} {first} {_stands(call, schedule)}"
+    except BadRequest:
+        # It was written by a program that knew more, or less. The others are told all the same.
+        return call.say("posts.unreadable", id=str(schedule.id), persona=who, told=schedule.spec[:60])
 
 
 def _stands(call: Call, schedule: Schedule) -> str:
+    if rests_with_persona(schedule):
+        return call.say("posts.schedule_is.with_persona")
     if schedule.state is not ScheduleState.ACTIVE:
         return call.say(f"posts.schedule_is.{schedule.state.value}")
     now = call.engine.clock.now()
@@ -120,23 +134,32 @@ async def _plan_of(
 
 async def _keep(call: Call, plan: Plan) -> None:
     """What was ordered in a turn is kept once, however often somebody says so."""
-    posting = call.engine.posting
-    there = await posting.listing(call.place.id)
-    schedule = next((one for one in there if one.options.get("seed") == plan.options["seed"]), None)
-    if schedule is None:
-        open_ones = [one for one in there if one.state is not ScheduleState.ENDED]
-        if len(open_ones) >= MOST and not await call.is_operator():
-            raise Refused(say("posts.too_many", n=MOST))
-        schedule = await posting.add(
-            place=call.place,
-            persona=plan.persona,
-            person=call.person,
-            timing=plan.timing,
-            zone=plan.zone,
-            theme=plan.theme,
-            options=plan.options,
-        )
-    await call.tell(_kept(call, schedule, plan.persona.persona.called))
+    is_operator = await call.is_operator()
+
+    async def once(work: Work[Any]) -> Any:
+        async def happens(answer: Answer) -> Any:
+            there = await store.schedule_listing(answer.tx, chat_id=call.place.id)
+            schedule = next((one for one in there if one.options.get("seed") == plan.options["seed"]), None)
+            if schedule is None:
+                open_ones = [one for one in there if one.state is not ScheduleState.ENDED]
+                if len(open_ones) >= MOST and not is_operator:
+                    raise Refused(say("posts.too_many", n=MOST))
+                schedule = await work(answer.tx)
+            answer.text = _kept(call, schedule, plan.persona.persona.called)
+            return schedule
+
+        return await call.answer(happens)
+
+    await call.engine.posting.add(
+        place=call.place,
+        persona=plan.persona,
+        person=call.person,
+        timing=plan.timing,
+        zone=plan.zone,
+        theme=plan.theme,
+        options=plan.options,
+        within=once,
+    )
 
 
 def _kept(call: Call, schedule: Schedule, persona: str) -> str:
@@ -164,53 +187,73 @@ async def _save(call: Call, turn_id: int, persona_id: int) -> None:
 async def _named(call: Call, part: str) -> tuple[Schedule, str]:
     """The schedule that an order names, and what else it says. Others' are, to all but operators, not there."""
     await call.demand_charge()
-    matched = _NUMBERED.fullmatch(call.words)
-    if matched is None:
+    found = numbered(call.words)
+    if found is None:
         raise BadRequest(say("posts.which_schedule", part=part))
-    schedule = await call.engine.posting.get(int(matched[1]))
-    if schedule.chat_id != call.place.id and not await call.is_operator():
-        raise NotFound(say("posting.no_schedule", id=matched[1]))
-    return schedule, matched[2] or ""
+    number, words = found
+    schedule = await call.engine.posting.get(number)
+    if await call.is_operator():
+        return schedule, words
+    if schedule.chat_id != call.place.id:
+        raise NotFound(say("posting.no_schedule", id=str(number)))
+    if part in SPEAKS and goes_elsewhere(schedule.options.get("targets", ()), schedule.chat_id):
+        raise Refused(say("posts.schedule_goes_elsewhere", id=str(number)))
+    return schedule, words
 
 
 async def _pause(call: Call) -> None:
     schedule, _ = await _named(call, "pause")
-    await call.engine.posting.pause(schedule.id)
-    await call.tell(call.say("posts.paused", id=str(schedule.id)))
+    words = call.say("posts.paused", id=str(schedule.id))
+    await call.engine.posting.pause(schedule.id, within=answering(call, lambda _answer, _schedule: words))
 
 
 async def _resume(call: Call) -> None:
     schedule, _ = await _named(call, "resume")
-    schedule = await call.engine.posting.resume(schedule.id)
-    await call.tell(call.say("posts.resumed", id=str(schedule.id), next=_stands(call, schedule)))
+
+    def words(_answer: Answer, resumed: Schedule) -> str:
+        return call.say("posts.resumed", id=str(resumed.id), next=_stands(call, resumed))
+
+    await call.engine.posting.resume(schedule.id, within=answering(call, words))
 
 
 async def _run(call: Call) -> None:
     schedule, _ = await _named(call, "run")
-    post = await call.engine.posting.run_now(schedule.id)
-    await call.tell(call.say("posts.runs", id=str(post.id)))
+
+    def words(_answer: Answer, post: Post) -> str:
+        return call.say("posts.runs", id=str(post.id))
+
+    turn = f"turn:{call.said.turn.id}"
+    await call.engine.posting.run_now(schedule.id, by=turn, within=answering(call, words))
 
 
 async def _skip(call: Call) -> None:
     schedule, _ = await _named(call, "skip")
-    schedule = await call.engine.posting.skip_next(schedule.id)
-    await call.tell(call.say("posts.next_skipped", id=str(schedule.id), next=_stands(call, schedule)))
+
+    def words(_answer: Answer, outcome: tuple[Schedule, list[Post]]) -> str:
+        skipped, _ = outcome
+        return call.say("posts.next_skipped", id=str(skipped.id), next=_stands(call, skipped))
+
+    await call.engine.posting.skip_next(schedule.id, within=answering(call, words))
 
 
 async def _remove(call: Call) -> None:
     schedule, _ = await _named(call, "remove")
-    await call.engine.posting.remove(schedule.id)
-    await call.tell(call.say("posts.removed", id=str(schedule.id)))
+    words = call.say("posts.removed", id=str(schedule.id))
+    await call.engine.posting.remove(schedule.id, within=answering(call, lambda _answer, _posts: words))
 
 
 async def _edit(call: Call) -> None:
     schedule, words = await _named(call, "edit")
     if "to" in call.flags:
         await call.demand_operator()
-    changed = await edited(call.engine, schedule, words, call.flags)
     names = await names_of(call.engine)
-    lines = told(call.engine, call.locale, changed, names.get(changed.persona_id, "–"))
-    await call.tell("\n".join([call.say("posts.edited", id=str(changed.id)), *lines]))
+
+    def tells(_answer: Answer, outcome: tuple[Schedule, list[Post]]) -> str:
+        changed, _ = outcome
+        lines = told(call.engine, call.locale, changed, names.get(changed.persona_id, "–"))
+        return "\n".join([call.say("posts.edited", id=str(changed.id)), *lines])
+
+    await edited(call.engine, schedule, words, call.flags, within=answering(call, tells))
 
 
 def _switch(name: str) -> Option:

@@ -41,22 +41,31 @@ async def suggestions(
 
 
 def nearest(typed: str, choices: Sequence[Choice]) -> list[Choice]:
-    wanted = " ".join(typed.lstrip("#").casefold().split())
+    # More than a choice may be called tells nothing more.
+    wanted = " ".join(typed.lstrip("#")[:LONGEST].casefold().split())
     ranked = [(_distance(wanted, choice), place) for place, choice in enumerate(choices)]
     return [choices[place] for distance, place in sorted(ranked) if distance < 1.0][:MOST]
 
 
 def _distance(wanted: str, choice: Choice) -> float:
     """0 and a little for the same, 1 for nothing alike."""
-    names = (choice.value.casefold(), choice.label.casefold())
+    names = (choice.value[:LONGEST].casefold(), choice.label[:LONGEST].casefold())
     if any(name.startswith(wanted) for name in names):
         return 0.0
     if any(wanted in name for name in names):
         return 0.1
     # A word of the name is as good as the whole: few type a surname first, and wrongly.
     words = {word for name in names for word in (name, *name.split())}
-    alike = max(difflib.SequenceMatcher(None, wanted, word).ratio() for word in words)
+    alike = max(_alike(wanted, word) for word in words)
     return 0.2 + (1 - alike) if alike >= LIKE else 1.0
+
+
+def _alike(wanted: str, word: str) -> float:
+    """0 where it is less than counts: that mostly shows in the lengths, or in the letters, at little cost."""
+    matcher = difflib.SequenceMatcher(None, wanted, word)
+    if matcher.real_quick_ratio() < LIKE or matcher.quick_ratio() < LIKE:
+        return 0.0
+    return matcher.ratio()
 
 
 async def _all(engine: Engine, kind: OptionKind, account: Account) -> list[Choice]:

@@ -19,6 +19,7 @@ from bot.discord import menu as menus
 from bot.discord.answers import Answers
 from bot.discord.failures import BROKEN_WAY
 from bot.discord.hearing import Ears, Ordered, is_quiet, ordered, submitted
+from bot.discord.markdown import units
 from bot.discord.wire import Answer, Wire, custom_id, order_in
 from bot.front import Entry, FrontDesk, Incoming, OptionKind, Question
 from engine.errors import GreenroomError
@@ -136,8 +137,9 @@ class Asked:
         if asked is None:
             return False
         title = self._desk.says("discord.form", incoming.account.language)
+        too_long = self._desk.says("discord.form_too_long", incoming.account.language)
         try:
-            await self._answer(interaction, FORM, form(*asked, title=title))
+            await self._answer(interaction, FORM, form(*asked, title=title, too_long=too_long))
         except discord.HTTPException as error:
             return error.code == ALREADY_ANSWERED
         except BROKEN_WAY:
@@ -192,18 +194,21 @@ def _too_late(incoming: Incoming) -> Incoming:
     return replace(incoming, answer_to=replace(answer, token="").opaque if answer is not None else "")
 
 
-def form(sentence: str, question: Question, *, title: str) -> dict[str, Any]:
-    """Pure: a question as Discord's form with one field."""
+def form(sentence: str, question: Question, *, title: str, too_long: str = "") -> dict[str, Any]:
+    """Pure: a question as Discord's form with one field. `too_long` is said where what is there does not fit in."""
+    # A part of it, sent back, would take the place of the whole.
+    fits = units(question.prefill) <= FORM_LENGTH
     field = {
         "type": 4,
         "style": 2,
         "custom_id": WORDS,
         "required": True,
         "max_length": FORM_LENGTH,
-        **({"value": question.prefill[:FORM_LENGTH]} if question.prefill else {}),
+        **({"value": question.prefill} if question.prefill and fits else {}),
     }
     asked, mark, hint = sentence.partition("? ")
     label = {"type": 18, "label": _cut(asked + mark.strip(), LABEL_LENGTH), "component": field}
+    hint = hint if fits else too_long
     if hint or len(asked) > LABEL_LENGTH:
         label["description"] = _cut(hint or sentence, HINT_LENGTH)
     return {

@@ -12,21 +12,21 @@ from collections.abc import Iterator, Sequence
 #: Characters in one message. Counted here as UTF-16 units, the strictest way in which anybody counts them.
 ROOM = 2_000
 
-_FENCE = re.compile(r"^ {0,3}(`{3,}(?=[^`]*$)|~{3,})[ \t]*(.*?)[ \t]*$")
+_FENCE = re.compile(r"^ {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)$")
 _TONGUE = re.compile(r"([\w+#.-]{1,30})(?:\s+|$)")
 _BLOCK = re.compile(r"^ {0,3}```([^`]+)```[ \t]*$")
-_HEADING = re.compile(r"^ {0,3}(#{4,6})[ \t]+(.+?)[ \t#]*$")
+_HEADING = re.compile(r"^ {0,3}(#{4,6})[ \t]+(.)(.*)$")
 _RULE = re.compile(r"^ {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})$")
 _TASK = re.compile(r"^(\s*)[-*+][ \t]+\[([ xX])\][ \t]+")
-_DELIMITERS = re.compile(r"^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
-_IMAGE = re.compile(r"!\[([^\]\n]*)\]\(\s*<?(https?://[^\s<>)]+)>?(?:\s+\"[^\"\n]*\")?\s*\)")
+_DELIMITERS = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?")
+_IMAGE = re.compile(r"!\[([^\]\n]{0,500})\]\(\s*<?(https?://[^\s<>)]+)>?(?:\s+\"[^\"\n]*\")?\s*\)")
 #: What Discord would turn into a name, a channel, a picture or a moment: `<@1>`, `<:smile:1>`, `<t:1:R>`, `</x:1>`.
 _CHIP = re.compile(r"<(?=(?:@[!&]?|#|a?:\w+:|t:|id:|/[\w -]+:)\S{0,40}>)")
 _CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)")
 
-_ADDRESS = re.compile(r"https?://[^\s<>]+")
+_ADDRESS = re.compile(r"https?://[^\s<>`]+")
 _SPECIAL = re.compile(r"[\\*_~`|\[\]<]")
-_LEADING = re.compile(r"^(\s*)(#{1,3}(?=\s)|-#(?=\s)|>|[-+](?=\s)|\d+(?=[.)]\s))", re.MULTILINE)
+_LEADING = re.compile(r"^([^\S\n]*)(#{1,3}(?=\s)|-#(?=\s)|>|[-+](?=\s)|\d+(?=[.)]\s))", re.MULTILINE)
 
 LINE = "─" * 12
 #: Three backticks that open nothing.
@@ -79,8 +79,9 @@ def _lines(lines: Sequence[str]) -> Iterator[str]:
         line = lines[number]
         number += 1
         opened = _FENCE.match(line)
+        beside = opened[2].strip(" \t") if opened else ""
         if fence:
-            if opened and opened[1].startswith(fence) and not opened[2]:
+            if opened and opened[1].startswith(fence) and not beside:
                 fence = ""
                 yield "```"
             else:
@@ -88,10 +89,10 @@ def _lines(lines: Sequence[str]) -> Iterator[str]:
                 yield _broken(line)
         elif opened:
             fence = opened[1]
-            tongue = _TONGUE.match(opened[2])
+            tongue = _TONGUE.match(beside)
             yield f"```{tongue[1] if tongue else ''}"
             # Discord has no place for what else stands there, but it is somebody's words.
-            if rest := opened[2][tongue.end() if tongue else 0 :]:
+            if rest := beside[tongue.end() if tongue else 0 :]:
                 yield _broken(rest)
         elif "|" in line and number < len(lines) and _heads_table(line, lines[number]):
             end = number + 1
@@ -111,7 +112,8 @@ def _line(line: str) -> str:
     if _RULE.match(line):
         return LINE
     if heading := _HEADING.match(line):
-        return f"**{_inline(heading[2].replace('**', ''))}**"
+        words = heading[2] + heading[3].rstrip(" \t#")
+        return f"**{_inline(words.replace('**', ''))}**"
     task = _TASK.match(line)
     if task:
         return f"{task[1]}- {'☐' if task[2] == ' ' else '☑'} {_inline(line[task.end() :])}"
@@ -133,7 +135,11 @@ def _spoken(words: str) -> str:
 
 
 def _heads_table(line: str, below: str) -> bool:
-    return bool(_DELIMITERS.match(below)) and "-" in below and len(_cells(line)) == len(_cells(below))
+    return (
+        bool(_DELIMITERS.fullmatch(below.strip()))
+        and "-" in below
+        and len(_cells(line)) == len(_cells(below))
+    )
 
 
 def _cells(row: str) -> list[str]:

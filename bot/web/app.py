@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from bot import commands
 from bot.desk import Desk
-from bot.web import chatting, files, imagining, runs
+from bot.web import chatting, files, hooks, imagining, runs
 from bot.web.chatting import Came
 from bot.web.lines import Lines
 from engine.engine import Engine
@@ -74,6 +74,7 @@ def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, came: Came
     api.include_router(files.routes(engine, signs))
     app.include_router(api)
     app.include_router(files.open_routes(engine, signs))
+    app.include_router(hooks.open_routes(engine))
     app.add_exception_handler(GreenroomError, _explained)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(StarletteHTTPException, _refused)
@@ -94,7 +95,8 @@ def _guard(secret: str) -> Callable[[Request], Awaitable[None]]:
 async def _on_loopback_only(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
     """A page somewhere else may make a browser call us under its own name; we answer to ours alone."""
     host = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]")
-    if host not in ("127.0.0.1", "localhost", "::1"):
+    # Hooks are known by other names at the operator's proxy; no page can make a browser show their secret.
+    if host not in ("127.0.0.1", "localhost", "::1") and not request.url.path.startswith("/hooks/"):
         return _problem(421, "This address is not mine.")
     return await answer(request)
 
@@ -107,7 +109,9 @@ async def _explained(_request: Request, error: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, StarletteHTTPException):
         return await _broken(request, error)
-    return _problem(error.status_code, error.detail)
+    problem = _problem(error.status_code, error.detail)
+    problem.headers.update(error.headers or {})
+    return problem
 
 
 async def _broken(_request: Request, _error: Exception) -> Response:

@@ -5,19 +5,26 @@ It knows no model. What was drawn instead of a picture says in its facts what it
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
 from engine.clock import Clock
 from engine.errors import BadRequest, PictureFailed, Stopped, TryAgain
+from engine.locales import Said
 from engine.pictures import PictureWanted, Preview, Progress, Rendered, Renderer
+from engine.store import sentences
 
 log = structlog.get_logger(__name__)
 
 #: A model that was not there, or could not paint, is asked for again after so many seconds.
 LOOK_AGAIN = 30.0
+
+_FOLDERS = re.compile(r"(?:(?<![\w/])/|(?<!\w)[A-Za-z]:\\)(?:[^\s/\\\"']+[/\\])+")
 
 
 class Painters:
@@ -77,7 +84,7 @@ class Painters:
         self, painter: Renderer, wanted: PictureWanted, error: Exception, progress: Progress
     ) -> Rendered:
         [drawn] = self._stand_in.render([wanted], progress)
-        return replace(drawn, facts=drawn.facts | {"instead_of": painter.name, "because": str(error)})
+        return replace(drawn, facts=drawn.facts | {"instead_of": painter.name} | _because(error))
 
     def _is_back(self, painter: Renderer) -> None:
         if self._failed:
@@ -128,6 +135,17 @@ class Painters:
         told = log.debug if self._failed == str(error) else log.warning
         self._failed = str(error)
         told("picture_model_failed", model=painter.name, cause=str(error))
+
+
+def _because(error: Exception) -> dict[str, Any]:
+    """The English sentence; where it is one of the house, also what it takes to say it in another language."""
+    words = error.args[0] if error.args else ""
+    if not isinstance(words, Said):
+        return {"because": str(error)}
+    facts = json.loads(sentences.kept(words))["facts"]
+    # Who asks for a picture need not know how this machine's folders are called.
+    facts = {name: _FOLDERS.sub("", one) if isinstance(one, str) else one for name, one in facts.items()}
+    return {"because": str(words), "because_key": words.key, "because_facts": facts}
 
 
 class _Way:

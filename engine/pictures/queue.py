@@ -143,9 +143,10 @@ class EmbeddedQueue:
                 return True
             wish = update(entries).where(entries.c.job_id == job_id).values(stop=True)
             found = (await tx.execute(wish.returning(entries.c.job_id))).one_or_none() is not None
-        if found and (held := self._held.get(job_id)):
+        # A job that was deleted meanwhile has no entry any more, and may be in our hands all the same.
+        if held := self._held.get(job_id):
             held.stop = True
-        return found
+        return found or held is not None
 
     async def position(self, job_id: int) -> int | None:
         async def counted(tx: AsyncConnection) -> int | None:

@@ -6,8 +6,8 @@ Who shares a pass with whom is decided at the table: see `table.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
@@ -27,7 +27,7 @@ from engine.pictures.fairness import HEAD_START, rank_of
 from engine.pictures.metadata import encode_png
 from engine.pictures.previews import Previews
 from engine.pictures.queue import TROUBLE
-from engine.pictures.table import Finished, Order, Table
+from engine.pictures.table import Order, Table
 from engine.store import jobs, outbox, personas, pictures
 from engine.store.database import Database
 from engine.store.files import Files
@@ -129,12 +129,14 @@ class Worker:
         self._worked += 1
         self._events.publish("job.started", job=job.id, chat_id=job.chat_id)
         self._previews.begin(job.id)
+        put: list[str] = []
+        stays = False
         try:
             async with self._database.read() as tx:
                 if job.persona_id is None:
                     raise NotFound(say("pictures.persona_gone"))
                 record = await personas.get(tx, job.persona_id)
-            finished = await self._pictures(job, record, claim)
+            finished = await self._pictures(job, record, claim, put)
         except Stopped:
             await self._end(job, JobState.CANCELLED, "")
         except TryAgain:
@@ -145,9 +147,11 @@ class Worker:
             log.exception("job_failed", job=job.id, attempt=claim.attempt)
             await self._again(job, claim)
         else:
-            await self._done(job, finished)
+            stays = await self._done(job, finished)
         finally:
             self._previews.end(job.id)
+            if put and not stays:
+                await self._take_away(job, put)
 
     async def _again(self, job: Job, claim: Claim) -> None:
         if claim.last:
@@ -155,9 +159,11 @@ class Worker:
             return
         raise TryAgain(f"job {job.id} is tried again", after_s=2.0**claim.attempt)
 
-    async def _pictures(self, job: Job, record: PersonaRecord, claim: Claim) -> list[dict[str, Any]]:
+    async def _pictures(
+        self, job: Job, record: PersonaRecord, claim: Claim, put: list[str]
+    ) -> list[dict[str, Any]]:
         """All that one order wants. What is made is encoded while the rest is waited for, and kept when all is there:
-        of an order that is given up nothing is left lying about.
+        of an order that is given up nothing is left lying about. The keys under which it is kept go into `put`.
         """
         table = self._table
         if table is None:
@@ -178,20 +184,42 @@ class Worker:
         )
         async with aclosing(table.make(order)) as made:
             encoded = [(one, await self._encoded(wanted[one.number], one.rendered)) async for one in made]
-        return [await self._kept(job, record.persona, wanted[one.number], one, png) for one, png in encoded]
+        rows = []
+        for one, png in encoded:
+            if claim.stopped():
+                raise Stopped("Nobody waits for these pictures any more.")
+            key = key_of(record.persona.slug, f"{job.id}-{one.number + 1}", job.request.style)
+            # Noted before: one that fails or is cancelled may have got there all the same.
+            put.append(key)
+            await self._files.put(key, png)
+            as_made = _as_made(wanted[one.number], one.rendered)
+            rows.append(_row(job, one.number + 1, key, as_made, one.rendered, one.seconds))
+        return rows
 
     async def _encoded(self, wanted: PictureWanted, rendered: Rendered) -> bytes:
         # What is encoded already gets its texts in passing.
         size = 0 if rendered.png else wanted.width * wanted.height
         return await self._atelier.do(encode_png, size, rendered, _as_made(wanted, rendered))
 
-    async def _kept(
-        self, job: Job, persona: Persona, wanted: PictureWanted, made: Finished, png: bytes
-    ) -> dict[str, Any]:
-        number = made.number + 1
-        key = key_of(persona.slug, f"{job.id}-{number}", job.request.style)
-        await self._files.put(key, png)
-        return _row(job, number, key, _as_made(wanted, made.rendered), made.rendered, made.seconds)
+    async def _take_away(self, job: Job, keys: Sequence[str]) -> None:
+        """No file stays of what was put for nothing. A job may be in other hands by now, whose files go by the same
+        names: what is shown stays, and what is begun anew is theirs.
+        """
+
+        async def in_vain(tx: AsyncConnection) -> list[str]:
+            with suppress(NotFound):
+                now = await jobs.get(tx, job.id)
+                if now.state is JobState.RUNNING and now.started_at != job.started_at:
+                    return []
+            made = (await pictures.of_jobs(tx, [job.id])).get(job.id, [])
+            shown = {picture.file for picture in made}
+            return [key for key in keys if key not in shown]
+
+        for key in await self._written(in_vain):
+            try:
+                await self._files.delete(key)
+            except GreenroomError as error:
+                log.warning("file_not_removed", job=job.id, file=key, cause=str(error))
 
     async def _start(self, job: Job) -> Image.Image | None:
         """The picture that this one begins from, if it begins from one."""
@@ -231,7 +259,8 @@ class Worker:
         except GreenroomError as error:
             log.warning("step_not_written", job=job_id, cause=str(error))
 
-    async def _done(self, job: Job, rows: list[dict[str, Any]]) -> None:
+    async def _done(self, job: Job, rows: list[dict[str, Any]]) -> bool:
+        """Whether the pictures have become this job's; not where it has ended meanwhile in another way."""
         now = self._clock.now()
 
         async def done(tx: AsyncConnection) -> bool:
@@ -245,10 +274,11 @@ class Worker:
             return True
 
         if not await self._written(done):
-            return
+            return False
         seconds = round(sum(row["seconds"] for row in rows), 2)
         log.info("job_ended", job=job.id, state=JobState.DONE.value, pictures=len(rows), seconds=seconds)
         self._events.publish("job.ended", job=job.id, chat_id=job.chat_id, state=JobState.DONE.value)
+        return True
 
     async def _end(self, job: Job, state: JobState, why: GreenroomError | str) -> None:
         now, error = self._clock.now(), str(why)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import quote
 
 import structlog
@@ -16,8 +17,10 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from engine.errors import GreenroomError, NotFound, SettingsError, StoreError
+from engine.locales import say
 from engine.settings import FileSettings
 from engine.store.buckets import away, is_about_the_bucket, meaning, said_code
+from engine.unbroken import unbroken
 
 if TYPE_CHECKING:
     from obstore import Attributes
@@ -27,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 #: What is larger goes to a bucket in parts of this size; of an upload that fails no part is left.
 PART = 8 * 1024 * 1024
+#: A file is written under such a name beside its own, and gets its own when it is whole. No listing shows it.
+_HALF = re.compile(r".+#\d+")
 #: A request to a bucket is made so many times at most, with growing pauses in between.
 TRIES = 3
 FIRST_PAUSE = timedelta(milliseconds=200)
@@ -77,7 +82,7 @@ class StoredFiles:
         self._signed_for = timedelta(seconds=signed_for)
 
     @classmethod
-    def in_folder(cls, folder: Path, public: str = "") -> StoredFiles:
+    def in_folder(cls, folder: Path, public: str = "") -> Self:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             return cls(LocalStore(prefix=str(folder), mkdir=True), folder, public=public)
@@ -85,11 +90,11 @@ class StoredFiles:
             raise StoreError(f"The folder {folder} cannot be used for pictures: {error}") from None
 
     @classmethod
-    def in_memory(cls) -> StoredFiles:
+    def in_memory(cls) -> Self:
         return cls(MemoryStore())
 
     @classmethod
-    def in_bucket(cls, settings: FileSettings) -> StoredFiles:
+    def in_bucket(cls, settings: FileSettings) -> Self:
         """Nothing is asked of the bucket yet: whether it is there shows when it is used."""
         try:
             store = _bucket(settings)
@@ -100,25 +105,33 @@ class StoredFiles:
     async def put(self, key: str, data: bytes) -> None:
         _checked(key)
         try:
-            if isinstance(self._store, S3Store):
-                kind: Attributes = {"Content-Type": kind_of(key)}
-                large = len(data) > PART
-                await self._store.put_async(key, data, attributes=kind, use_multipart=large, chunk_size=PART)
-                return
-            await self._store.put_async(key, data)
-            if self._folder:
-                # A row that names a file is committed after this: no power cut leaves it a file without bytes. And
-                # the database's next commit, for which somebody waits, does not have to write them too.
-                await asyncio.to_thread(_on_disk, self._folder / key)
-        except (OSError, BaseError) as error:
+            if isinstance(self._store, S3Store) and len(data) <= PART:
+                await self._sent(key, data)
+            else:
+                # Given up in the middle, the parts of an upload would stay in the bucket for ever; and a disk goes on
+                # writing, so a file would appear after whoever gave it up has deleted it.
+                await unbroken(self._sent(key, data))
+        except Exception as error:
             raise self._trouble(error, f"{key} could not be stored") from self._shown(error)
+
+    async def _sent(self, key: str, data: bytes) -> None:
+        if isinstance(self._store, S3Store):
+            kind: Attributes = {"Content-Type": kind_of(key)}
+            large = len(data) > PART
+            await self._store.put_async(key, data, attributes=kind, use_multipart=large, chunk_size=PART)
+            return
+        await self._store.put_async(key, data)
+        if self._folder:
+            # A row that names a file is committed after this: no power cut leaves it a file without bytes. And
+            # the database's next commit, for which somebody waits, does not have to write them too.
+            await asyncio.to_thread(_on_disk, self._folder / key)
 
     async def get(self, key: str) -> bytes:
         _checked(key)
         try:
             found = await self._store.get_async(key)
             data = bytes(await found.bytes_async())
-        except (OSError, BaseError) as error:
+        except Exception as error:
             if self._is_missing(error):
                 raise NotFound(f"There is no file {key}.") from None
             raise self._trouble(error, f"{key} could not be read") from self._shown(error)
@@ -130,7 +143,7 @@ class StoredFiles:
         _checked(key)
         try:
             await self._store.delete_async(key)
-        except (OSError, BaseError) as error:
+        except Exception as error:
             if not self._is_missing(error):
                 raise self._trouble(error, f"{key} could not be deleted") from self._shown(error)
 
@@ -139,7 +152,7 @@ class StoredFiles:
             async for batch in self._store.list(prefix or None):
                 for found in batch:
                     yield found["path"]
-        except (OSError, BaseError) as error:
+        except Exception as error:
             raise self._trouble(error, "The files could not be listed") from self._shown(error)
 
     def path(self, key: str) -> Path | None:
@@ -154,7 +167,7 @@ class StoredFiles:
             return None
         try:
             return await sign_async(self._store, "GET", key, self._signed_for)
-        except (OSError, BaseError) as error:
+        except Exception as error:
             raise self._trouble(error, f"{key} has no address") from None
 
     def _is_missing(self, error: Exception) -> bool:
@@ -164,6 +177,10 @@ class StoredFiles:
     def _trouble(self, error: Exception, what: str) -> GreenroomError:
         if not isinstance(self._store, S3Store):
             return StoreError(f"{what}: {_cause(error)}")
+        if not isinstance(error, (OSError, BaseError)):
+            # The library itself stumbled, over something in the settings or the environment.
+            log.warning("bucket_not_asked", what=what, kind=type(error).__name__)
+            return StoreError(say("files.not_asked", kind=type(error).__name__))
         meant = meaning(str(error))
         log.warning("bucket_refused", what=what, code=said_code(str(error)), kind=type(meant).__name__)
         return meant
@@ -212,6 +229,23 @@ def _checked(key: str) -> str:
     if not key.isprintable() or any(part in ("", ".", "..") or "\\" in part for part in parts):
         raise StoreError(f"{key!r} cannot be the name of a file.")
     return key
+
+
+async def clear_halves(folder: Path) -> int:
+    """Remove what a process that was killed had half written there, while nobody else writes. Answers how many."""
+    return await asyncio.to_thread(_halves_cleared, folder)
+
+
+def _halves_cleared(folder: Path) -> int:
+    cleared = 0
+    for path in folder.rglob("*#*"):
+        try:
+            if _HALF.fullmatch(path.name) and path.is_file():
+                path.unlink()
+                cleared += 1
+        except OSError as error:
+            log.warning("half_not_cleared", file=str(path), cause=error.strerror)
+    return cleared
 
 
 def _on_disk(path: Path) -> None:

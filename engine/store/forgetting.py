@@ -17,8 +17,9 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, Text, and_, cast, delete, exists, func, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.store import unposting
 from engine.store.jobs import OPEN, request_from_json
-from engine.store.records import DeliveryState, TurnKind
+from engine.store.records import DeliveryKind, DeliveryState, TurnKind
 from engine.store.tables import (
     accounts,
     chats,
@@ -89,15 +90,22 @@ async def accounts_of(tx: AsyncConnection, person_id: int) -> list[str]:
 
 
 async def open_jobs(tx: AsyncConnection, person_id: int) -> list[int]:
+    """What is being made, or is to be, for them or for their posts."""
     found = select(jobs.c.id).where(jobs.c.person_id == person_id, jobs.c.state.in_(OPEN))
-    return list((await tx.execute(found)).scalars())
+    open_ones = set((await tx.execute(found)).scalars())
+    for some in _parts(await unposting.jobs_of(tx, person_id)):
+        of_posts = select(jobs.c.id).where(jobs.c.id.in_(some), jobs.c.state.in_(OPEN))
+        open_ones |= set((await tx.execute(of_posts)).scalars())
+    return sorted(open_ones)
 
 
 async def forget(tx: AsyncConnection, person_id: int, *, order_id: int) -> None:
     """Delete all that is kept of somebody, but for the turn `order_id`, which is nobody's from now on."""
     private = await _private_chats(tx, person_id, order_id)
     doomed_jobs = await _jobs_of(tx, person_id)
-    await _delete_turns(tx, await _doomed_turns(tx, person_id, private), order_id, doomed_jobs)
+    doomed = await _doomed_turns(tx, person_id, private) | await unposting.turns_of(tx, person_id)
+    await unposting.clear(tx, person_id)
+    await _delete_turns(tx, doomed, order_id, doomed_jobs)
     await _delete_jobs(tx, doomed_jobs)
     await tx.execute(delete(schedules).where(schedules.c.person_id == person_id))
     noted = persona_revisions.c.note.like(f"%by person {person_id}")
@@ -154,7 +162,10 @@ async def _doomed_turns(tx: AsyncConnection, person_id: int, private: Sequence[i
     while newest:
         answers: set[int] = set()
         for some in _parts(newest):
-            answers |= await _ids(tx, turns.c.parent_id.in_(some), turns.c.persona_id.is_not(None))
+            # A post comes after what was said last, and answers nobody.
+            answers |= await _ids(
+                tx, turns.c.parent_id.in_(some), turns.c.persona_id.is_not(None), ~_is_post()
+            )
         newest = answers - doomed
         doomed |= newest
     return doomed
@@ -222,8 +233,13 @@ def _kept(turn_id: int | None, parents: dict[int, int | None]) -> int | None:
 
 
 async def _jobs_of(tx: AsyncConnection, person_id: int) -> list[int]:
-    """Their jobs, and what others made from their words: the same prompt, or one that began with their picture."""
-    rows = (await tx.execute(select(jobs.c.id, jobs.c.request).where(jobs.c.person_id == person_id))).all()
+    """Their jobs and those of their posts, and what others made from their words: the same prompt, or one that began
+    with their picture.
+    """
+    of_posts = await unposting.jobs_of(tx, person_id)
+    rows = list(await tx.execute(select(jobs.c.id, jobs.c.request).where(jobs.c.person_id == person_id)))
+    for some in _parts(of_posts):
+        rows += await tx.execute(select(jobs.c.id, jobs.c.request).where(jobs.c.id.in_(some)))
     theirs = {row.id for row in rows}
     prompts = {request_from_json(row.request).prompt for row in rows}
     prompts = (prompts | await _prompts_kept_for(tx, person_id)) - {""}
@@ -334,6 +350,10 @@ def _of_nobody() -> ColumnElement[bool]:
         turns.c.persona_id.is_(None),
         turns.c.text.startswith(MARK),
     )
+
+
+def _is_post() -> ColumnElement[bool]:
+    return exists().where(deliveries.c.turn_id == turns.c.id, deliveries.c.kind == DeliveryKind.POST.value)
 
 
 async def _ids(tx: AsyncConnection, *where: ColumnElement[bool]) -> set[int]:

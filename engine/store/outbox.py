@@ -34,6 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.language import Source
+from engine.store import arriving
 from engine.store.records import (
     Button,
     ChatRef,
@@ -92,12 +93,23 @@ async def anything(tx: AsyncConnection, fronts: Collection[tuple[str, str]], *, 
 async def take(
     tx: AsyncConnection, fronts: Collection[tuple[str, str]], *, now: datetime, most: int = 50
 ) -> list[Delivery]:
-    """Mark what may go out now as `sending`: in order within a chat, and nothing past one that waits."""
-    ids = list((await tx.execute(_READY, _asked(fronts, now, most))).scalars())
-    if not ids:
-        return []
-    await tx.execute(_TAKE, {"ids": ids})
-    return [_delivery(row) for row in (await tx.execute(_WHOLE, {"ids": ids})).mappings()]
+    """Mark what may go out now as `sending`: in order within a chat, and nothing past one that waits.
+
+    Posts whose time is over are given up instead.
+    """
+    while True:
+        ready = (await tx.execute(_READY, _asked(fronts, now, most))).all()
+        if not ready:
+            return []
+        posted = [row.id for row in ready if row.kind == DeliveryKind.POST.value]
+        late = await arriving.too_late(tx, posted, now=now) if posted else {}
+        for delivery_id, why in late.items():
+            await give_up(tx, delivery_id, error=why)
+        if not (ids := [row.id for row in ready if row.id not in late]):
+            continue
+        # Whoever was quicker has given some of them up, or taken them.
+        if ids := list((await tx.execute(_TAKE, {"ids": ids})).scalars()):
+            return [_delivery(row) for row in (await tx.execute(_WHOLE, {"ids": ids})).mappings()]
 
 
 def _due(rows: FromClause) -> ColumnElement[bool]:
@@ -106,10 +118,16 @@ def _due(rows: FromClause) -> ColumnElement[bool]:
     return ends.is_(None) | (ends <= bindparam("now")) | (ends > bindparam("late"))
 
 
-def _ready() -> Select[int]:
+def _ready() -> Select[Any]:
     # However much was ever sent, only the few rows that are owed are read: their index is found by these very words.
     owed = (
-        select(deliveries.c.id, deliveries.c.chat_id, deliveries.c.state, deliveries.c.available_at)
+        select(
+            deliveries.c.id,
+            deliveries.c.chat_id,
+            deliveries.c.state,
+            deliveries.c.kind,
+            deliveries.c.available_at,
+        )
         .where(text("deliveries.state IN ('pending', 'sending')"))
         .cte("owed")
         .prefix_with("MATERIALIZED")
@@ -126,7 +144,7 @@ def _ready() -> Select[int]:
         .exists()
     )
     return (
-        select(owed.c.id)
+        select(owed.c.id, owed.c.kind)
         .join(chats, chats.c.id == owed.c.chat_id)
         .where(
             owed.c.state == DeliveryState.PENDING.value,
@@ -152,8 +170,12 @@ _READY = _ready()
 
 _TAKE = (
     update(deliveries)
-    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .where(
+        deliveries.c.id.in_(bindparam("ids", expanding=True)),
+        deliveries.c.state == DeliveryState.PENDING.value,
+    )
     .values(state=DeliveryState.SENDING.value, attempts=deliveries.c.attempts + 1)
+    .returning(deliveries.c.id)
 )
 
 
@@ -297,8 +319,10 @@ async def wait(
     )
 
 
-async def give_up(tx: AsyncConnection, delivery_id: int, *, error: str) -> None:
-    """It can never arrive: the chat is gone, or the front says no for good."""
+async def give_up(tx: AsyncConnection, delivery_id: int, *, error: str, untold: bool = False) -> None:
+    """It can never arrive: the chat is gone, or the front says no for good. A post says so, unless it is `untold`."""
+    if not untold:
+        await arriving.give_up(tx, delivery_id, error)
     await tx.execute(
         update(deliveries)
         .where(deliveries.c.id == delivery_id)
@@ -355,6 +379,7 @@ async def release(tx: AsyncConnection, delivery_id: int, *, again: bool, now: da
     """Somebody has looked: it is sent again, or has arrived. False when it is not held."""
     values: dict[str, Any] = {"state": DeliveryState.SENT.value, "sent_at": now}
     if again:
+        await arriving.wanted_again(tx, delivery_id)
         values = {"state": DeliveryState.PENDING.value, "attempts": 0, "available_at": None}
     released = await tx.execute(
         update(deliveries)

@@ -10,14 +10,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 import structlog
 
 from engine.clock import Clock
-from engine.errors import NotFound, StoreError, TryAgain
+from engine.errors import GreenroomError, NotFound, StoreError, TryAgain
 from engine.home import Home
 from engine.settings import FileSettings
-from engine.store.files import Files, StoredFiles
+from engine.store.files import Files, StoredFiles, clear_halves
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +31,19 @@ MOST_REFUSED = 3
 
 @asynccontextmanager
 async def open_files(settings: FileSettings, home: Home, clock: Clock) -> AsyncIterator[Files]:
-    """The files of a house, as its settings say; what waits is taken up for as long as the block lasts."""
+    """The files of a house, as its settings say; what waits is taken up for as long as the block lasts.
+
+    Who owns the home clears away first what a process that was killed had half written.
+    """
+    if home.owned:
+        halves = [await clear_halves(folder) for folder in (home.files, home.outgoing)]
+        if any(halves):
+            log.info("halves_cleared", files=sum(halves))
     files = await files_of(settings, home, clock)
     if not isinstance(files, PatientFiles):
+        if home.owned and _is_folder(home.outgoing):
+            files = FilesAtHome.beside(home, settings.public)
+            await files.bring_home()
         yield files
         return
     if files.waiting:
@@ -58,6 +69,47 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir()
 
 
+class FilesAtHome(StoredFiles):
+    """Files in the home, where a bucket kept them before. What waited for it is kept here from now on.
+
+    What is to be deleted in the bucket stays written down, for the day on which it is back.
+    """
+
+    _kept: Files
+    _going: Files
+
+    @classmethod
+    def beside(cls, home: Home, public: str = "") -> Self:
+        files = cls.in_folder(home.files, public)
+        files._kept = StoredFiles.in_folder(home.outgoing / "kept")
+        files._going = StoredFiles.in_folder(home.outgoing / "going")
+        return files
+
+    async def put(self, key: str, data: bytes) -> None:
+        await super().put(key, data)
+        # What it takes the place of is neither brought home any more nor deleted.
+        await self._kept.delete(key)
+        await self._going.delete(key)
+
+    async def delete(self, key: str) -> None:
+        await super().delete(key)
+        await self._kept.delete(key)
+
+    async def bring_home(self) -> None:
+        waiting = {key async for key in self._kept.keys("")}
+        doomed = {key async for key in self._going.keys("")}
+        for key in sorted(waiting | doomed):
+            try:
+                if key in waiting:
+                    await self.put(key, await self._kept.get(key))
+                else:
+                    await self.delete(key)
+            except GreenroomError as error:
+                log.warning("file_not_brought_home", file=key, cause=str(error))
+        if waiting:
+            log.info("files_brought_home", files=len(waiting))
+
+
 class PatientFiles:
     """Files in a bucket, and beside it in the home what it did not take yet."""
 
@@ -75,6 +127,8 @@ class PatientFiles:
         self._clock = clock
         self._waiting: set[str] = set()
         self._doomed: set[str] = set()
+        #: Keys whose older copy in the home could not be deleted, though a newer one is kept.
+        self._outdated: set[str] = set()
         #: Keys that the bucket refused when it was asked last: the next time the others come first.
         self._refused: set[str] = set()
         self._away = False
@@ -107,9 +161,9 @@ class PatientFiles:
                 self._waiting.add(key)
                 self._news.set()
             else:
-                await self._let_go(key)
-            if self._before:
-                await self._before.delete(key)
+                await self._staying(key, self._let_go(key))
+            if self._before and await self._staying(key, self._before.delete(key)):
+                self._outdated.add(key)
 
     async def get(self, key: str) -> bytes:
         if key in self._doomed:
@@ -117,7 +171,7 @@ class PatientFiles:
         if key in self._waiting:
             with suppress(NotFound):  # it went up just now
                 return await self._kept.get(key)
-        if self._before:
+        if self._before and key not in self._outdated:
             with suppress(NotFound):
                 return await self._before.get(key)
         return await self._bucket.get(key)
@@ -125,13 +179,17 @@ class PatientFiles:
     async def delete(self, key: str) -> None:
         self._kept.path(key)
         async with self._alone_with(key):
-            await self._let_go(key)
+            self._waiting.discard(key)
+            # Also where nothing waits: it may be what could not be deleted the last time.
+            stays = await self._staying(key, self._kept.delete(key))
             if self._before:
-                await self._before.delete(key)
+                stays = await self._staying(key, self._before.delete(key)) or stays
             if self._away or not await self._went(key, self._bucket.delete(key)):
                 await self._going.put(key, b"")
                 self._doomed.add(key)
                 self._news.set()
+            if stays:
+                raise stays
 
     async def keys(self, prefix: str = "") -> AsyncIterator[str]:
         """All that is there. Where the bucket does not answer that is not known, and half of it is no answer."""
@@ -148,7 +206,7 @@ class PatientFiles:
         kept = self._kept.path(key)
         if key in self._waiting:
             return kept
-        path = self._before.path(key) if self._before else None
+        path = self._before.path(key) if self._before and key not in self._outdated else None
         return path if path and path.is_file() else None
 
     async def link(self, key: str) -> str | None:
@@ -224,6 +282,15 @@ class PatientFiles:
             log.warning("file_waits_for_bucket", file=key, cause=str(error))
             return False
         return True
+
+    async def _staying(self, key: str, asked: Awaitable[None]) -> StoreError | None:
+        """Why a copy in the home could not be deleted. The bucket is told of what happened all the same."""
+        try:
+            await asked
+        except StoreError as error:
+            log.warning("copy_stays_here", file=key, cause=str(error))
+            return error
+        return None
 
     @asynccontextmanager
     async def _alone_with(self, key: str) -> AsyncIterator[None]:

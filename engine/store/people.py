@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, literal, select, u
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.records import Account, Incoming, Person, Place
-from engine.store.tables import accounts, chats, deliveries, people, questions, shown_messages, turns
+from engine.store.tables import accounts, chats, deliveries, people, posts, questions, shown_messages, turns
 from personas.persona import Rating
 
 
@@ -32,6 +32,8 @@ class Arrival:
     replied_persona: int | None = None
     #: It is a reply to a message of ours, whoever spoke in it.
     replied_to_us: bool = False
+    #: It is a reply to a post, whether or not the persona is there otherwise.
+    replied_to_post: bool = False
 
 
 _one = select(literal(1).label("one")).subquery("one")
@@ -99,10 +101,14 @@ _ARRIVAL = (
     )
 )
 _REPLIED_TO = (
-    select(turns.c.persona_id)
+    select(
+        func.coalesce(turns.c.persona_id, posts.c.persona_id).label("persona_id"),
+        posts.c.id.label("post_id"),
+    )
     .select_from(shown_messages)
     .outerjoin(deliveries, deliveries.c.id == shown_messages.c.delivery_id)
     .outerjoin(turns, turns.c.id == deliveries.c.turn_id)
+    .outerjoin(posts, posts.c.id == deliveries.c.post_id)
     .where(shown_messages.c.chat_id == bindparam("chat_id"), shown_messages.c.message == bindparam("message"))
 )
 
@@ -163,6 +169,7 @@ async def arrival(tx: AsyncConnection, incoming: Incoming, *, since: datetime, n
         row.asked_at,
         replied.persona_id if replied else None,
         replied is not None,
+        replied is not None and replied.post_id is not None,
     )
 
 

@@ -124,6 +124,18 @@ async def listing(tx: AsyncConnection) -> list[Entry]:
     ]
 
 
+async def names(tx: AsyncConnection) -> dict[int, str]:
+    """What each of them is called in talk."""
+    nickname = persona_revisions.c.card["nickname"].as_string()
+    found = select(personas.c.id, personas.c.name, nickname.label("nickname")).join(
+        persona_revisions,
+        (persona_revisions.c.persona_id == personas.c.id)
+        & (persona_revisions.c.number == personas.c.revision),
+    )
+    rows = await tx.execute(found.where(personas.c.deleted_at.is_(None)))
+    return {row.id: row.nickname or row.name for row in rows}
+
+
 async def add(tx: AsyncConnection, persona: Persona, *, origin: str, now: datetime) -> PersonaRecord:
     """Somebody new. Two may have one name, never one slug."""
     return await _add(tx, persona, origin=origin, now=now, seeded_hash="")

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    cast,
     delete,
     exists,
     func,
@@ -33,6 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.errors import NotFound
 from engine.language import Source
 from engine.locales import say
+from engine.store import sentences
 from engine.store.records import (
     DeliveryKind,
     DeliveryState,
@@ -46,12 +48,16 @@ from engine.store.tables import deliveries, jobs, pictures, posts, schedules
 
 #: Not shown yet, and still to be shown.
 OPEN = (PostState.PLANNED, PostState.MAKING, PostState.WAITING, PostState.READY)
+#: What a place's setting of this name says when nothing is posted there.
+SETTING, PAUSED = "posts", "paused"
 #: Ids beyond this cannot be in the column, and PostgreSQL would not even compare them.
 LAST_ID = 2**31 - 1
 
 _OPEN = tuple(state.value for state in OPEN)
 _own_ahead = schedules.c.options["ahead"].as_float()
-_ACTIVE = schedules.c.state == ScheduleState.ACTIVE.value
+#: What is ordered by it is pictures, and no post: see `engine.standing`.
+_ORDERS = schedules.c.options[("order", "kind")].as_string().is_not(None)
+_ACTIVE = and_(schedules.c.state == ScheduleState.ACTIVE.value, ~_ORDERS)
 _ENDED_JOBS = tuple(state.value for state in JobState if state.ended)
 
 
@@ -96,10 +102,20 @@ async def schedule(tx: AsyncConnection, schedule_id: int) -> Schedule:
     raise NotFound(say("posting.no_schedule", id=str(schedule_id)))
 
 
-async def schedule_listing(tx: AsyncConnection, *, chat_id: int | None = None) -> list[Schedule]:
+async def schedule_listing(
+    tx: AsyncConnection, *, chat_id: int | None = None, persona_id: int | None = None
+) -> list[Schedule]:
     found = select(schedules).order_by(schedules.c.id)
     if chat_id is not None:
         found = found.where(schedules.c.chat_id == chat_id)
+    if persona_id is not None:
+        found = found.where(schedules.c.persona_id == persona_id)
+    return [_schedule(row) for row in (await tx.execute(found)).mappings()]
+
+
+async def standing(tx: AsyncConnection) -> list[Schedule]:
+    """Standing orders of pictures, whatever state they are in."""
+    found = select(schedules).where(_ORDERS).order_by(schedules.c.id)
     return [_schedule(row) for row in (await tx.execute(found)).mappings()]
 
 
@@ -122,6 +138,26 @@ async def change_schedule(
     changed = update(schedules).where(and_(*same)).values(values).returning(schedules)
     row = (await tx.execute(changed)).mappings().one_or_none()
     return None if row is None else _schedule(row)
+
+
+_OVER = select(schedules).where(
+    _ACTIVE,
+    schedules.c.next_due_at.is_(None),
+    ~exists().where(posts.c.schedule_id == schedules.c.id, posts.c.state.in_(_OPEN)),
+)
+
+
+async def over(tx: AsyncConnection) -> list[Schedule]:
+    """Active schedules of which nothing is to come: no time, and no post."""
+    return [_schedule(row) for row in (await tx.execute(_OVER)).mappings()]
+
+
+_TIMED = select(schedules).where(_ACTIVE, schedules.c.next_due_at > bindparam("after"))
+
+
+async def timed(tx: AsyncConnection, *, after: datetime) -> list[Schedule]:
+    """Active schedules whose next time is later than this."""
+    return [_schedule(row) for row in (await tx.execute(_TIMED, {"after": after})).mappings()]
 
 
 async def delete_schedule(tx: AsyncConnection, schedule_id: int) -> None:
@@ -197,7 +233,7 @@ async def add(
         "schedule_id": schedule_id,
         "theme": theme,
         "state": state.value,
-        "error": error,
+        "error": sentences.kept(error),
         "options": options or {},
         "created_at": now,
     }
@@ -211,9 +247,11 @@ _ADD = {
 }
 
 
-async def get(tx: AsyncConnection, post_id: int) -> Post:
+async def get(tx: AsyncConnection, post_id: int, *, alone: bool = False) -> Post:
+    """`alone`: nobody else changes it before this transaction is over."""
     if 0 < post_id <= LAST_ID:
-        row = (await tx.execute(select(posts).where(posts.c.id == post_id))).mappings().one_or_none()
+        found = select(posts).where(posts.c.id == post_id)
+        row = (await tx.execute(found.with_for_update() if alone else found)).mappings().one_or_none()
         if row is not None:
             return _post(row)
     raise NotFound(say("posting.no_post", id=str(post_id)))
@@ -226,20 +264,41 @@ async def listing(
     states: Iterable[PostState] | None = None,
     most: int = 20,
 ) -> list[Post]:
-    """The latest first, by the time at which they are due."""
+    """The latest first, by the time at which they are due; of a chat: whatever is to appear there, or did."""
     wanted: list[ColumnElement[bool]] = []
     if chat_id is not None:
-        wanted.append(posts.c.chat_id == chat_id)
+        wanted.append(or_(posts.c.chat_id == chat_id, _comes_to(tx, chat_id), _came_to(chat_id)))
     if states is not None:
         wanted.append(posts.c.state.in_([state.value for state in states]))
     found = select(posts).where(and_(True, *wanted)).order_by(posts.c.due_at.desc(), posts.c.id.desc())
     return [_post(row) for row in (await tx.execute(found.limit(most))).mappings()]
 
 
+def _comes_to(tx: AsyncConnection, chat_id: int) -> ColumnElement[bool]:
+    """Of those that are still to come: a chat is among their targets."""
+    if tx.dialect.name == "postgresql":
+        named = cast(posts.c.options["targets"], postgresql.JSONB).contains([chat_id])
+    else:
+        targets = func.json_each(posts.c.options, "$.targets").table_valued("value")
+        named = select(targets.c.value).where(targets.c.value == chat_id).exists()
+    return and_(posts.c.state.in_(_OPEN), named)
+
+
+def _came_to(chat_id: int) -> ColumnElement[bool]:
+    owed = deliveries.c.chat_id == chat_id, deliveries.c.kind == DeliveryKind.POST.value
+    return posts.c.id.in_(select(deliveries.c.post_id).where(*owed, deliveries.c.post_id.is_not(None)))
+
+
 async def open_of(tx: AsyncConnection, schedule_id: int) -> list[Post]:
     """What is still to come of a schedule, the next first."""
     found = select(posts).where(posts.c.schedule_id == schedule_id, posts.c.state.in_(_OPEN))
     return [_post(row) for row in (await tx.execute(found.order_by(posts.c.due_at, posts.c.id))).mappings()]
+
+
+async def keys_of(tx: AsyncConnection, schedule_id: int, *, after: datetime) -> set[str]:
+    """Which of its times after this moment are posts, whatever became of those."""
+    found = select(posts.c.occurrence_key).where(posts.c.schedule_id == schedule_id, posts.c.due_at > after)
+    return set((await tx.execute(found)).scalars())
 
 
 async def count_of(tx: AsyncConnection, schedule_id: int) -> int:
@@ -261,6 +320,8 @@ async def change(
     `of_job`: only while this is the job of its picture.
     """
     values = {name: getattr(value, "value", value) for name, value in changes.items()}
+    if "error" in values:
+        values["error"] = sentences.kept(values["error"])
     states = [state.value for state in was]
     changed = update(posts).where(posts.c.id == post_id, posts.c.state.in_(states)).values(values)
     if of_job is not None:
@@ -282,12 +343,13 @@ async def delete_coming(tx: AsyncConnection, schedule_id: int, *, after: datetim
 
 @dataclass(frozen=True)
 class Under:
-    """An open post, and how its picture stands: the job, and the first of what it made."""
+    """An open post, and how its picture stands: the job, until when that has time, and the first of what it made."""
 
     post: Post
     job_state: JobState | None = None
     job_error: str = ""
     picture_id: int | None = None
+    picture_deadline: datetime | None = None
 
 
 def _under_way(*wanted: ColumnElement[bool]) -> Select[Any]:
@@ -301,6 +363,7 @@ def _under_way(*wanted: ColumnElement[bool]) -> Select[Any]:
             posts,
             jobs.c.state.label("job_state"),
             jobs.c.error.label("job_error"),
+            jobs.c.deadline_at.label("job_deadline"),
             made.label("first_picture"),
         )
         .outerjoin(jobs, jobs.c.id == posts.c.job_id)
@@ -378,6 +441,8 @@ class Shown:
     chat_id: int
     state: DeliveryState
     messages: tuple[str, ...]
+    #: Where the talk of that chat remembers it.
+    turn_id: int | None = None
 
 
 async def shown(tx: AsyncConnection, post_id: int) -> list[Shown]:
@@ -385,7 +450,7 @@ async def shown(tx: AsyncConnection, post_id: int) -> list[Shown]:
         deliveries.c.post_id == post_id, deliveries.c.kind == DeliveryKind.POST.value
     )
     return [
-        Shown(row.id, row.chat_id, DeliveryState(row.state), tuple(row.messages))
+        Shown(row.id, row.chat_id, DeliveryState(row.state), tuple(row.messages), row.turn_id)
         for row in await tx.execute(found.order_by(deliveries.c.id))
     ]
 
@@ -401,8 +466,9 @@ async def order_picture(tx: AsyncConnection, post_id: int, job_id: int) -> bool:
 
 
 async def is_recalled(tx: AsyncConnection, post_id: int) -> bool:
-    found = exists().where(posts.c.id == post_id, posts.c.state == PostState.RECALLED.value)
-    return bool((await tx.execute(select(found))).scalar_one())
+    """Nobody takes it back any more before this transaction is over: whoever asks tells what follows from it."""
+    found = select(posts.c.state).where(posts.c.id == post_id).with_for_update()
+    return (await tx.execute(found)).scalar_one_or_none() == PostState.RECALLED.value
 
 
 def _schedule(row: RowMapping) -> Schedule:
@@ -413,6 +479,7 @@ def _schedule(row: RowMapping) -> Schedule:
 def _post(row: RowMapping) -> Post:
     values = {field.name: row[field.name] for field in fields(Post)}
     values["state"] = PostState(row["state"])
+    values["error"] = sentences.told(row["error"])
     values["source"] = Source(row["source"]) if row["source"] else None
     values["options"] = dict(row["options"] or {})
     return Post(**values)
@@ -420,4 +487,4 @@ def _post(row: RowMapping) -> Post:
 
 def _under(row: RowMapping) -> Under:
     state = JobState(row["job_state"]) if row["job_state"] else None
-    return Under(_post(row), state, row["job_error"] or "", row["first_picture"])
+    return Under(_post(row), state, row["job_error"] or "", row["first_picture"], row["job_deadline"])

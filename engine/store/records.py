@@ -384,6 +384,52 @@ class Post:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+class FeedKind(StrEnum):
+    #: We look at it.
+    FEED = "feed"
+    #: Others knock.
+    HOOK = "hook"
+
+
+class FeedState(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a place listens to: each item of it becomes a post of a persona there."""
+
+    id: int
+    chat_id: int
+    persona_id: int
+    kind: FeedKind
+    created_at: datetime
+    address: str = ""
+    #: Of a hook: the SHA-256 of its secret, in hex.
+    secret: str = ""
+    state: FeedState = FeedState.ACTIVE
+    person_id: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    etag: str = ""
+    modified: str = ""
+    next_at: datetime | None = None
+    failures: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class FeedItem:
+    """An item that was seen; without a post where it was only remembered."""
+
+    feed_id: int
+    key: str
+    created_at: datetime
+    post_id: int | None = None
+    title: str = ""
+    link: str = ""
+
+
 class DeliveryKind(StrEnum):
     #: A persona's words, in Markdown. Everything else that is owed is plain text.
     REPLY = "reply"

@@ -357,6 +357,47 @@ posts = Table(
     sqlite_autoincrement=True,
 )
 
+#: What a place listens to: feeds that we look at, and hooks that others knock at.
+feeds = Table(
+    "feeds",
+    metadata,
+    _id(),
+    _to("chat_id", "chats", null=False, gone="CASCADE"),
+    _to("persona_id", "personas", null=False, gone="CASCADE"),
+    _to("person_id", "people"),
+    Column("kind", String(16), nullable=False),
+    Column("address", Text, nullable=False, server_default=""),
+    #: The SHA-256 of a hook's secret, in hex.
+    Column("secret", String(64), nullable=False, server_default=""),
+    Column("state", String(16), nullable=False),
+    Column("options", JSON, nullable=False, server_default="{}"),
+    #: What its server wants to be told, so that it need not send again what we have.
+    Column("etag", Text, nullable=False, server_default=""),
+    Column("modified", Text, nullable=False, server_default=""),
+    Column("next_at", Moment),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("error", Text, nullable=False, server_default=""),
+    _created(),
+    Index(None, "state", "next_at"),
+    Index(None, "chat_id"),
+    sqlite_autoincrement=True,
+)
+
+#: Each item that was ever seen in one of them, posted or not.
+feed_items = Table(
+    "feed_items",
+    metadata,
+    _id(),
+    _to("feed_id", "feeds", null=False, gone="CASCADE"),
+    Column("key", String(64), nullable=False),
+    _to("post_id", "posts"),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("link", Text, nullable=False, server_default=""),
+    _created(),
+    UniqueConstraint("feed_id", "key"),
+    sqlite_autoincrement=True,
+)
+
 deliveries = Table(
     "deliveries",
     metadata,
@@ -393,6 +434,7 @@ deliveries = Table(
     ),
     Index(None, "chat_id", "id"),
     Index(None, "job_id"),
+    Index(None, "post_id"),
     Index(None, "turn_id"),
     Index(None, "answers_id"),
     sqlite_autoincrement=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,12 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import cards
-from engine.errors import NotFound
+from engine.errors import NotFound, RenderFailed
 from engine.estimating import Expected
 from engine.language import Source
 from engine.locales import Locale, languages, locale_of, say
+from engine.pictures import PictureWanted, Progress, Rendered, Renderer
+from engine.pictures.painters import Painters
+from engine.pictures.placeholder import Placeholder
 from engine.store.records import Button, Job, JobState, Lane, Picture, PictureRequest
-from personas.persona import Rating
+from engine.testing import FakeRenderer, ManualClock
+from personas.appearance import Scene
+from personas.persona import Persona, Rating
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ENGLISH, GERMAN = locale_of("en"), locale_of("de")
@@ -94,6 +101,27 @@ def test_a_caption_says_in_the_persons_language_why_a_picture_is_not_shown(local
     assert locale.say("cards.stand_in") not in told
     other = cards.caption(locale, "Ada", [replace(PICTURE, stand_in=True, facts={"because": "no memory"})])
     assert locale.say("cards.stood_in") in other
+
+
+@pytest.mark.parametrize("locale", [ENGLISH, GERMAN])
+def test_a_caption_says_in_the_persons_language_why_the_model_could_not_paint(locale: Locale) -> None:
+    class Broken(FakeRenderer):
+        def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
+            raise RenderFailed(say("pictures.not_loaded", model="Lamp", why="no file /srv/my/m.bin"))
+
+    def find() -> Renderer:
+        return Broken()
+
+    ada = Persona(slug="ada", name="Ada")
+    wanted = PictureWanted(Scene(ada, "a lamp"), "a lamp", "", 7, 64, 64)
+    [made] = Painters(find, Placeholder(), ManualClock()).render([wanted], lambda *_: None)
+    facts = json.loads(json.dumps(made.facts))
+    told = cards.caption(locale, "Ada Quill", [replace(PICTURE, stand_in=True, facts=facts)])
+    assert locale.say("pictures.not_loaded", model="Lamp", why="no file m.bin") in told
+    assert locale.say("cards.stood_in") in told
+    facts["because_key"] = "pictures.of_another_version"
+    old = cards.caption(locale, "Ada", [replace(PICTURE, stand_in=True, facts=facts)])
+    assert facts["because"] in old
 
 
 @given(st.integers(0, 500), st.integers(1, 500))

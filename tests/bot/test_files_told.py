@@ -55,7 +55,7 @@ def test_the_doctor_tries_the_bucket_and_leaves_nothing_there(greenroom: Greenro
     found, _ = examined(greenroom, 0)
     assert found["state"] == "ok"
     assert f"s3://{s3.bucket}/home/of/it" in found["says"]
-    assert [asked.partition(" ")[0] for asked in s3.asked] == ["PUT", "GET", "DELETE"]
+    assert [asked.partition(" ")[0] for asked in s3.asked] == ["PUT", "GET", "GET", "DELETE"]
     assert s3.objects() == {}
 
 
@@ -67,8 +67,9 @@ def test_the_doctor_tries_the_bucket_and_leaves_nothing_there(greenroom: Greenro
         (Fault(status=400, code="ExpiredToken"), "has expired"),
         (Fault(status=301), "another region"),
         (Fault("DELETE", status=403, code="AccessDenied"), "read, write, list and delete"),
+        (Fault("GET", "list-type", status=403, code="AccessDenied"), "read, write, list and delete"),
     ],
-    ids=["away", "wrong secret", "expired", "elsewhere", "may not delete"],
+    ids=["away", "wrong secret", "expired", "elsewhere", "may not delete", "may not list"],
 )
 def test_the_doctor_says_what_is_wrong_with_the_bucket_and_where_to_mend_it(
     greenroom: Greenroom, s3: S3, fault: Fault, says: str
@@ -97,6 +98,15 @@ def test_the_doctor_notices_what_waits_for_a_bucket_that_nobody_names_any_more(g
     assert "a bucket that is not set" in found["files"]["says"]
 
 
+def test_the_doctor_says_that_others_can_look_into_a_home_that_was_there_before(greenroom: Greenroom) -> None:
+    for mode, state, mend in ((0o750, "warning", f"chmod 700 '{greenroom.home}'"), (0o700, "ok", "")):
+        greenroom.home.chmod(mode)
+        ended = greenroom("doctor", "--json")
+        found = {one["what"]: one for one in json.loads(ended.stdout)["findings"]}
+        assert (found["home"]["state"], found["home"]["mend"]) == (state, mend)
+        assert greenroom.home.stat().st_mode & 0o777 == mode, "and changes nothing"
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -111,6 +121,8 @@ def test_the_doctor_notices_what_waits_for_a_bucket_that_nobody_names_any_more(g
         ("signed_for = 0", "files.signed_for: "),
         ("signed_for = 604801", "files.signed_for: "),
         ("patience = 0", "files.patience: "),
+        (f'access_key = "AKIA\\n"\nsecret_key = "{SECRET}"', "files.access_key: write it in one word"),
+        (f'access_key = "AKI\u00c4"\nsecret_key = "{SECRET}"', "files.access_key: write it in one word"),
         ('access_key = "name"', "files: access_key and secret_key belong together"),
         (f'secret_key = "{SECRET}"', "files: access_key and secret_key belong together"),
         ('bucket = "pictures"', "files.bucket: there is no such setting"),

@@ -207,6 +207,24 @@ def test_ctrl_c_pauses_and_the_same_command_makes_the_rest(greenroom: Greenroom)
     assert pictures(greenroom) == cast
 
 
+def test_a_run_is_paused_by_its_key_from_elsewhere_and_the_same_command_makes_the_rest(
+    greenroom: Greenroom,
+) -> None:
+    cast = many(greenroom)
+    process = greenroom.starts(*LARGE, "--run-key", "all")
+    until_some_are_made(greenroom, process)
+    paused = greenroom.told("runs", "pause", "all")
+    assert (paused["name"], paused["state"]) == ("all@1", "paused")
+    said, _ = process.communicate(timeout=60)
+    assert "was paused elsewhere" in said
+    assert 0 < greenroom.told("runs", "list")[0]["made"] < cast
+    assert greenroom.process(*LARGE, "--run-key", "all").returncode == 0
+    [run] = greenroom.told("runs", "list")
+    assert (run["state"], run["made"]) == ("done", cast)
+    assert "nothing to pause" in greenroom("runs", "pause", "all").stderr
+    assert greenroom("runs", "pause", "nothing-like-it").returncode == 4
+
+
 def test_killed_in_the_middle_the_same_command_goes_on_and_doubles_nothing(greenroom: Greenroom) -> None:
     cast = many(greenroom)
     process = greenroom.starts(*LARGE)

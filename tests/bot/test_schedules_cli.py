@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.store import chats, personas
+from engine.store import chats, outbox, personas
 from engine.store import posts as store
 from engine.store.database import Database
-from engine.store.records import ChatRef, PostState
+from engine.store.records import ChatRef, DeliveryKind, DeliveryState, PostState
+from engine.store.tables import deliveries, schedules
 from tests.bot.test_cli import Greenroom, _until
 
 #: Two places, and what they are called.
@@ -94,6 +96,12 @@ def test_a_schedule_is_added_looked_at_and_taken_away(greenroom: Greenroom) -> N
     assert len(greenroom("schedule", "next", "1").stdout.splitlines()) == 5
     assert greenroom.told("schedule", "pause", "1")["state"] == "paused"
     assert greenroom.told("schedule", "resume", "1")["state"] == "active"
+    name = str(added["persona_id"])
+    assert greenroom.told("schedule", "pause", "--persona", name)["schedules"] == 1
+    assert greenroom.told("schedule", "list")[0]["state"] == "paused"
+    assert greenroom.told("schedule", "resume", "--persona", name)["schedules"] == 1
+    assert greenroom.told("schedule", "list")[0]["state"] == "active"
+    assert "--persona" in greenroom("schedule", "pause").stderr
     before = greenroom.told("schedule", "next", "1")
     skipped = greenroom.told("schedule", "skip", "1")["next"]
     assert skipped[:4] == before[1:]
@@ -179,6 +187,99 @@ def test_several_come_from_a_file_and_what_has_a_name_is_changed_the_next_time(g
     assert [one["id"] for one in greenroom.told("schedule", "list")] == [first["id"], second["id"]]
 
 
+NAMED = """
+[[schedule]]
+name = "coffee"
+place = 1
+when = "daily 09:00 quiet 22:00-07:00"
+themes = ["coffee", "tea"]
+style = "Noir"
+ahead = "90m"
+approval = "skip"
+text_only = true
+to = [2, "#2"]
+
+[[schedule]]
+name = "over"
+place = 1
+when = "once 2020-01-01 09:00"
+zone = "UTC"
+"""
+
+
+def test_a_file_that_says_nothing_new_changes_nothing(greenroom: Greenroom) -> None:
+    """Not what somebody approved and wrote, and not what is over."""
+
+    async def plan(tx: AsyncConnection) -> None:
+        now = datetime.now(UTC)
+        post = await store.add(
+            tx,
+            key="k",
+            due_at=now + timedelta(hours=1),
+            chat_id=1,
+            persona_id=(await personas.listing(tx))[0].id,
+            schedule_id=1,
+            options={"approved": True},
+            now=now,
+        )
+        assert post is not None
+        await store.change(tx, post.id, was=[post.state], state=PostState.READY, caption="My own words.")
+
+    async def grow_old(tx: AsyncConnection) -> None:
+        await tx.execute(
+            update(schedules).where(schedules.c.id == 2).values(spec="once 2020-01-01 09:00", state="ended")
+        )
+
+    file = greenroom.folder / "posts.toml"
+    file.write_text(NAMED.replace("2020", str(datetime.now(UTC).year + 1)), encoding="utf-8")
+    greenroom.told("schedule", "load", str(file))
+    changed(greenroom, plan)
+    changed(greenroom, grow_old)
+    before = greenroom.told("schedule", "list")
+    assert [one["state"] for one in before] == ["active", "ended"]
+    file.write_text(NAMED, encoding="utf-8")
+    greenroom.told("schedule", "load", str(file))
+    assert greenroom.told("schedule", "list") == before
+    [post] = greenroom.told("posts", "list")
+    assert (post["state"], post["caption"]) == ("ready", "My own words.")
+
+    file.write_text(NAMED.replace('style = "Noir"\nahead = "90m"\n', ""), encoding="utf-8")
+    first, _ = greenroom.told("schedule", "load", str(file))
+    assert (first["options"]["style"], "ahead" in first["options"]) == ("", False)
+    assert first["options"]["approval"] == "skip"
+
+
+def test_a_style_and_a_time_before_are_taken_back(greenroom: Greenroom) -> None:
+    how = ("--style", "noir", "--ahead", "90m", "--yes")
+    greenroom.told("schedule", "add", "daily 09:00", "tea", "--place", "1", *how)
+    options = greenroom.told("schedule", "edit", "1", "--style", "none", "--ahead", "default")["options"]
+    assert options == {"style": ""}
+
+
+def test_two_windows_of_one_persona_in_one_place_are_drawn_apart(greenroom: Greenroom) -> None:
+    drawn = []
+    for theme, zone in (("tea", "UTC"), ("coffee", "UTC"), ("coffee", "UTC")):
+        said = ("window 08:00-21:00", theme, "--place", "1", "--zone", zone, "--yes")
+        drawn.append(greenroom.told("schedule", "add", *said)["next"])
+    assert drawn[0] != drawn[1]
+    assert drawn[1] == drawn[2], "what was shown is what is kept"
+
+
+def test_one_that_cannot_be_read_is_told_and_hides_no_other(greenroom: Greenroom) -> None:
+    for theme in ("tea", "coffee"):
+        greenroom.told("schedule", "add", "daily 09:00", theme, "--place", "1", "--yes")
+
+    async def garble(tx: AsyncConnection) -> None:
+        await tx.execute(update(schedules).where(schedules.c.id == 1).values(spec="fortnightly"))
+
+    changed(greenroom, garble)
+    first, second = greenroom.told("schedule", "list")
+    assert "Begin with when it is to be" in first["error"]
+    assert (first["next"], len(second["next"])) == ([], 5)
+    assert "coffee" in greenroom("schedule", "list").stdout
+    assert greenroom.told("schedule", "edit", "1", "daily 10:00")["next"]
+
+
 @pytest.mark.parametrize(
     ("told", "text"),
     [
@@ -192,6 +293,11 @@ def test_several_come_from_a_file_and_what_has_a_name_is_changed_the_next_time(g
         ("`to` cannot be", '[[schedule]]\nplace = 1\nwhen = "daily 09:00"\nto = [[1]]'),
         ("Schedule 3", FILE + '\n[[schedule]]\nplace = 1\nwhen = "soonish"'),
         ("Schedule 3", FILE + '\n[[schedule]]\nplace = 9\nwhen = "daily 09:00"'),
+        ("the name 'coffee'", FILE + '\n[[schedule]]\nname = "coffee"\nplace = 2\nwhen = "daily 09:00"'),
+        ("stands inside of something else", "a = " + "[" * 5_000),
+        ("is not TOML", "[[schedule]]\nwhen = 'x'\nplace = " + "9" * 5_000),
+        ("`place` cannot be", "[[schedule]]\nwhen = 'x'\nplace = 0x" + "f" * 9_000),
+        ("`to` cannot be", "[[schedule]]\nwhen = 'x'\nplace = 1\nto = [0x" + "f" * 9_000 + "]"),
     ],
 )
 def test_of_a_file_with_a_mistake_nothing_is_saved(greenroom: Greenroom, told: str, text: str) -> None:
@@ -247,3 +353,79 @@ def test_a_house_that_runs_hears_of_what_is_changed_beside_it(greenroom: Greenro
         _, log = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "Traceback" not in log
+
+
+def held(greenroom: Greenroom) -> int:
+    """A post that was being shown in the den when the house stopped; answers the delivery's number."""
+
+    async def hold(tx: AsyncConnection) -> int:
+        place = await chats.place(tx, DEN)
+        assert place is not None
+        now = datetime.now(UTC)
+        number = await outbox.owe(
+            tx, place.id, DeliveryKind.POST, text="Good morning.\x1b[31m", post_id=waits_id, now=now
+        )
+        await outbox.take(tx, [("telegram", "bot")], now=now)
+        await outbox.recover(tx, [("telegram", "bot")], recognises_repeats=False)
+        return number
+
+    waits_id = waits(greenroom)
+    number: int = changed(greenroom, hold)
+    return number
+
+
+def test_what_may_have_arrived_is_listed_and_released(greenroom: Greenroom) -> None:
+    assert "Nothing is held." in greenroom("posts", "held").stdout
+    number = held(greenroom)
+    shown = greenroom("posts", "held").stdout
+    assert "Good morning." in shown
+    assert "\x1b[31m" not in shown
+    [told] = greenroom.told("posts", "held")
+    assert (told["id"], told["place"], told["chat"]) == (number, 1, "telegram:bot:-100815")
+    unsaid = greenroom("posts", "release", str(number))
+    assert unsaid.returncode == 2
+    assert "--again" in unsaid.stderr
+    assert greenroom.told("posts", "release", str(number), "--again") == {"released": number, "again": True}
+
+    async def state(tx: AsyncConnection) -> str:
+        found = await tx.execute(select(deliveries.c.state).where(deliveries.c.id == number))
+        return str(found.scalar_one())
+
+    assert changed(greenroom, state) == DeliveryState.PENDING
+    assert greenroom("posts", "release", str(number), "--gone").returncode == 4
+
+
+def test_one_that_has_arrived_is_not_sent_again(greenroom: Greenroom) -> None:
+    number = held(greenroom)
+    assert f"{number} has arrived." in greenroom("posts", "release", str(number), "--gone").stdout
+    assert greenroom.told("posts", "held") == []
+
+
+def test_a_backfill_is_ordered_by_the_clock(greenroom: Greenroom) -> None:
+    added = greenroom.told(
+        *("schedule", "add", "daily 03:00", "in the rain", "--backfill", "--place", "1", "--limit", "3"),
+        *("--style", "noir", "--zone", "UTC"),
+    )
+    assert added["options"]["order"]["limit"] == 3
+    assert added["options"]["order"]["wish"] == {"style": "noir"}
+    assert (added["theme"], added["state"]) == ("", "active")
+    assert "03:00" in added["next"][0]
+    listed = greenroom("schedule", "list").stdout
+    assert "backfill of all:" in listed
+    batch = greenroom.told(
+        *("schedule", "add", "weekly mon 03:00", "--batch", "--persona", "glenys", "--place", "1"),
+        *("--run-key", "mondays"),
+    )
+    assert (batch["options"]["name"], batch["options"]["order"]["kind"]) == ("mondays", "batch")
+    for wrong, says in (
+        (("--backfill", "--batch"), "choose one"),
+        (("--tag", "x"), "--backfill"),
+        (("--backfill", "--text-only"), "--text-only"),
+        (("--backfill", "--tag", "nobody-has-it"), "nobody-has-it"),
+        (("--batch", "--limit", "0"), "limit of 0"),
+    ):
+        refused = greenroom("schedule", "add", "daily 03:00", "--place", "1", *wrong)
+        assert refused.returncode != 0
+        assert says in refused.stderr
+    assert len(greenroom.told("schedule", "list")) == 2
+    assert greenroom("schedule", "run", "1").returncode != 0

@@ -172,6 +172,33 @@ async def test_of_a_large_file_that_fails_no_part_is_left(s3: S3) -> None:
     assert list(s3.objects().values()) == [OLD]
 
 
+async def test_of_a_large_file_that_nobody_waits_for_any_more_no_part_is_left(s3: S3) -> None:
+    files = StoredFiles.in_bucket(FileSettings(**s3.settings()))
+    s3.give(Fault("PUT", "partNumber=2", slow=0.3, times=1))
+    putting = asyncio.create_task(files.put(KEY, LARGE))
+    async with asyncio.timeout(20):
+        while not any("partNumber" in asked for asked in s3.asked):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+    assert s3.unfinished() == 0
+    assert list(s3.objects().values()) == [LARGE]
+
+
+async def test_where_the_library_itself_stumbles_it_is_a_sentence_too(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"{ACCESS_KEY}\n")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    files = StoredFiles.in_bucket(FileSettings(**s3.settings(access_key="", secret_key="")))
+    with nothing_told() as seen:
+        for attempt in attempts(files).values():
+            with pytest.raises(StoreError, match="could not be asked") as raised:
+                await attempt()
+            seen.append(raised.value)
+
+
 async def test_files_stand_under_the_folder_that_the_settings_name(s3: S3) -> None:
     s3.put("somebody/else.png", b"not ours")
     files = StoredFiles.in_bucket(FileSettings(**s3.settings()))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -292,6 +295,108 @@ async def test_what_was_kept_in_the_home_before_there_was_a_bucket_is_still_seen
             await files.get(OTHER)
     assert s3.objects() == {IN_BUCKET + KEY: b"anew", IN_BUCKET + new: b"since"}
     assert left_in(home.files) == []
+
+
+async def test_what_waits_for_a_bucket_that_nobody_names_any_more_comes_home(s3: S3, tmp_path: Path) -> None:
+    home, clock = Home(tmp_path), ManualClock()
+    lamp = "pictures/ada/14-1_ada_noir.png"
+    s3.put(IN_BUCKET + OTHER, b"in the bucket")
+    s3.give(BUSY)
+    async with open_files(told_of(s3), home, clock) as files:
+        await files.put(KEY, b"waits")
+        await files.put(lamp, b"waits too")
+        await files.delete(OTHER)
+    (home.files / OTHER).parent.mkdir(parents=True)
+    (home.files / OTHER).write_bytes(b"could not be deleted then")
+    async with open_files(FileSettings(), home, clock) as files:
+        assert [key async for key in files.keys("pictures/ada")] == [], "it is for the owner to move things"
+    with home.own():
+        async with open_files(FileSettings(), home, clock) as files:
+            assert sorted([key async for key in files.keys("")]) == [KEY, lamp]
+            assert await files.get(lamp) == b"waits too"
+            await files.delete(KEY)
+        s3.mend()
+        async with open_files(told_of(s3), home, clock) as files:
+            assert isinstance(files, PatientFiles)
+            patient = files
+            await becomes_true(lambda: patient.waiting == 0, clock)
+            assert await keys(patient) == [lamp]
+            assert await patient.get(lamp) == b"waits too"
+    assert s3.objects() == {}, "what was to be deleted there is deleted"
+    assert left_in(home.outgoing) == []
+
+
+async def test_what_is_put_anew_at_home_is_not_taken_for_what_was_deleted(s3: S3, tmp_path: Path) -> None:
+    home, clock = Home(tmp_path), ManualClock()
+    s3.give(BUSY)
+    async with open_files(told_of(s3), home, clock) as files:
+        await files.delete(KEY)
+    with home.own():
+        async with open_files(FileSettings(), home, clock) as files:
+            await files.put(KEY, b"made anew")
+        async with open_files(FileSettings(), home, clock) as files:
+            assert await files.get(KEY) == b"made anew"
+
+
+#: It is killed in the middle of a file: by the system, at the 100,000th byte.
+KILLED = """
+import asyncio, resource, signal, sys
+from pathlib import Path
+from engine.store.files import StoredFiles
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+asyncio.run(StoredFiles.in_folder(Path(sys.argv[1])).put(sys.argv[2], b"x" * 1_000_000))
+"""
+
+
+@pytest.mark.parametrize("where", ["files", "outgoing/kept"])
+@pytest.mark.parametrize("bucket", [False, True], ids=["at home", "in a bucket"])
+async def test_what_a_killed_process_had_half_written_is_cleared_away_by_the_next_owner(
+    s3: S3, tmp_path: Path, where: str, *, bucket: bool
+) -> None:
+    home, clock = Home(tmp_path), ManualClock()
+    settings = told_of(s3) if bucket else FileSettings()
+    child = [sys.executable, "-c", KILLED, str(tmp_path / where), KEY]
+    ended = await asyncio.to_thread(subprocess.run, child, check=False)
+    assert ended.returncode == -signal.SIGXFSZ
+    [half] = left_in(tmp_path)
+    assert half.stat().st_size == 100_000
+    async with open_files(settings, home, clock):
+        assert left_in(tmp_path) == [half], "it may be somebody's who writes it just now"
+    with home.own():
+        async with open_files(settings, home, clock) as files:
+            await files.put("pictures/ada/1-1_ada_c#.png", b"a name like others")
+            await files.put(OTHER, b"data")
+        async with open_files(settings, home, clock) as files:
+            assert await files.get("pictures/ada/1-1_ada_c#.png") == b"a name like others"
+            assert await files.get(OTHER) == b"data"
+        assert [path for path in left_in(tmp_path) if path.name.startswith("12-1")] == []
+
+
+async def test_a_copy_in_the_home_that_cannot_be_deleted_keeps_nothing_from_the_bucket(
+    s3: S3, tmp_path: Path
+) -> None:
+    home, clock = Home(tmp_path), ManualClock()
+    (home.files / KEY / "something of somebody's").mkdir(parents=True)
+    files = await files_of(told_of(s3), home, clock)
+    await files.put(KEY, b"new")
+    assert s3.objects() == {IN_BUCKET + KEY: b"new"}
+    assert await files.get(KEY) == b"new"
+    with pytest.raises(StoreError):
+        await files.delete(KEY)
+    assert s3.objects() == {}
+
+
+async def test_where_the_library_stumbles_over_a_key_a_picture_waits_at_home(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA\n")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    files = await files_of(told_of(s3, access_key="", secret_key=""), Home(tmp_path), ManualClock())
+    await files.put(KEY, b"first")
+    assert await files.get(KEY) == b"first"
+    assert s3.objects() == {}
 
 
 async def test_a_picture_made_while_the_bucket_is_away_is_made_once_and_shown(

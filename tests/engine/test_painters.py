@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from engine.errors import BadRequest, PictureFailed, RenderFailed, Stopped, TryAgain
+from engine.locales import say
 from engine.pictures import PictureWanted, Preview, Progress, Rendered, Renderer
 from engine.pictures.painters import LOOK_AGAIN, Painters
 from engine.pictures.placeholder import Placeholder
@@ -81,6 +82,20 @@ async def test_without_a_model_the_stand_in_is_drawn_and_a_model_that_came_is_fo
     assert len(looks) == 1
     await clock.advance(LOOK_AGAIN)
     assert not drawn_by(painters).stand_in
+
+
+def test_a_failure_that_can_be_told_in_every_language_is_kept_so(painters: Painters, moody: Moody) -> None:
+    moody.trouble = PictureFailed(
+        say("pictures.not_loaded", model="Lamp", why="no /srv/my/m.bin, C:\\my\\n.bin")
+    )
+    facts = drawn_by(painters).facts
+    assert facts["because"] == str(moody.trouble)
+    assert facts["because_key"] == "pictures.not_loaded"
+    assert facts["because_facts"] == {"model": "Lamp", "why": "no m.bin, n.bin"}, (
+        "folders are nobody's business"
+    )
+    moody.trouble = PictureFailed("odd")
+    assert drawn_by(painters).facts.keys() & {"because", "because_key"} == {"because"}
 
 
 async def test_a_model_that_fails_is_stood_in_for_which_is_said_once_and_asked_again_later(

@@ -726,3 +726,25 @@ async def test_two_processes_that_race_post_each_time_once(
     assert sorted(one.post_id for one in shown) == sorted(post.id for post in made)
     assert sorted(job.id for job in painted) == sorted(post.job_id for post in made if post.job_id)
     assert len(painted) == 2, "each picture is ordered once"
+
+
+async def test_what_a_persona_that_rests_was_about_to_post_is_not_shown(engine: Engine) -> None:
+    schedule = await scheduled(engine)
+    await until(engine, NINE - timedelta(minutes=30))
+    assert await engine.posting.pause_persona(schedule.persona_id, True) == 1
+    await until(engine, NINE + timedelta(minutes=5))
+    assert await owed(engine) == []
+    assert await engine.posting.pause_persona(schedule.persona_id, False, chat_id=schedule.chat_id) == 1
+    await until(engine, NINE + DAY)
+    (shown,) = await owed(engine)
+    assert shown.kind == "post"
+    assert (await engine.posting.get(schedule.id)).options.get("with_persona") is None
+
+
+async def test_a_schedule_that_ran_out_while_its_persona_rested_is_over(engine: Engine) -> None:
+    schedule = await scheduled(engine, "once 2026-03-01 09:00")
+    await engine.posting.pause_persona(schedule.persona_id, True)
+    await until(engine, NINE + DAY)
+    await engine.posting.pause_persona(schedule.persona_id, False)
+    await until(engine, engine.clock.now())
+    assert (await engine.posting.get(schedule.id)).state is ScheduleState.ENDED

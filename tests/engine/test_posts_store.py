@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.errors import NotFound
+from engine.errors import BadRequest, NotFound
 from engine.language import Source
-from engine.store import chats, jobs, outbox, personas, pictures, posts
+from engine.locales import FromNow, locale_of, say
+from engine.store import chats, jobs, outbox, personas, pictures, posts, sentences
 from engine.store.database import Database
 from engine.store.records import (
     ChatRef,
@@ -147,6 +148,25 @@ async def test_a_post_changes_from_the_state_it_is_in_and_from_no_other(
     assert (changed[0].state, changed[0].caption) == (PostState.PUBLISHED, "Tea.")
 
 
+async def test_posts_are_listed_wherever_they_are_to_come_or_came(
+    database: Database, here: tuple[int, int]
+) -> None:
+    async with database.write() as tx:
+        other = await chats.add_place(tx, ChatRef("stage", "one", "yard"), persona_id=here[1], now=NOW)
+    there = other.id
+    coming = await post_in(database, here, "a", due_at=NOW + 2 * HOUR, options={"targets": [there, 10**6]})
+    came = await post_in(database, here, "b", options={"targets": [there]})
+    await post_in(database, here, "c", options={"targets": [there * 10, there + 1]})
+    await post_in(database, here, "d", options={"targets": [there]}, state=PostState.SKIPPED)
+    await post_in(database, here, "e")
+    async with database.write() as tx:
+        await posts.change(tx, came.id, was=posts.OPEN, state=PostState.PUBLISHED)
+        await outbox.owe(tx, there, DeliveryKind.POST, text="Tea.", post_id=came.id, now=NOW)
+    async with database.read() as tx:
+        assert [one.id for one in await posts.listing(tx, chat_id=there)] == [coming.id, came.id]
+        assert len(await posts.listing(tx, chat_id=here[0])) == 5
+
+
 async def test_posts_are_listed_by_place_and_state_the_latest_first(
     database: Database, here: tuple[int, int]
 ) -> None:
@@ -261,3 +281,53 @@ async def test_what_is_held_waits_for_a_word_and_hears_it_once(
         assert await outbox.release(tx, row.id, again=True, now=NOW)
         assert not await outbox.release(tx, row.id, again=True, now=NOW)
         assert [one.id for one in await outbox.take(tx, [("stage", "one")], now=NOW)] == [row.id]
+
+
+async def test_why_a_post_was_not_shown_is_kept_so_that_it_can_be_told_in_any_language(
+    database: Database, here: tuple[int, int]
+) -> None:
+    inner = BadRequest(say("pictures.outcome.failed"))
+    why = say("posting.reason.no_picture", why=inner)
+    post = await post_in(database, here, error=why, state=PostState.SKIPPED)
+    other = await post_in(database, here, key="b", error="in nobody's words", state=PostState.SKIPPED)
+    kept = await database.look(partial(posts.get, post_id=post.id))
+    assert kept.error == str(why)
+    german = locale_of("de")
+    assert german.says(kept.error) == f"Es gibt kein Bild: {german.say('pictures.outcome.failed')}"
+    assert other.error == german.says(other.error) == "in nobody's words"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "plain",
+        '{"said":',
+        '{"said": 1}',
+        '{"said": "Once.", "key": "nobody.says.this", "facts": {}}',
+        '{"said": "Once.", "key": "posting.no_post"}',
+    ],
+)
+def test_words_that_are_no_sentence_of_ours_are_told_as_they_are(words: str) -> None:
+    assert sentences.told(words) in (words, "1", "Once.")
+    assert sentences.told(sentences.kept(words)) == sentences.told(words)
+
+
+def test_a_sentence_keeps_its_facts_of_every_kind() -> None:
+    span = timedelta(minutes=3)
+    for fact in (span, FromNow(minutes=3), [1, "two", 3.5], True, 12_345, say("posting.no_post", id="7")):
+        said = say("posting.reason.no_picture", why=fact)
+        back = sentences.told(sentences.kept(said))
+        for code in ("en", "de"):
+            assert locale_of(code).says(back) == locale_of(code).says(said)
+
+
+async def test_a_schedule_is_over_when_neither_a_time_nor_a_post_of_it_is_to_come(
+    database: Database, here: tuple[int, int]
+) -> None:
+    coming, empty = [await schedule_in(database, here, next_due_at=None) for _ in range(2)]
+    await schedule_in(database, here)
+    post = await post_in(database, here, schedule_id=coming.id)
+    assert [one.id for one in await database.look(posts.over)] == [empty.id]
+    await database.change(partial(posts.change, post_id=post.id, was=posts.OPEN, state=PostState.PUBLISHED))
+    assert [one.id for one in await database.look(posts.over)] == [coming.id, empty.id]

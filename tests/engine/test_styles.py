@@ -134,6 +134,8 @@ def test_a_persons_own_file_goes_over_the_shipped_one(tmp_path: Path) -> None:
     ("text", "complaint"),
     [
         ('[mine]\nname = "Mine"\n', r"styles\.toml: \[mine\] lacks `words`"),
+        ('[mine]\nname = " \u3000"\nwords = "w"\n', r"styles\.toml: \[mine\] lacks `name`"),
+        ('[mine]\nname = "M"\nwords = "\\t"\n', r"styles\.toml: \[mine\] lacks `words`"),
         ("[mine]\nname = 3\n", r"styles\.toml: \[mine\] `name` must be text"),
         ('[mine]\nname = "M"\nwords = "w"\ndetect = "m"\n', r"\[mine\] `detect` must be a list"),
         ('[mine]\nname = "M"\nwords = "w"\ndetect = [1]\n', r"\[mine\] `detect` must be a list"),

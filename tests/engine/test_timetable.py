@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, time, timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from engine.crontab import WEEK, cron_of
 from engine.errors import BadRequest
 from engine.locales import languages, locale_of
 from engine.timetable import GRACE, HOURS, Kind, Span, Timing, described, written
-from engine.timewords import LONGEST, read
+from engine.timewords import LONGEST, read, reread
 
 NINE, HALF_PAST_SIX, EIGHT = time(9), time(18, 30), time(20)
 DAILY = Timing(Kind.DAILY, times=(NINE,))
@@ -208,6 +209,8 @@ def test_what_is_written_is_read_as_the_same(timing: Timing) -> None:
 def test_a_theme_behind_it_changes_nothing(timing: Timing, theme: str) -> None:
     assert read(f"{written(timing)} {theme}") == (timing, theme)
     assert read(f'{written(timing)} "{theme}"') == (timing, theme)
+    assert reread(written(timing), f'"{theme}"') == (timing, theme)
+    assert reread("daily 03:00", f'{written(timing)} "{theme}"') == (timing, theme)
 
 
 @given(timings())
@@ -458,3 +461,26 @@ def test_garbage_is_understood_or_answered_and_nothing_else(begin: str, rest: li
         timing, theme = read(f"{begin} {glue.join(rest)}")
         assert read(written(timing)) == (timing, "")
         assert theme == theme.strip()
+
+
+def test_what_names_no_other_time_changes_the_options_of_the_one_there_is() -> None:
+    spec = "daily 09:00 quiet 22:00-07:00 grace 2h"
+    until = date(2026, 12, 31)
+    there = read(spec)[0]
+    assert reread(spec, "until 2026-12-31") == (replace(there, until=until), "")
+    assert reread(spec, "„Tee“ bis 31.12.2026") == (replace(there, until=until), "Tee")
+    assert reread(spec, 'grace 1h "tea"') == (replace(there, grace=GRACE), "tea")
+    assert reread(spec, "weekly mon 20:00 tea") == read("weekly mon 20:00 tea")
+    assert reread("fortnightly", "daily 10:00") == read("daily 10:00")
+    for wrong in (
+        "",
+        "sometime",
+        "until 2026-12-31 tea",
+        '"tea" and more',
+        "grace 1h grace 2h",
+        "quiet 08:00-10:00",
+    ):
+        with pytest.raises(BadRequest):
+            reread(spec, wrong)
+    with pytest.raises(BadRequest):
+        reread("fortnightly", '"tea"')

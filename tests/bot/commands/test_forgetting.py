@@ -78,7 +78,7 @@ async def traces(engine: Engine, folder: Path) -> list[str]:
 
 async def swept(engine: Engine) -> float | None:
     """A first sweep, as at a start."""
-    return await forgetting.Sweep(engine.database, engine.files, engine.clock).make()
+    return await forgetting.Sweep(engine.database, engine.files, engine.queue, engine.clock).make()
 
 
 async def in_hall(engine: Engine) -> list[str]:
@@ -285,7 +285,7 @@ async def test_the_file_is_scrubbed_at_most_once_in_ten_minutes_and_never_in_the
     here = settings.model_copy(update={"store": StoreSettings()})
     clock = ManualClock()
     async with Engine.open(here, models=[language], clock=clock) as engine:
-        sweep = forgetting.Sweep(engine.database, engine.files, clock)
+        sweep = forgetting.Sweep(engine.database, engine.files, engine.queue, clock)
         assert await sweep.make() is None
         assert scrubbed == [], "nobody was forgotten"
         ana = Guest(engine, ANA, HOME)

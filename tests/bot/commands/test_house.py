@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot import commands
 from bot.commands import COMMANDS
-from bot.commands.suggesting import MOST, nearest
+from bot.commands.suggesting import LONGEST, MOST, nearest
 from bot.front import Choice, Entry, OptionKind
 from engine.engine import Engine
 from engine.errors import BadRequest, Refused
@@ -175,6 +176,29 @@ def test_the_nearest_comes_first(typed: str, found: list[str]) -> None:
 def test_whatever_is_typed_there_are_no_more_suggestions_than_fit(typed: str) -> None:
     many = [Choice(f"style-{number}", f"Style {number}") for number in range(60)]
     assert len(nearest(typed, many)) <= MOST
+
+
+def test_what_is_typed_at_length_is_compared_at_no_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[tuple[int, int]] = []
+    looked_at_whole: list[int] = []
+
+    class Counted(difflib.SequenceMatcher[str]):
+        def __init__(self, isjunk: None, a: str, b: str) -> None:
+            sizes.append((len(a), len(b)))
+            super().__init__(isjunk, a, b)
+
+        def ratio(self) -> float:
+            looked_at_whole.append(1)
+            return super().ratio()
+
+    monkeypatch.setattr(difflib, "SequenceMatcher", Counted)
+    many = [
+        Choice(f"name-{number} " * 40, f"Person Number{number} van der Something") for number in range(50)
+    ]
+    assert nearest("ab se un me " * 500, many) == []
+    assert sizes
+    assert max(max(size) for size in sizes) <= LONGEST
+    assert looked_at_whole == []
 
 
 async def test_the_cast_styles_and_one_s_own_jobs_are_suggested(engine: Engine, ana: Guest) -> None:

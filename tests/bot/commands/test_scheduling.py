@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot import orders
 from bot.commands import COMMANDS
+from bot.commands.calling import Answer, Call
 from bot.front import Option
+from engine.captions import LONGEST
 from engine.engine import Engine
-from engine.errors import BadRequest, NotFound, Refused, Unsuitable
+from engine.errors import BadRequest, GreenroomError, NotFound, Refused, Unsuitable
 from engine.language import Source
+from engine.ordering import Order
 from engine.settings import PeopleSettings, PostSettings, SafetySettings, Settings
-from engine.store import chats, messages, outbox, personas
+from engine.store import chats, messages, outbox, personas, tables
 from engine.store import posts as store
-from engine.store.records import Account, DeliveryKind, Place, Post, PostState, Schedule, ScheduleState
+from engine.store.records import (
+    Account,
+    ChatRef,
+    DeliveryKind,
+    Place,
+    Post,
+    PostState,
+    Schedule,
+    ScheduleState,
+)
 from engine.testing import ManualClock
+from engine.timewords import read
 from tests.bot.commands.guest import HALL, Guest, everybody, orders_in
 
 #: The manual clock begins on Sunday, 1 March 2026, at six in the morning, UTC.
@@ -49,6 +68,12 @@ async def place_of(guest: Guest) -> Place:
     return place
 
 
+async def place_in(tx: AsyncConnection, guest: Guest) -> Place:
+    place = await chats.place(tx, guest.chat)
+    assert place is not None
+    return place
+
+
 async def schedules(engine: Engine) -> list[Schedule]:
     return await engine.posting.listing()
 
@@ -65,25 +90,34 @@ async def made(
     caption: str = "Good morning.",
     key: str = "k",
     job_id: int | None = None,
+    also_in: Sequence[Place] = (),
 ) -> Post:
     """A post of this place, as it stands in the store."""
     place = await place_of(guest)
+    options = {"targets": [there.id for there in also_in]} if also_in else {}
     now = guest.engine.clock.now()
     async with guest.engine.database.write() as tx:
         who = (await personas.listing(tx))[0]
         post = await store.add(
-            tx, key=key, due_at=now + timedelta(hours=2), chat_id=place.id, persona_id=who.id, now=now
+            tx,
+            key=key,
+            due_at=now + timedelta(hours=2),
+            chat_id=place.id,
+            persona_id=who.id,
+            options=options,
+            now=now,
         )
         assert post is not None
         told: dict[str, Any] = {"caption": caption, "source": Source.MODEL, "job_id": job_id}
         changed = await store.change(tx, post.id, was=[post.state], state=state, **told)
         assert changed is not None
         if state is PostState.PUBLISHED:
-            delivery = await outbox.owe(
-                tx, place.id, DeliveryKind.POST, text=caption, post_id=post.id, now=now
-            )
-            await outbox.sent(tx, delivery, ["m1", "m2"], now=now)
-            await messages.shown(tx, place.id, delivery, ["m1", "m2"])
+            for there, shown in ((place, ["m1", "m2"]), *((there, [f"m{there.id}0"]) for there in also_in)):
+                delivery = await outbox.owe(
+                    tx, there.id, DeliveryKind.POST, text=caption, post_id=post.id, now=now
+                )
+                await outbox.sent(tx, delivery, shown, now=now)
+                await messages.shown(tx, there.id, delivery, shown)
     return changed
 
 
@@ -309,6 +343,16 @@ class TestWhatIsScheduled:
         assert "goes on. Next: Sun 1 Mar 09:00." in await ben.does("/schedule resume #1")
         assert (await only(engine)).state is ScheduleState.ACTIVE
 
+    async def test_of_pictures_is_told_as_what_it_orders(self, engine: Engine, ben: Guest) -> None:
+        await ben.gets(f"{NINE} --yes")
+        await engine.standing.add(
+            place=await place_of(ben), timing=read("daily 03:00")[0], zone="Europe/Berlin", order=Order()
+        )
+        told = await ben.does("/schedule")
+        assert "The pictures that are missing, as runs backfill-all: daily at 03:00 (Europe/Berlin)." in told
+        with pytest.raises(BadRequest, match="orders pictures"):
+            await ben.does("/schedule run 2")
+
     async def test_can_leave_out_its_next_time(self, ben: Guest) -> None:
         await ben.gets(f"{NINE} --yes")
         assert await ben.does("/schedule skip 1") == (
@@ -354,7 +398,7 @@ class TestPosts:
         assert listed.manner.quiet
         first, words, second, *_ = listed.text.splitlines()
         assert first.startswith(f"#{waiting.id} Sun 1 Mar 09:00 · ")
-        assert first.endswith("waits for approval")
+        assert first.endswith("waiting for approval")
         assert words.endswith("…”")
         assert second.endswith("published")
         assert orders_in(listed) == [
@@ -406,8 +450,10 @@ class TestPosts:
         assert (await post_of(engine, post.id)).caption == "Good evening, all."
         with pytest.raises(Unsuitable):
             await ben.does(f"/posts edit {post.id} Turnips and a turnip.")
+        longest = "x" * LONGEST
+        assert longest in await ben.does(f"/posts edit {post.id} {longest}")
         with pytest.raises(BadRequest):
-            await ben.does(f"/posts edit {post.id} " + "x" * 2_000)
+            await ben.does(f"/posts edit {post.id} {longest}x")
 
     async def test_get_other_words_from_whoever_writes_them(self, engine: Engine, ben: Guest) -> None:
         await ben.gets("/help")
@@ -437,6 +483,52 @@ class TestPosts:
         assert "until somebody says /resume" in await ben.does("/pause")
         assert "as planned" in await ben.does("/resume")
 
+    async def test_of_one_persona_rest_and_go_on_without_the_others(self, engine: Engine, ben: Guest) -> None:
+        await ben.gets(f"{NINE} --persona glenys --yes")
+        await ben.gets('/schedule daily 10:00 "tea" --persona glenys --yes')
+        await ben.gets('/schedule daily 11:00 "lunch" --persona everald --yes')
+        await ben.gets("/schedule pause 2")
+        told = await ben.does("/pause Glenys")
+        assert told == "Glenys Prosser posts nothing here until somebody says /resume: one schedule rests."
+        states = [one.state.value for one in await schedules(engine)]
+        assert states == ["paused", "paused", "active"]
+        listed = await ben.does("/schedule")
+        assert "#1 Glenys Prosser" in listed
+        assert listed.count("It is paused with all that its persona posts") == 1
+        with pytest.raises(NotFound, match="nothing scheduled that could be paused"):
+            await ben.does("/pause Glenys")
+        assert "posts here again: one schedule goes on." in await ben.does("/resume glenys")
+        states = [one.state.value for one in await schedules(engine)]
+        assert states == ["active", "paused", "active"], "what was paused by itself still rests"
+        with pytest.raises(NotFound, match="rests in this way"):
+            await ben.does("/resume glenys")
+
+    async def test_of_one_persona_rest_everywhere_when_an_operator_says_so(
+        self, engine: Engine, ana: Guest, ben: Guest, ben_in_hall: Guest
+    ) -> None:
+        await ben.gets(f"{NINE} --persona glenys --yes")
+        with pytest.raises(Refused, match="charge"):
+            await ben_in_hall.does("/pause glenys")
+        with pytest.raises(Refused, match="whoever runs"):
+            await ben.does("/pause glenys --everywhere")
+        with pytest.raises(BadRequest, match="Whose posts"):
+            await ana.does("/pause --everywhere")
+        await Guest(engine, ana.who, HALL, shared=True).gets(f"{NINE} --persona glenys --yes")
+        assert "posts nothing everywhere" in await ana.does("/pause glenys --everywhere")
+        assert [one.state.value for one in await schedules(engine)] == ["paused", "paused"]
+        assert "posts here again: one" in await ben.does("/resume glenys")
+        assert [one.state.value for one in await schedules(engine)] == ["active", "paused"]
+
+    async def test_that_rest_with_their_persona_can_go_on_alone(self, engine: Engine, ben: Guest) -> None:
+        await ben.gets(f"{NINE} --persona glenys --yes")
+        await ben.gets("/pause glenys")
+        await ben.gets("/schedule resume 1")
+        assert (await only(engine)).options.get("with_persona") is None
+        await ben.gets("/pause glenys")
+        await ben.gets("/schedule pause 1")
+        with pytest.raises(NotFound):
+            await ben.does("/resume glenys")
+
 
 def every_option(name: str) -> list[Option]:
     return [option for part in COMMANDS[name].parts for option in part.options]
@@ -454,3 +546,329 @@ def test_what_stands_alone_is_told_by_standing_there() -> None:
     ]
     for words, expected in cases:
         assert orders.flagged(words, switches) == expected
+
+
+class TestHeldPosts:
+    """What was being shown when the house stopped, where a repeat would be seen."""
+
+    async def held(self, guest: Guest, caption: str = "Good morning.") -> int:
+        await guest.gets("/help")
+        post = await made(guest, PostState.READY, caption=caption, key=caption)
+        now = guest.engine.clock.now()
+        async with guest.engine.database.write() as tx:
+            place = await place_in(tx, guest)
+            delivery = await outbox.owe(
+                tx, place.id, DeliveryKind.POST, text=caption, post_id=post.id, now=now
+            )
+            await outbox.take(tx, [("stage", "one")], now=now)
+            assert await outbox.recover(tx, [("stage", "one")], recognises_repeats=False) == (0, 1)
+        return delivery
+
+    async def test_are_shown_to_operators_with_two_buttons_each(self, ana: Guest, ben_in_hall: Guest) -> None:
+        first, second = await self.held(ben_in_hall), await self.held(ben_in_hall, "Good evening.")
+        [listed] = await ana.gets("/posts held")
+        assert orders_in(listed) == [
+            f"posts {what} {number}" for number in (first, second) for what in ("again", "arrived")
+        ]
+        assert f"place {(await place_of(ben_in_hall)).id} (stage hall)" in listed.text
+        assert "“Good evening.”" in listed.text
+        ben_in_hall.in_charge = everybody
+        for order in ("/posts held", f"/posts again {first}", f"/posts arrived {first}"):
+            with pytest.raises(Refused, match="runs this house"):
+                await ben_in_hall.does(order)
+
+    async def test_are_sent_again_or_left_as_they_are_and_asked_about_once(
+        self, engine: Engine, ana: Guest, ben_in_hall: Guest
+    ) -> None:
+        first, second = await self.held(ben_in_hall), await self.held(ben_in_hall, "Good evening.")
+        sent = await ana.gets(f"/posts again {first}")
+        assert {row.id: row.text for row in sent}[first] == "Good morning."
+        assert sent[-1].text == f"{first} is sent again."
+        [told] = await ana.gets(f"/posts arrived #{second}")
+        assert told.text == f"{second} has arrived; it is not sent again."
+        assert await ana.does("/posts held") == "Nothing is held: all that was sent has arrived."
+        with pytest.raises(NotFound, match=f"no held delivery {first}"):
+            await ana.does(f"/posts again {first}")
+        with pytest.raises(BadRequest, match="Which one"):
+            await ana.does("/posts arrived yesterday's")
+
+    async def test_beyond_a_screenful_are_counted(self, ana: Guest, ben_in_hall: Guest) -> None:
+        for number in range(17):
+            await self.held(ben_in_hall, f"Number {number}.")
+        [listed] = await ana.gets("/posts held")
+        assert listed.text.endswith("… and 2 more.")
+        assert len(listed.manner.buttons) == 4
+
+    async def test_are_spoken_of_in_german_too(self, ana: Guest, ben_in_hall: Guest) -> None:
+        number = await self.held(ben_in_hall)
+        await ana.gets("/settings language de")
+        assert "Sieh nach, ob sie dastehen" in await ana.does("/posts held")
+        assert f"{number} ist angekommen" in await ana.does(f"/posts arrived {number}")
+
+
+class TestWhatAppearsInSeveralPlaces:
+    """Ben has charge of the hall, where it is from; Cem of the yard, to which it also goes; Ana runs the house."""
+
+    @pytest.fixture
+    def ben(self, ben_in_hall: Guest) -> Guest:
+        ben_in_hall.in_charge = everybody
+        return ben_in_hall
+
+    @pytest.fixture
+    async def cem(self, engine: Engine) -> Guest:
+        cem = Guest(
+            engine,
+            Account("stage", "cem", "Cem"),
+            ChatRef("stage", "one", "yard"),
+            shared=True,
+            in_charge=everybody,
+        )
+        await cem.gets("/help")
+        return cem
+
+    async def test_is_scheduled_changed_and_posted_by_operators_alone(
+        self, engine: Engine, ana_in_hall: Guest, ben: Guest, cem: Guest
+    ) -> None:
+        yard = await place_of(cem)
+        await ana_in_hall.gets(f"{NINE} --to {yard.id} --yes")
+        for order in ('edit 1 "buy at ben.example"', "edit 1 --picture-only", "run 1"):
+            with pytest.raises(Refused, match="also posts in other places"):
+                await ben.does(f"/schedule {order}")
+        assert (await only(engine)).theme == "morning coffee"
+        assert await engine.posting.posts() == []
+        for order, told in (("pause 1", "paused"), ("resume 1", "goes on"), ("skip 1", "left out")):
+            assert told in await ben.does(f"/schedule {order}")
+        assert "is changed" in await ana_in_hall.does('/schedule edit 1 "tea"')
+        assert "is being made" in await ana_in_hall.does("/schedule run 1")
+
+    async def test_is_changed_where_it_is_from_by_those_in_charge_when_it_is_seen_there_alone(
+        self, engine: Engine, ana_in_hall: Guest, ben: Guest
+    ) -> None:
+        await ben.gets("/help")
+        await ana_in_hall.gets(f"{NINE} --to {(await place_of(ben)).id} --yes")
+        assert "is changed" in await ben.does('/schedule edit 1 "tea"')
+
+    async def test_says_nothing_that_those_in_charge_of_one_of_them_wrote(
+        self, engine: Engine, ana_in_hall: Guest, ben: Guest, cem: Guest
+    ) -> None:
+        await ben.gets("/help")
+        post = await made(ben, PostState.WAITING, also_in=[await place_of(cem)])
+        for guest in (ben, cem):
+            for order in ("approve", "picture", "caption", "edit"):
+                with pytest.raises(Refused, match="goes to several places"):
+                    await guest.does(f"/posts {order} {post.id} Buy at ben.example")
+        with pytest.raises(Refused, match="goes to several places"):
+            await cem.does(f"/posts skip {post.id}")
+        assert (await post_of(engine, post.id)).caption == "Good morning."
+        [listed] = await ben.gets("/posts")
+        assert orders_in(listed) == [f"posts skip {post.id}"]
+        [shown] = await ana_in_hall.gets(f"/posts show {post.id}")
+        assert f"posts edit {post.id}" in orders_in(shown)
+        assert "is skipped" in await ben.does(f"/posts skip {post.id}")
+
+    async def test_is_listed_wherever_it_is_to_appear_or_did(
+        self, engine: Engine, ben: Guest, cem: Guest
+    ) -> None:
+        await ben.gets("/help")
+        hall, yard = await place_of(ben), await place_of(cem)
+        await made(ben, PostState.WAITING, key="home", caption="At home.")
+        coming = await made(ben, PostState.READY, key="coming", caption="Soon.", also_in=[yard])
+        past = await made(ben, PostState.PUBLISHED, key="past", caption="Before.", also_in=[yard])
+        [listed] = await cem.gets("/posts")
+        assert [line for line in listed.text.splitlines() if line.startswith("#")] == [
+            f"#{coming.id} Sun 1 Mar 09:00 · Jide · ready · place {hall.id}",
+            f"#{past.id} Sun 1 Mar 09:00 · Jide · published · place {hall.id}",
+        ]
+        assert orders_in(listed) == [f"posts recall {past.id}"]
+        assert "Before." in await cem.does(f"/posts show {past.id}")
+
+    async def test_is_taken_back_in_one_of_them_by_those_in_charge_there(
+        self, engine: Engine, ana: Guest, ben: Guest, cem: Guest
+    ) -> None:
+        await ben.gets("/help")
+        post = await made(ben, PostState.PUBLISHED, also_in=[await place_of(cem)])
+        yard = (await place_of(cem)).id
+        owed = await cem.gets(f"/recall {post.id}")
+        assert [(row.chat_id, row.manner.removes) for row in owed if row.manner.removes] == [
+            (yard, (f"m{yard}0",))
+        ]
+        assert owed[-1].text == f"Post #{post.id} is taken back: one message. In other places it stays."
+        assert (await post_of(engine, post.id)).state is PostState.PUBLISHED
+        with pytest.raises(BadRequest, match="recalled"):
+            await cem.does(f"/recall {post.id}")
+        owed = await ana.gets(f"/recall {post.id}")
+        assert [row.manner.removes for row in owed if row.manner.removes] == [("m1", "m2")]
+        assert (await post_of(engine, post.id)).state is PostState.RECALLED
+
+    async def test_is_taken_back_everywhere_by_those_in_charge_of_where_it_is_from(
+        self, engine: Engine, ben: Guest, cem: Guest
+    ) -> None:
+        await ben.gets("/help")
+        post = await made(ben, PostState.PUBLISHED, also_in=[await place_of(cem)])
+        assert "taken back: 3 messages." in await ben.does(f"/recall {post.id}")
+        assert (await post_of(engine, post.id)).state is PostState.RECALLED
+
+    async def test_that_is_on_its_way_to_one_of_them_is_not_said_to_be_taken_back_there(
+        self, engine: Engine, ben: Guest, cem: Guest
+    ) -> None:
+        await ben.gets("/help")
+        yard = await place_of(cem)
+        post = await made(ben, PostState.PUBLISHED, also_in=[yard])
+        async with engine.database.write() as tx:
+            now = engine.clock.now()
+            late = await outbox.owe(tx, yard.id, DeliveryKind.POST, text="x", post_id=post.id, now=now)
+            assert [row.id for row in await outbox.take(tx, [("stage", "one")], now=now)] == [late]
+        said = await cem.orders(f"/recall {post.id}")
+        with pytest.raises(BadRequest, match="on its way"):
+            await cem.run(said)
+
+
+class HouseDiedError(Exception):
+    """Where a house is killed, nothing of this is ever caught."""
+
+
+class TestAnOrder:
+    """What it changes and what is told of it are one transaction: after a crash it happened once, or not at all."""
+
+    @pytest.mark.parametrize(
+        "order",
+        [
+            '/schedule daily 10:00 "tea" --yes',
+            "/schedule run 1",
+            "/schedule skip 1",
+            "/schedule pause 1",
+            "/schedule resume 2",
+            "/schedule remove 1",
+            '/schedule edit 1 "tea"',
+            "/posts approve 1",
+            "/posts skip 1",
+            "/posts picture 1",
+            "/posts edit 1 Good evening.",
+            "/recall 2",
+            "/pause",
+            "/pause babajide-ogunleye",
+        ],
+    )
+    async def test_that_a_crash_interrupts_is_carried_out_once(
+        self, engine: Engine, clock: ManualClock, ben: Guest, monkeypatch: pytest.MonkeyPatch, order: str
+    ) -> None:
+        for _ in range(2):
+            await ben.gets(f"{NINE} --yes")
+        await ben.gets("/schedule pause 2")
+        await made(ben, PostState.WAITING, key="a")
+        await made(ben, PostState.PUBLISHED, key="b")
+        before = await self.rows(engine)
+        said = await ben.orders(order)
+        await ben.owed()
+
+        async def dies(_call: Call, _answer: Answer) -> None:
+            raise HouseDiedError
+
+        with monkeypatch.context() as killed:
+            killed.setattr(Call, "_owe", dies)
+            with pytest.raises(HouseDiedError):
+                await ben.run(said)
+        assert await self.rows(engine) == before
+        assert await ben.owed() == []
+        clock.jump(timedelta(seconds=3))
+        await ben.run(said)
+        once = await self.rows(engine)
+        assert once != before
+        assert await ben.owed()
+        with suppress(GreenroomError):  # what it names may be gone by now
+            await ben.run(said)
+        assert await self.rows(engine) == once
+        assert await ben.owed() == []
+
+    async def rows(self, engine: Engine) -> list[Any]:
+        async with engine.database.read() as tx:
+            settings = [row.settings for row in await tx.execute(tables.chats.select())]
+        return [await schedules(engine), await engine.posting.posts(), settings]
+
+    async def test_to_save_that_is_given_twice_at_once_saves_once(self, engine: Engine, ben: Guest) -> None:
+        [asks] = await ben.gets(NINE)
+        pressed = [await ben.orders(f"/{orders_in(asks)[0]}") for _ in range(2)]
+        await asyncio.gather(*map(ben.run, pressed))
+        assert len(await schedules(engine)) == 1
+
+    async def test_to_post_now_counts_once_whenever_it_is_carried_out(
+        self, engine: Engine, ben: Guest
+    ) -> None:
+        await ben.gets(f"{NINE} --yes")
+        said = await ben.orders("/schedule run 1")
+        await ben.run(said)
+        assert (await post_of(engine, 1)).occurrence_key == f"schedule:1:now:turn:{said.turn.id}"
+
+
+class TestAnEdit:
+    async def test_says_options_without_a_time_and_leaves_the_time_alone(
+        self, engine: Engine, ben: Guest
+    ) -> None:
+        await ben.gets("/schedule daily 09:00 quiet 22:00-07:00 grace 2h --yes")
+        told = await ben.does('/schedule edit 1 "tea" until 2026-12-31 grace 1h')
+        assert "about “tea”" in told
+        assert "the last time on December 31, 2026" in told
+        schedule = await only(engine)
+        assert (schedule.spec, schedule.theme) == (
+            "daily 09:00 quiet 22:00-07:00 until 2026-12-31",
+            "tea",
+        )
+        await ben.gets("/schedule edit 1 quiet 23:00-06:00")
+        assert (await only(engine)).spec == "daily 09:00 quiet 23:00-06:00 until 2026-12-31"
+        for wrong in ("sometime", "until 2026-12-31 tea", '"tea" and more', "until 31.2.2026"):
+            with pytest.raises(BadRequest):
+                await ben.does(f"/schedule edit 1 {wrong}")
+        assert (await only(engine)).theme == "tea"
+
+    async def test_takes_back_a_style_and_a_time_before(self, engine: Engine, ben: Guest) -> None:
+        await ben.gets(f"{NINE} --style noir --ahead 2h --yes")
+        assert "In the style" not in await ben.does("/schedule edit 1 --style none")
+        await ben.gets("/schedule edit 1 --ahead default")
+        options = (await only(engine)).options
+        assert options["style"] == ""
+        assert "ahead" not in options
+        await ben.gets(f"{NINE} --style default --ahead none --yes")
+        assert "ahead" not in (await schedules(engine))[1].options
+
+    async def test_calls_a_persona_as_the_preview_and_the_list_do(self, ben: Guest) -> None:
+        for order in (NINE, f"{NINE} --yes", '/schedule edit 1 "tea"', "/schedule"):
+            told = await ben.does(order)
+            assert "Jide" in told
+            assert "Babajide" not in told
+
+
+class TestAScheduleThatNobodyCanRead:
+    async def test_is_told_in_its_line_and_hides_no_other(self, engine: Engine, ben: Guest) -> None:
+        await ben.gets(f"{NINE} --yes")
+        await ben.gets('/schedule daily 10:00 "tea" --yes')
+        async with engine.database.write() as tx:
+            await tx.execute(
+                update(tables.schedules).where(tables.schedules.c.id == 1).values(spec="fortnightly 09:00")
+            )
+        listed = await ben.does("/schedule")
+        assert "#1 Jide: “fortnightly 09:00” cannot be read any more." in listed
+        assert "#2 Jide: daily at 10:00" in listed
+        assert "is changed" in await ben.does("/schedule edit 1 daily 09:00")
+        assert "cannot be read" not in await ben.does("/schedule")
+
+
+async def test_german_has_one_word_for_each_thing_that_is_posted(ben: Guest) -> None:
+    await ben.gets("/settings language de")
+    told = [
+        await ben.does(order)
+        for order in (
+            f"{NINE} --yes",
+            "/schedule run 1",
+            "/posts skip 1",
+            "/posts show 1",
+            "/schedule skip 1",
+            "/schedule remove 1",
+        )
+    ]
+    assert "Zeitplan #1 gilt." in told[0]
+    assert told[1].startswith("Beitrag #1 entsteht")
+    assert told[2] == "Beitrag #1 wird übersprungen."
+    assert "Jide · übersprungen" in told[3]
+    assert "Jemand hat ihn übersprungen." in told[3]
+    for words in told:
+        assert not re.search(r"\b(Post|Posts|Plan|Pläne)\b", words)

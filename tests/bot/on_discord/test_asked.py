@@ -7,8 +7,10 @@ import asyncio
 import pytest
 
 from bot.discord import wire
+from bot.discord.asked import FORM_LENGTH, HINT_LENGTH, form
 from bot.discord.wire import Answer
 from bot.front import Incoming, Question
+from engine.locales import languages, locale_of
 from engine.store.records import DeliveryKind, Manner
 from tests.bot.on_discord.recording import House, buttons, house
 from tests.servers.discord import Fault
@@ -164,9 +166,25 @@ async def test_a_button_can_ask_with_a_form_too(at_home: House) -> None:
     [message] = await at_home.front.deliver(owed)
     shown = at_home.general.every_message[int(message)]
     pressed = await at_home.general.presses(at_home.mia, shown, "Edit 7")
-    await pressed.until_asked()
+    asked = await pressed.until_asked()
+    [field] = asked["components"]
+    assert "value" not in field["component"], "a part of it would take the place of the whole"
+    assert field["description"].startswith("Es ist zu lang")
     await pressed.submits({"words": "another prompt"})
     assert (await at_home.desk.one()).text == "/edit 7 another prompt"
+
+
+@pytest.mark.parametrize("code", languages())
+@pytest.mark.parametrize("character", ["x", "🎨"])
+def test_a_form_holds_all_that_is_there_or_nothing_of_it(code: str, character: str) -> None:
+    too_long = locale_of(code).say("discord.form_too_long")
+    assert len(too_long) <= HINT_LENGTH
+    for length in (FORM_LENGTH // len(character.encode("utf-16-le")) * 2, FORM_LENGTH + 1):
+        there = Question("edit", prefill=character * length)
+        [label] = form("Well? A hint.", there, title="t", too_long=too_long)["components"]
+        fits = length <= FORM_LENGTH
+        assert label["component"].get("value", "") == (there.prefill if fits else "")
+        assert label["description"] == ("A hint." if fits else too_long)
 
 
 async def test_it_is_deferred_when_the_question_takes_too_long(at_home: House) -> None:

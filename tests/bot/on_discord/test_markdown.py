@@ -77,6 +77,30 @@ def test_an_address_in_plain_words_stays_whole() -> None:
     assert plain("see https://example.org/a_b_c *now*") == "see https://example.org/a_b_c \\*now\\*"
 
 
+@pytest.mark.parametrize("text", ["https://x/```", "see https://a.b/``` x\nmore", "https://x/`a`"])
+def test_an_address_ends_where_code_would_begin(text: str) -> None:
+    assert not re.search(r"(?<!\\)`", plain(text))
+    assert re.sub(r"\\(.)", r"\1", plain(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("before", "run", "after"),
+    [
+        ("```py a", " ", "x"),
+        ("#### a", " ", "x"),
+        ("#### a", "#", "!"),
+        ("a | b\n", " ", "x"),
+        ("", "\n", "x"),
+        ("![](", "![", "x"),
+    ],
+)
+def test_a_long_run_of_one_thing_is_read_once(before: str, run: str, after: str) -> None:
+    """Read over and over from each of its places, it would hold up the house for minutes."""
+    long = before + run * 200_000 + after
+    assert after in shown(long)
+    assert after in plain(long)
+
+
 def test_a_short_text_is_one_part() -> None:
     assert parts("Good evening.") == ["Good evening."]
     assert parts("Good evening.", before="**Ada**") == ["**Ada**\nGood evening."]

@@ -1,0 +1,143 @@
+"""The route at which others knock: an event told to a hook becomes a post. Who shows the hook's secret is let in.
+
+What becomes of the event, and what a hook is, the engine knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
+
+from engine.clock import Clock
+from engine.engine import Engine
+from engine.feeds import LONGEST_LINK, LONGEST_TEXT, LONGEST_TITLE, link_of, plain
+from engine.newsroom import event
+
+#: So many bytes one event has at most.
+MOST_BYTES = 64 * 1024
+#: So often a hook is heard in so many seconds, and so often all who knock with a wrong secret are answered.
+MOST_KNOCKS, WHILE = 30, 60.0
+
+Link = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_LINK)]
+
+
+class Told(BaseModel):
+    """What a hook may be told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TITLE)]
+    text: Annotated[str, StringConstraints(max_length=20_000)] = ""
+    link: Link = ""
+    image: Link = ""
+    #: What makes it the same when it is told again; without it, all that it says does.
+    id: Annotated[str, Field(max_length=200)] = ""
+
+    @field_validator("link", "image")
+    @classmethod
+    def _leads_somewhere(cls, told: str) -> str:
+        if told and not link_of(told):
+            raise PydanticCustomError("no_address", "write it as https://host/path")
+        return told
+
+
+class Turnstile:
+    """Lets so many through in a while; tells all others how long to wait."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lately: dict[int, deque[float]] = {}
+
+    def wait(self, who: int) -> float:
+        """0: come in. Else the seconds after which there is room again."""
+        now = self._clock.monotonic()
+        lately = self._lately.setdefault(who, deque())
+        while lately and lately[0] <= now - WHILE:
+            lately.popleft()
+        if len(lately) >= MOST_KNOCKS:
+            return lately[0] + WHILE - now
+        lately.append(now)
+        return 0.0
+
+
+def open_routes(engine: Engine) -> APIRouter:
+    """For whoever has the secret of a hook, and nobody's else."""
+    router = APIRouter()
+    turnstile = Turnstile(engine.clock)
+    #: All who are wrong stand in one line, so that they take nobody's place who is right, and no memory.
+    wrong = 0
+
+    @router.post("/hooks/{hook_id}")
+    async def hook(hook_id: int, request: Request) -> Response:
+        body = await _body(request)
+        feed = await engine.newsroom.knocked(
+            hook_id,
+            secret=request.headers.get("x-greenroom-secret", ""),
+            signature=request.headers.get("x-greenroom-signature", ""),
+            body=body,
+        )
+        if wait := turnstile.wait(feed.id if feed is not None else wrong):
+            seconds = str(int(wait) + 1)
+            sentence = (
+                f"That was too often: {MOST_KNOCKS} a minute are heard. Come back in {seconds} seconds."
+            )
+            raise HTTPException(429, sentence, {"Retry-After": seconds})
+        if feed is None:
+            raise HTTPException(401, "There is no such hook, or this is not its secret.")
+        told = _told(body)
+        # Nothing of a title may be left when its tags are gone.
+        title = plain(told.title, LONGEST_TITLE)
+        if not title:
+            raise HTTPException(422, "title: it holds no words")
+        taken = await engine.newsroom.hear(
+            feed,
+            event(
+                title=title,
+                text=plain(told.text, LONGEST_TEXT),
+                link=link_of(told.link),
+                picture=link_of(told.image),
+                name=f"id:{told.id}" if told.id else hashlib.sha256(body).hexdigest(),
+            ),
+        )
+        if taken.refused:
+            raise HTTPException(403, "There are words in it that are not welcome here. It is not posted.")
+        if taken.posted:
+            return JSONResponse({"post": taken.posted[0].id}, status_code=202)
+        return JSONResponse({"post": None, "known": bool(taken.known)})
+
+    return router
+
+
+async def _body(request: Request) -> bytes:
+    """What was sent, and no more of it than may be."""
+    told = request.headers.get("content-length", "")
+    if told.isascii() and told.isdecimal() and int(told[:12]) > MOST_BYTES:
+        raise HTTPException(413, _TOO_LARGE)
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BYTES:
+            raise HTTPException(413, _TOO_LARGE)
+    return body
+
+
+def _told(body: bytes) -> Told:
+    try:
+        return Told.model_validate_json(body)
+    except ValidationError as error:
+        raise HTTPException(422, "; ".join(map(_worded, error.errors(include_url=False)))) from None
+
+
+def _worded(mistake: Mapping[str, Any]) -> str:
+    where = ".".join(map(str, mistake["loc"]))
+    return f"{where}: {mistake['msg']}" if where else str(mistake["msg"])
+
+
+_TOO_LARGE = f"An event has {MOST_BYTES // 1024} KB at most."

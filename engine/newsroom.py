@@ -1,0 +1,354 @@
+"""What happens elsewhere becomes posts: feeds are looked at, hooks are heard, and each item is posted once at most.
+
+Who may order what, how a document is fetched, what it says, and how a post is made, it does not know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.clock import Clock
+from engine.errors import BadRequest, GreenroomError, NotFound, Refused, TryAgain
+from engine.feeds import Document, Filter, Item, key_of, next_wait, read_document
+from engine.fetching import Fetched, fetch, host_of
+from engine.locales import say
+from engine.news import BEGIN, NEWEST, NOTHING, Taken, every, take_in
+from engine.publishing import Publishing
+from engine.settings import Settings
+from engine.store import feeds, posts
+from engine.store.database import Database
+from engine.store.records import Feed, FeedKind, FeedState, Person, PersonaRecord, Place, PostState
+
+log = structlog.get_logger(__name__)
+
+#: Another process may have changed rows without being able to nudge us, in seconds.
+LOOK_EVERY = 5.0
+#: So many feeds are fetched at once.
+AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a feed says just now, for whoever wants to see whether it works."""
+
+    document: Document
+    wanted: tuple[Item, ...]
+    known: int
+
+
+class Newsroom:
+    """Takes orders for feeds and hooks; `run` looks at the feeds for as long as the house is open."""
+
+    def __init__(self, database: Database, publishing: Publishing, settings: Settings, clock: Clock) -> None:
+        self._database = database
+        self._publishing = publishing
+        self._settings = settings
+        self._clock = clock
+        self._news = asyncio.Event()
+        #: Feeds that are being looked at.
+        self._busy: set[int] = set()
+
+    def nudge(self) -> None:
+        """Something was changed: there may be a feed to look at."""
+        self._news.set()
+
+    # Orders
+
+    async def add(
+        self,
+        *,
+        place: Place,
+        persona: PersonaRecord,
+        person: Person | None,
+        address: str,
+        options: Mapping[str, Any],
+    ) -> Feed:
+        """A feed from now on. It is read at once, so that whoever orders it hears what is wrong with it.
+
+        Its newest item becomes a post, unless `options` says that it begins with `NOTHING`.
+        """
+        fetched = await self._fetch(address)
+        document = await asyncio.to_thread(_read, fetched)
+        told = {BEGIN: NEWEST} | dict(options)
+
+        async def added(tx: AsyncConnection) -> Taken:
+            there = await feeds.listing(tx, chat_id=place.id)
+            if same := next((one for one in there if one.address == address), None):
+                if "order" in told and same.options.get("order") == told["order"]:
+                    return Taken(same)  # it was done before, and nobody heard of it
+                raise BadRequest(say("feeds.is_there", id=str(same.id)))
+            feed = await feeds.add(
+                tx,
+                chat_id=place.id,
+                persona_id=persona.id,
+                person_id=person.id if person else None,
+                kind=FeedKind.FEED,
+                address=address,
+                options=told,
+                now=self._clock.now(),
+            )
+            return await self._take_in(tx, feed, document, fetched)
+
+        taken = await self._database.change(added)
+        log.info("feed_added", feed=taken.feed.id, host=host_of(address))
+        self._tell(taken)
+        return taken.feed
+
+    async def add_hook(
+        self, *, place: Place, persona: PersonaRecord, person: Person | None, options: Mapping[str, Any]
+    ) -> tuple[Feed, str]:
+        """A hook, and its secret: nobody can be told that again."""
+        secret = secrets.token_urlsafe(32)
+
+        async def added(tx: AsyncConnection) -> Feed:
+            there = await feeds.listing(tx, chat_id=place.id)
+            order = options.get("order")
+            if same := next((one for one in there if order and one.options.get("order") == order), None):
+                return await feeds.change(tx, same.id, secret=key_for_signatures(secret))
+            return await feeds.add(
+                tx,
+                chat_id=place.id,
+                persona_id=persona.id,
+                person_id=person.id if person else None,
+                kind=FeedKind.HOOK,
+                secret=key_for_signatures(secret),
+                options=dict(options),
+                now=self._clock.now(),
+            )
+
+        feed = await self._database.change(added)
+        log.info("hook_added", feed=feed.id)
+        return feed, secret
+
+    async def listing(self, chat_id: int | None = None) -> list[Feed]:
+        return await self._database.look(partial(feeds.listing, chat_id=chat_id))
+
+    async def get(self, feed_id: int) -> Feed:
+        return await self._database.look(partial(feeds.get, feed_id=feed_id))
+
+    async def pause(self, feed_id: int) -> Feed:
+        feed = await self._database.change(partial(feeds.change, feed_id=feed_id, state=FeedState.PAUSED))
+        log.info("feed_paused", feed=feed_id)
+        return feed
+
+    async def resume(self, feed_id: int) -> Feed:
+        """It goes on with what is new from now on; what came meanwhile is not made up."""
+
+        async def resumed(tx: AsyncConnection) -> Feed:
+            known = await feeds.get(tx, feed_id)
+            begin = {BEGIN: NOTHING} if known.state is FeedState.PAUSED else {}
+            return await feeds.change(
+                tx,
+                feed_id,
+                state=FeedState.ACTIVE,
+                options=known.options | begin,
+                next_at=self._clock.now() if known.kind is FeedKind.FEED else None,
+                failures=0,
+                error="",
+                # Else its server says that nothing is new, and what there is stays unknown.
+                etag="",
+                modified="",
+            )
+
+        feed = await self._database.change(resumed)
+        log.info("feed_resumed", feed=feed_id)
+        self._news.set()
+        return feed
+
+    async def remove(self, feed_id: int) -> None:
+        """It is gone, with what is still to come of it. What was published stays."""
+
+        async def removed(tx: AsyncConnection) -> None:
+            await feeds.get(tx, feed_id)
+            coming = await posts.listing(tx, states=posts.OPEN, most=1_000)
+            for post in coming:
+                if post.occurrence_key.startswith(f"feed:{feed_id}:"):
+                    why = str(say("feeds.gone"))
+                    await posts.change(tx, post.id, was=posts.OPEN, state=PostState.SKIPPED, error=why)
+            await feeds.remove(tx, feed_id)
+
+        await self._database.change(removed)
+        log.info("feed_removed", feed=feed_id)
+        self._publishing.nudge()
+
+    async def check(self, feed_id: int) -> Look:
+        """Look at a feed now, and change nothing."""
+        feed = await self.get(feed_id)
+        if feed.kind is not FeedKind.FEED:
+            raise BadRequest(say("feeds.is_hook", id=str(feed_id)))
+        document = await asyncio.to_thread(_read, await self._fetch(feed.address))
+        keys = [item.key for item in document.items]
+        known = await self._database.look(partial(feeds.known, feed_id=feed_id, keys=keys))
+        wants = Filter.of(feed.options).wants
+        fresh = [item for item in document.items if item.key not in known and wants(item)]
+        return Look(document, tuple(fresh), len(known))
+
+    # Hooks
+
+    async def knocked(
+        self, hook_id: int, *, secret: str = "", signature: str = "", body: bytes = b""
+    ) -> Feed | None:
+        """The hook that somebody may use; None, without a word on why, for all others.
+
+        Either the secret itself is shown, or the HMAC of the body under what `key_for_signatures` makes of it.
+        """
+        feed: Feed | None = None
+        with suppress(NotFound):
+            feed = await self.get(hook_id)
+        if feed is not None and feed.kind is not FeedKind.HOOK:
+            feed = None
+        # What is not there is compared with too, so that nobody can tell by the time that it takes.
+        key = feed.secret if feed is not None else key_for_signatures(secrets.token_urlsafe(32))
+        shown = key_for_signatures(secret)
+        signed = f"sha256={hmac.new(key.encode(), body, hashlib.sha256).hexdigest()}"
+        right = hmac.compare_digest(shown, key) if secret else False
+        right |= hmac.compare_digest(signed.encode(), signature.strip().lower().encode("utf-8", "replace"))
+        return feed if right else None
+
+    async def hear(self, feed: Feed, item: Item) -> Taken:
+        """What somebody told a hook becomes a post, once. Raises `Refused` while the hook is paused."""
+        if feed.state is FeedState.PAUSED:
+            raise Refused(say("feeds.hook_paused"))
+        taken = await self._database.change(
+            partial(self._take_in, feed=feed, document=Document("", (item,)), fetched=None)
+        )
+        self._tell(taken)
+        return taken
+
+    # Looking
+
+    async def run(self) -> None:
+        """Look at each feed at its time until cancelled."""
+        at_once = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._news.clear()
+                now = self._clock.now()
+                for feed in await self._database.look(partial(feeds.due, now=now)):
+                    if feed.id not in self._busy:
+                        self._busy.add(feed.id)
+                        group.create_task(self._look_in_turn(feed, at_once))
+                coming = await self._database.look(partial(feeds.next_look, now=now))
+                await self._pause(coming)
+
+    async def round(self) -> None:
+        """Look at all that are due, one after the other."""
+        for feed in await self._database.look(partial(feeds.due, now=self._clock.now())):
+            await self.look(feed)
+
+    async def _look_in_turn(self, feed: Feed, at_once: asyncio.Semaphore) -> None:
+        try:
+            async with at_once:
+                await self.look(feed)
+        except Exception:
+            # The others go on, and so does this one: at its next look, or when the store can be used again.
+            log.exception("feed_not_looked_at", feed=feed.id)
+            await self._clock.sleep(LOOK_EVERY)
+        finally:
+            self._busy.discard(feed.id)
+
+    async def look(self, feed: Feed) -> Taken | None:
+        """Fetch a feed, and make posts of what is new in it; None where that could not be."""
+        try:
+            fetched = await self._fetch(feed.address, etag=feed.etag, modified=feed.modified)
+            document = Document("", ()) if fetched.unchanged else await asyncio.to_thread(_read, fetched)
+        except GreenroomError as error:
+            await self._failed(feed, error)
+            return None
+        except Exception as error:  # whatever a stranger's document does to those who read it
+            log.exception("feed_unreadable", feed=feed.id)
+            await self._failed(feed, BadRequest(say("feeds.no_feed_there")), cause=repr(error))
+            return None
+        try:
+            taken = await self._database.change(
+                partial(self._taken, feed_id=feed.id, document=document, fetched=fetched)
+            )
+        except NotFound:
+            return None  # it was removed meanwhile
+        self._tell(taken)
+        return taken
+
+    async def _taken(self, tx: AsyncConnection, feed_id: int, document: Document, fetched: Fetched) -> Taken:
+        """As the rows say by now: it may have been paused while it was fetched."""
+        feed = await feeds.get(tx, feed_id)
+        if feed.state is FeedState.PAUSED:
+            return Taken(feed)
+        return await self._take_in(tx, feed, document, fetched)
+
+    async def _failed(self, feed: Feed, error: GreenroomError, *, cause: str = "") -> None:
+        after = timedelta(seconds=error.after_s) if isinstance(error, TryAgain) else None
+        failures = feed.failures + 1
+        wait = next_wait(every(feed, self._settings), failures=failures, after=after)
+        changed = partial(
+            feeds.change,
+            feed_id=feed.id,
+            failures=failures,
+            error=str(error),
+            next_at=self._clock.now() + wait,
+        )
+        log.warning(
+            "feed_failed",
+            feed=feed.id,
+            failures=failures,
+            cause=cause or str(error),
+            again_in=round(wait.total_seconds()),
+        )
+        with suppress(NotFound):
+            await self._database.change(changed)
+
+    async def _fetch(self, address: str, *, etag: str = "", modified: str = "") -> Fetched:
+        return await fetch(address, private=self._settings.feeds.private, etag=etag, modified=modified)
+
+    async def _take_in(
+        self, tx: AsyncConnection, feed: Feed, document: Document, fetched: Fetched | None
+    ) -> Taken:
+        return await take_in(tx, feed, document, fetched, settings=self._settings, now=self._clock.now())
+
+    def _tell(self, taken: Taken) -> None:
+        for post in taken.posted:
+            log.info("news_posted", feed=taken.feed.id, post=post.id)
+        for title in taken.refused:
+            log.warning("news_refused", feed=taken.feed.id, title=title)
+        if taken.passed:
+            log.info("news_passed_over", feed=taken.feed.id, items=taken.passed)
+        if taken.posted:
+            self._publishing.nudge()
+        self._news.set()
+
+    async def _pause(self, until: datetime | None) -> None:
+        """Until the next feed is due, or there is news, or somebody else may have changed something."""
+        seconds = LOOK_EVERY
+        if until is not None:
+            seconds = min(seconds, max(0.001, (until - self._clock.now()).total_seconds()))
+        waits = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._news.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+
+def key_for_signatures(secret: str) -> str:
+    """What is kept of a hook's secret. Who signs what they send uses it as their key."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def event(*, title: str, text: str = "", link: str = "", picture: str = "", name: str) -> Item:
+    """What a hook was told; `name` is what makes it the same when it is told again."""
+    return Item(key_of(name), title, text, link, picture=picture)
+
+
+def _read(fetched: Fetched) -> Document:
+    return read_document(fetched.body, address=fetched.address, content_type=fetched.content_type)

@@ -1,0 +1,149 @@
+"""/feed: for those in charge, told in sentences; a hook's secret is for one pair of eyes, once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from engine.engine import Engine
+from engine.errors import BadRequest, NotFound, Refused
+from engine.newsroom import key_for_signatures
+from engine.settings import FeedSettings, PeopleSettings, PostSettings, Settings
+from engine.store.records import FeedKind, FeedState, PostState
+from tests.bot.commands.guest import BEN, HALL, Guest, everybody, orders_in
+from tests.servers.feeds import Entry, Paper, newspaper
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Ana runs this house, and feeds may come from this machine."""
+    return settings.model_copy(
+        update={
+            "people": PeopleSettings(operators=("stage:ana",)),
+            "posts": PostSettings(zone="Europe/Berlin"),
+            "feeds": FeedSettings(private=True, address="https://greenroom.example"),
+        }
+    )
+
+
+@pytest.fixture
+async def paper() -> AsyncIterator[Paper]:
+    async with newspaper() as opened:
+        opened.entries = [Entry("Thaw", "1", hours=2), Entry("Snow", "2", hours=1)]
+        yield opened
+
+
+async def test_a_feed_is_listened_to_and_its_newest_item_becomes_a_post(
+    engine: Engine, ben: Guest, paper: Paper
+) -> None:
+    told = await ben.does(
+        f'/feed {paper.at("feed")} --only "thaw, ice" --not football --every 1h --text-only'
+    )
+    assert f"Feed #1 is listened to: The Daily Test ({paper.at('feed')})" in told
+    assert "only with: thaw, ice · not with: football · next look Sun 1 Mar 08:00" in told
+    (feed,) = await engine.newsroom.listing()
+    assert (feed.options["every"], feed.options["picture"], feed.person_id) == (
+        3_600,
+        False,
+        (await ben.person()).id,
+    )
+    (post,) = await engine.posting.posts()
+    assert (post.theme, post.state) == ("Thaw", PostState.PLANNED)
+
+
+async def test_feeds_are_listed_paused_resumed_and_removed(engine: Engine, ben: Guest, paper: Paper) -> None:
+    assert "Nothing is listened to here." in await ben.does("/feed")
+    await ben.does(f"/feed {paper.at('feed')}")
+    (listed,) = await ben.gets("/feed list")
+    assert "The Daily Test" in listed.text
+    assert orders_in(listed) == ["feed pause 1", "feed remove 1"]
+    assert "#1 is paused" in await ben.does("/feed pause 1")
+    assert "paused" in await ben.does("/feed")
+    assert (await engine.newsroom.get(1)).state is FeedState.PAUSED
+    assert "#1 goes on" in await ben.does("/feed resume #1")
+    assert "#1 is gone" in await ben.does("/feed remove 1")
+    with pytest.raises(NotFound, match=r"no feed 1"):
+        await ben.does("/feed pause 1")
+    with pytest.raises(BadRequest, match=r"Which one"):
+        await ben.does("/feed pause it")
+
+
+async def test_who_runs_into_trouble_hears_of_it_when_the_feeds_are_listed(
+    engine: Engine, ben: Guest, paper: Paper
+) -> None:
+    await ben.does(f"/feed {paper.at('feed')}")
+    paper.status = 500
+    await engine.newsroom.look(await engine.newsroom.get(1))
+    assert "trouble: 127.0.0.1 answered with HTTP 500" in await ben.does("/feed")
+
+
+async def test_what_is_no_feed_is_refused_in_a_sentence(engine: Engine, ben: Guest, paper: Paper) -> None:
+    with pytest.raises(BadRequest, match=r"web page, and no feed"):
+        await ben.does(f"/feed {paper.at('page')}")
+    with pytest.raises(BadRequest, match=r"no address of the web"):
+        await ben.does("/feed snow")
+    with pytest.raises(BadRequest, match=r"30m, 2h or 1d"):
+        await ben.does(f"/feed {paper.at('feed')} --every second")
+    with pytest.raises(NotFound):
+        await ben.does(f"/feed {paper.at('feed')} --persona nobody-at-all")
+    assert await engine.newsroom.listing() == []
+
+
+async def test_only_those_in_charge_of_a_place_decide_what_it_listens_to(
+    engine: Engine, ben_in_hall: Guest, paper: Paper
+) -> None:
+    for order in ("/feed", f"/feed {paper.at('feed')}", "/feed hook", "/feed pause 1", "/feed remove 1"):
+        with pytest.raises(Refused):
+            await ben_in_hall.does(order)
+    admin = Guest(engine, BEN, HALL, shared=True, in_charge=everybody)
+    admin.heard = ben_in_hall.heard
+    assert "Feed #1" in await admin.does(f"/feed {paper.at('feed')}")
+
+
+async def test_another_places_feeds_are_not_there_but_for_operators(
+    engine: Engine, ana_in_hall: Guest, ben: Guest, paper: Paper
+) -> None:
+    await ana_in_hall.does(f"/feed {paper.at('feed')}")
+    with pytest.raises(NotFound, match=r"no feed 1"):
+        await ben.does("/feed remove 1")
+    assert len(await engine.newsroom.listing()) == 1
+
+
+async def test_a_hook_shows_its_secret_once_and_to_one_pair_of_eyes(
+    engine: Engine, ana: Guest, ana_in_hall: Guest, ben: Guest
+) -> None:
+    with pytest.raises(Refused, match=r"your eyes alone.*--to 1"):
+        await ana_in_hall.does("/feed hook")
+    (told,) = await ana.gets("/feed hook --to 1 --text-only")
+    (feed,) = await engine.newsroom.listing()
+    assert (feed.kind, feed.chat_id) == (FeedKind.HOOK, 1)
+    address, secret, key = told.manner.code
+    assert address == f"https://greenroom.example/hooks/{feed.id}"
+    assert (key_for_signatures(secret), key) == (feed.secret, feed.secret)
+    assert secret in told.text
+    assert secret not in await ana_in_hall.does("/feed")
+    assert await engine.newsroom.knocked(feed.id, secret=secret) == feed
+    with pytest.raises(Refused):
+        await ben.does("/feed hook --to 1")
+    assert "Webhook #2 is there" in await ben.does("/feed hook")
+
+
+async def test_an_order_that_is_carried_out_again_after_a_crash_makes_no_second_feed(
+    engine: Engine, ben: Guest, paper: Paper
+) -> None:
+    said = await ben.orders(f"/feed {paper.at('feed')}")
+    persona = await engine.presence.host(said.place)
+    options = {"order": f"turn:{said.turn.id}"}
+    await engine.newsroom.add(
+        place=said.place, persona=persona, person=None, address=paper.at("feed"), options=options
+    )
+    await ben.run(said)
+    assert [feed.id for feed in await engine.newsroom.listing()] == [1]
+    assert "Feed #1 is listened to" in (await ben.owed())[-1].text
+
+
+async def test_it_is_told_in_german_too(engine: Engine, ben: Guest, paper: Paper) -> None:
+    await ben.does("/settings language de")
+    assert "Auf Feed #1 wird gehört" in await ben.does(f"/feed {paper.at('feed')}")
+    assert "nächster Blick" in await ben.does("/feed")

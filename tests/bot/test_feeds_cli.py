@@ -1,0 +1,73 @@
+"""`greenroom feeds` as a person or a script meets it, with a newspaper on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bot.test_cli import Greenroom
+from tests.bot.test_schedules_cli import greenroom  # noqa: F401 - a fixture
+from tests.servers.feeds import Entry, Paper, newspaper
+
+
+@pytest.fixture
+def paper(greenroom: Greenroom) -> Iterator[Paper]:  # noqa: F811 - the fixture above
+    """It is read by another process, so it stands on a thread of its own."""
+    (Path(greenroom.home) / "greenroom.toml").write_text("[feeds]\nprivate = true\n")
+    opened: list[Paper] = []
+    ready, done = threading.Event(), threading.Event()
+
+    async def open_it() -> None:
+        async with newspaper() as one:
+            one.entries = [Entry("Thaw \x07!", "1", hours=2), Entry("Snow", "2", hours=1)]
+            opened.append(one)
+            ready.set()
+            await asyncio.to_thread(done.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(open_it(),))
+    thread.start()
+    assert ready.wait(20)
+    yield opened[0]
+    done.set()
+    thread.join()
+
+
+def test_a_feed_is_added_checked_paused_resumed_and_taken_away(
+    greenroom: Greenroom,  # noqa: F811
+    paper: Paper,
+) -> None:
+    assert "Nothing is listened to" in greenroom("feeds", "list").stdout
+    added = greenroom("feeds", "add", paper.at("feed"), "--place", "1", "--only", "thaw", "--json")
+    assert added.returncode == 0, added.stderr
+    told = json.loads(added.stdout)
+    assert (told["id"], told["title"], told["only"]) == (1, "The Daily Test", ["thaw"])
+    assert "2 items, 2 of them known" in greenroom("feeds", "check", "1").stdout
+    assert "is paused" in greenroom("feeds", "pause", "1").stdout
+    assert "paused feed: The Daily Test" in greenroom("feeds", "list").stdout
+    assert "goes on" in greenroom("feeds", "resume", "1").stdout
+    (post,) = json.loads(greenroom("posts", "list", "--json").stdout)
+    assert post["theme"].startswith("Thaw")
+    assert "is gone" in greenroom("feeds", "remove", "1").stdout
+    assert greenroom("feeds", "check", "1").returncode == 4
+
+
+def test_what_is_no_feed_is_a_sentence_and_an_exit_code(
+    greenroom: Greenroom,  # noqa: F811
+    paper: Paper,
+) -> None:
+    page = greenroom("feeds", "add", paper.at("page"), "--place", "1")
+    assert (page.returncode, "web page, and no feed" in page.stderr) == (2, True)
+    nowhere = greenroom("feeds", "add", paper.at("feed"), "--place", "99")
+    assert nowhere.returncode == 4
+
+
+def test_a_hook_shows_its_secret_once(greenroom: Greenroom) -> None:  # noqa: F811
+    made = json.loads(greenroom("feeds", "hook", "--place", "1", "--json").stdout)
+    assert made["address"].endswith(f"/hooks/{made['id']}")
+    assert len(made["secret"]) > 40
+    assert made["secret"] not in greenroom("feeds", "list", "--json").stdout
