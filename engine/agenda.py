@@ -6,12 +6,14 @@ Each change is part of its caller's transaction. Making posts and showing them i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.errors import BadRequest
 from engine.locales import say
 from engine.occurrences import occurrences, zone_of
 from engine.planning import (
@@ -83,10 +85,21 @@ def is_followed(under: Under, due: Sequence[Under]) -> bool:
     )
 
 
-async def set_back(tx: AsyncConnection, schedule: Schedule, now: datetime) -> Schedule | None:
-    """The schedule with the first of its times that is neither a post nor skipped, where that comes before the one
-    that is kept: the clock was ahead when that was found. None where it is as it should be.
+async def behind(tx: AsyncConnection, now: datetime) -> list[tuple[Schedule, datetime]]:
+    """Schedules that would be silent for too long, because the clock was ahead when their next time was found; each
+    with the first of its times that is neither a post nor skipped.
     """
+    found: list[tuple[Schedule, datetime]] = []
+    for schedule in await posts.timed(tx, after=now):
+        with suppress(BadRequest):  # it cannot be read, which is told when it is planned
+            due = await _first_free(tx, schedule, now)
+            if due is not None:
+                found.append((schedule, due))
+    return found
+
+
+async def _first_free(tx: AsyncConnection, schedule: Schedule, now: datetime) -> datetime | None:
+    """None where that is the time that is kept."""
     timing, zone = read(schedule.spec)[0], zone_of(schedule.zone)
     kept, passed = schedule.next_due_at, set(schedule.options.get(SKIPPED, ()))
     known: set[str] | None = None
@@ -96,7 +109,7 @@ async def set_back(tx: AsyncConnection, schedule: Schedule, now: datetime) -> Sc
         if known is None:
             known = await posts.keys_of(tx, schedule.id, after=now)
         if one.due.isoformat() not in passed and key_of(schedule, one.key) not in known:
-            return await posts.change_schedule(tx, schedule, move=True, next_due_at=one.due)
+            return one.due
     return None
 
 

@@ -162,7 +162,9 @@ def without_links(text: str) -> str:
     """
     told = _LINK.sub(" ", text)
     told = re.sub(r"\(\s*\)|\[\s*\]|<\s*>", " ", told)
-    return re.sub(r"\s+([.,;:!?])", r"\1", "\n".join(" ".join(line.split()) for line in told.splitlines())).strip()
+    return re.sub(
+        r"\s+([.,;:!?])", r"\1", "\n".join(" ".join(line.split()) for line in told.splitlines())
+    ).strip()
 
 
 def likeness(one: str, other: str) -> float:

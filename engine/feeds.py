@@ -97,7 +97,7 @@ def next_wait(
 
 def read_document(body: bytes, *, address: str = "", content_type: str = "") -> Document:
     """What a document says. Slow with a large one, so not on a loop. Raises `BadRequest` for what is no feed."""
-    import feedparser  # type: ignore[import-untyped]
+    import feedparser
 
     bare = body.replace(b"\x00", b"")  # of two bytes a letter, one is nothing
     if b"<!entity" in bare[:100_000].lower():

@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.agenda import Open, is_followed, look, set_back, taken_in
+from engine.agenda import Open, behind, is_followed, look, taken_in
 from engine.clock import Clock
 from engine.errors import BadRequest, GreenroomError, NotFound
 from engine.events import Events, Watch
@@ -166,12 +166,12 @@ class Publishing:
             self._seen = max(seen, now)
             return
         self._seen = now
-        for schedule in await self._database.look(partial(posts.timed, after=now)):
-            with suppress(BadRequest):  # it cannot be read, which is told when it is planned
-                back = await self._database.change(partial(set_back, schedule=schedule, now=now))
-                if back is not None:
-                    was, next_due = schedule.next_due_at, back.next_due_at
-                    log.warning("schedule_set_back", schedule=schedule.id, was=str(was), now=str(next_due))
+        for schedule, due in await self._database.look(partial(behind, now=now)):
+            back = partial(posts.change_schedule, known=schedule, move=True, next_due_at=due)
+            if await self._database.change(back) is not None:
+                log.warning(
+                    "schedule_set_back", schedule=schedule.id, was=str(schedule.next_due_at), now=str(due)
+                )
 
     async def _end(self, schedule: Schedule) -> None:
         ended = partial(posts.change_schedule, known=schedule, move=True, state=ScheduleState.ENDED)

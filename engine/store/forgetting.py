@@ -24,6 +24,7 @@ from engine.store.tables import (
     accounts,
     chats,
     deliveries,
+    feeds,
     jobs,
     people,
     persona_revisions,
@@ -107,7 +108,8 @@ async def forget(tx: AsyncConnection, person_id: int, *, order_id: int) -> None:
     await unposting.clear(tx, person_id)
     await _delete_turns(tx, doomed, order_id, doomed_jobs)
     await _delete_jobs(tx, doomed_jobs)
-    await tx.execute(delete(schedules).where(schedules.c.person_id == person_id))
+    for ordered in (schedules, feeds):
+        await tx.execute(delete(ordered).where(ordered.c.person_id == person_id))
     noted = persona_revisions.c.note.like(f"%by person {person_id}")
     await tx.execute(update(persona_revisions).where(noted).values(note=BY_NOBODY))
     await tx.execute(delete(people).where(people.c.id == person_id))

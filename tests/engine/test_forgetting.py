@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -233,3 +234,14 @@ async def test_what_others_have_posted_stays(engine: Engine) -> None:
     assert [row.text for row in await owed_posts(engine)] == [kept[0].caption, ""]
     await until(engine, NINE + DAY)
     assert [post.schedule_id for post in await all_posts(engine) if post.due_at == NINE + DAY] == [theirs.id]
+
+
+async def test_what_somebody_had_others_told_of_is_told_no_more(engine: Engine) -> None:
+    ana, ben = await somebody(engine, "ana"), await somebody(engine, "ben")
+    hall = await place_of(engine, shared=True)
+    hooked = partial(engine.newsroom.add_hook, place=hall, persona=await glenys(engine), options={})
+    hers, _ = await hooked(person=ana)
+    his, _ = await hooked(person=ben)
+    await forget(engine, ana, hall)
+    assert [one.id for one in await engine.newsroom.listing()] == [his.id]
+    assert hers.id != his.id
