@@ -53,9 +53,7 @@ class Plan:
 def planned(
     timing: Timing, zone: ZoneInfo, *, since: datetime, now: datetime, ahead: timedelta, seed: str
 ) -> Plan:
-    """`since` is the first time that was not a post yet. Of those missed at most one is made up: the newest, and
-    behind quiet hours, not in them.
-    """
+    """`since` is the first time that was not a post yet. Of those missed at most one is made up: the newest."""
     coming: list[Occurrence] = []
     missed: list[Occurrence] = []
     next_due = None
@@ -71,8 +69,7 @@ def planned(
     if begin > since and not missed:
         missed = [_first(timing, zone, since, seed)]
     is_due = any(one.due <= now for one in coming)
-    shown = quiet_end(timing.quiet, zone, now) or now
-    if missed and not is_due and missed[-1].due >= shown - timing.grace:
+    if missed and not is_due and missed[-1].due >= now - timing.grace:
         coming.insert(0, missed.pop())
     return Plan(tuple(coming), missed[-1] if missed else None, next_due)
 

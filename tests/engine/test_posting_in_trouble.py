@@ -236,7 +236,9 @@ async def test_what_would_be_made_up_too_late_behind_quiet_hours_is_passed_over(
     await scheduled(engine, "daily 21:30 quiet 22:00-07:00 grace 9h")
     at(engine, NINE.replace(hour=22, minute=15))
     await until(engine, engine.clock.now() + 12 * timedelta(hours=1))
-    assert [post.state for post in await engine.posting.posts()] == [PostState.SKIPPED]
+    post = await only_post(engine)
+    assert (post.state, post.caption) == (PostState.SKIPPED, ""), "nothing is made in vain"
+    assert "quiet hours" in post.error
     assert await owed(engine) == []
 
 
