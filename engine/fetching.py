@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import socket
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -74,8 +74,11 @@ async def fetch(
         "Accept-Encoding": "gzip, deflate",
         "User-Agent": f"Greenroom/{metadata.version('greenroom')} (a reader of feeds)",
     }
-    # Each name is looked up by us and connected to as it was looked up: it cannot lead elsewhere a moment later.
-    connector = aiohttp.TCPConnector(resolver=_resolver(private), limit=1, force_close=True)
+    # Each name is looked up by us and connected to as it was looked up: it cannot lead elsewhere a moment later. And
+    # whatever a name was taken for on the way, the address that a connection goes to is looked at once more.
+    connector = aiohttp.TCPConnector(
+        resolver=_resolver(private), socket_factory=_sockets(private), limit=1, force_close=True
+    )
     try:
         async with asyncio.timeout(patience):
             async with aiohttp.ClientSession(
@@ -165,14 +168,17 @@ def _retry_after(told: str) -> timedelta:
 
 def check_address(address: str, *, private: bool = False) -> str:
     """An address that may be fetched, as far as that can be told without looking its name up."""
+    from yarl import URL
+
     try:
-        parts = urlsplit(address.strip())
-        host, _port = parts.hostname or "", parts.port
+        # As whoever connects will read it: wide digits are digits there.
+        parts = URL(address.strip())
+        host = parts.host or ""
     except ValueError:
-        host, parts = "", urlsplit("")
+        host, parts = "", URL()
     if parts.scheme not in ("http", "https") or not host or len(address) > 2_000:
         raise BadRequest(say("fetching.no_address", told=address[:60]))
-    if parts.username is not None or parts.password is not None:
+    if parts.user is not None or parts.password is not None:
         raise BadRequest(say("fetching.has_key"))
     try:
         ipaddress.ip_address(host)
@@ -225,6 +231,16 @@ def _resolver(private: bool) -> AbstractResolver:
             await self._system.close()
 
     return Checked()
+
+
+def _sockets(private: bool) -> Callable[[tuple[Any, ...]], socket.socket]:
+    def made(where: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol, _, address = where
+        if not private and not is_public(str(address[0])):
+            raise Refused(say("fetching.private", host=str(address[0])[:60]))
+        return socket.socket(family, kind, protocol)
+
+    return made
 
 
 def host_of(address: str) -> str:

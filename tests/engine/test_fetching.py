@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine import fetching
 from engine.errors import BadRequest, NotFound, Refused, TryAgain
 from engine.fetching import MOST_BYTES, check_address, fetch, is_public
 from tests.servers.feeds import Entry, Paper, newspaper
@@ -86,9 +87,18 @@ async def test_a_few_redirects_are_followed_and_no_more(paper: Paper) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "127.1", "[::ffff:127.0.0.1]", "0.0.0.0"],
-)
-async def test_nothing_is_fetched_from_this_machine(paper: Paper, host: str) -> None:
+    [
+        "127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "127.1", "[::ffff:127.0.0.1]", "0.0.0.0",
+        "\uff11\uff12\uff17.0.0.1", "\u2460\u2461\u2466.0.0.1", "127\u30020\u30020\u30021",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("is_looked_at", [True, False], ids=["whole", "the connection alone"])
+async def test_nothing_is_fetched_from_this_machine(
+    paper: Paper, host: str, is_looked_at: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor where the address was taken for another: what a connection goes to is looked at by itself."""
+    if not is_looked_at:
+        monkeypatch.setattr(fetching, "check_address", lambda address, **_how: address)
     port = paper.url.rpartition(":")[2]
     with pytest.raises((Refused, BadRequest), match=r"private network|no address of the web"):
         await fetch(f"http://{host}:{port}/feed")
@@ -122,8 +132,6 @@ async def test_a_redirect_into_the_house_is_not_followed(
     paper: Paper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first server is let through as if it were anybody's; where it leads is looked at all the same."""
-    from engine import fetching
-
     port = paper.url.rpartition(":")[2]
     monkeypatch.setattr(fetching, "is_public", lambda host: host == "127.0.0.1")
     there = f"http://127.0.0.1:{port}/away?to="
