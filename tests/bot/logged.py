@@ -13,7 +13,7 @@ import structlog
 def own_log() -> Iterator[None]:
     """What a command does to the log of its process is undone."""
     root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+    before, level, told = root.handlers[:], root.level, structlog.get_config()
     try:
         yield
     finally:
@@ -22,4 +22,4 @@ def own_log() -> Iterator[None]:
                 handler.close()
         root.handlers[:] = before
         root.setLevel(level)
-        structlog.reset_defaults()
+        structlog.configure(**told)

@@ -137,7 +137,7 @@ async def model(request: pytest.FixtureRequest) -> AsyncIterator[LanguageModel]:
 def llama(request: pytest.FixtureRequest, name: str, isolated: bool) -> LanguageModel:
     settings = LanguageSettings(isolate=isolated, context=8_192, reply_tokens=48, rows=4)
     plan = plan_for(settings, request.getfixturevalue(name))
-    scribe = Scribe(name, lambda: plan.works(isolated=isolated), patience=60.0)
+    scribe = Scribe(name, lambda: plan.works(isolated=isolated), patience=240.0)
     return Local(
         scribe, settings, casting="You invent people.", picture="You write prompts for pictures of {{char}}."
     )

@@ -383,7 +383,7 @@ def test_what_has_no_end_goes_as_far_as_calendars_do() -> None:
 def test_what_would_never_happen_is_told(words: str) -> None:
     with pytest.raises(BadRequest, match="Nothing would ever be posted at these times") as told:
         check(read(words)[0], BERLIN, YEAR, seed="7")
-    assert "nie einen Post" in locale_of("de").says(told.value)
+    assert "nie einen Beitrag" in locale_of("de").says(told.value)
 
 
 def test_what_happens_at_some_time_is_fine() -> None:
