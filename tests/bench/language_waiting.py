@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -16,8 +18,8 @@ from tests.bench.language_sides import PLAIN, Answer, Chat
 
 #: Of each of eight who arrive together, so many words: with the form around them, all fit into one reading.
 ARRIVING = 40
-#: The usual gap of a stream is the middle of so many, some seconds behind what disturbed it.
-WINDOW, SETTLED = 32, 6.0
+#: The usual gap of a stream is the middle of so many, or of so many on both sides of a place.
+WINDOW = 32
 
 
 # The first word
@@ -160,8 +162,9 @@ def take_gap(bench: Bench, prompt: int, *, beside: Bench | None = None) -> tuple
             Figure("its longest gap in seconds", longest, "told", "lower", "a step without reading"),
         ]
     notes = [
-        f"{what}: usual gap {gap.before * 1e3:.1f} ms before and {gap.after * 1e3:.1f} ms behind it, longest "
-        f"{gap.longest * 1e3:.1f} ms ({gap.ratio:.2f}); the other waited {gap.waited:.1f} s for {gap.tokens} tokens"
+        f"{what}: usual gap {gap.before * 1e3:.1f} ms before, {gap.usual * 1e3:.1f} ms of a stream as long that "
+        f"nobody disturbs, longest {gap.longest * 1e3:.1f} ms ({gap.ratio:.2f}), at its token {gap.place}; the other waited "
+        f"{gap.waited:.1f} s for {gap.tokens} tokens"
         for what, gaps in (("slow", slow), ("quick", quick if beside else []))
         for gap in gaps
     ]
@@ -170,21 +173,18 @@ def take_gap(bench: Bench, prompt: int, *, beside: Bench | None = None) -> tuple
 
 @dataclass(frozen=True)
 class Gap:
-    """Of a stream: its usual gap and its longest. Of the other: how long it waited, and for how many tokens.
+    """Of a stream: its usual gap before, its longest, and where that was. Of the other: how long it waited, for what.
 
-    The stream grows by a thousand tokens meanwhile, and would be slower for that alone: what is usual is taken before
-    and behind the reading, and the middle of both is what the longest is held against.
+    The stream grows by a thousand tokens meanwhile, and would be slower for that alone: `usual` is the gap of the
+    same stream, in a memory of its own, that nobody disturbs, where it is as long as this one was at its longest gap.
     """
 
     before: float
-    after: float
+    usual: float
     longest: float
+    place: int
     waited: float
     tokens: int
-
-    @property
-    def usual(self) -> float:
-        return (self.before + self.after) / 2
 
     @property
     def ratio(self) -> float:
@@ -192,21 +192,39 @@ class Gap:
 
 
 def _gaps(bench: Bench, prompt: int) -> list[Gap]:
+    return [_gap(bench, prompt, number) for number in range(min(3, bench.rounds))]
+
+
+def _gap(bench: Bench, prompt: int, number: int) -> Gap:
+    """Each side with nothing in the model's memory of what was before."""
     with bench.ours() as ours:
-        return [bench.runner.run(_disturbed(ours, prompt, number)) for number in range(min(3, bench.rounds))]
+        gap = bench.runner.run(_disturbed(ours, prompt, number))
+    with bench.ours() as ours:
+        return replace(gap, usual=bench.runner.run(_undisturbed(ours, number, gap.place)))
 
 
-async def _disturbed(ours: Ours, prompt: int, number: int) -> Gap:
-    stream, other = Answer(0.0), Answer(0.0)
+@asynccontextmanager
+async def _streaming(ours: Ours, number: int) -> AsyncIterator[Answer]:
+    """A stream that goes on until the end of the block; somebody else has spoken, and rests."""
+    stream = Answer(0.0)
     calm = Chat(words("calm", PERSONA), (words(f"calm {number}", SAID),), f"calm {number}")
-    line = 100
-    lines = (prompt - PERSONA) // line
-    said = tuple(words(f"long {number} {place}", line - 6) for place in range(lines + 1 - lines % 2))
-    long = Chat(words(f"other {number}", PERSONA), said, f"long {number}")
     talking = asyncio.create_task(ours.one(calm, 7_000, answer=stream))
     try:
         await ours.one(replace(calm, talk=f"beside {number}"), 64)  # so long it streams, to be sure
         await asyncio.sleep(1.0)
+        yield stream
+    finally:
+        talking.cancel()
+        await asyncio.gather(talking, return_exceptions=True)
+
+
+async def _disturbed(ours: Ours, prompt: int, number: int) -> Gap:
+    other = Answer(0.0)
+    line = 100
+    lines = (prompt - PERSONA) // line
+    said = tuple(words(f"long {number} {place}", line - 6) for place in range(lines + 1 - lines % 2))
+    long = Chat(words(f"other {number}", PERSONA), said, f"long {number}")
+    async with _streaming(ours, number) as stream:
         usual = median(stream.gaps[-WINDOW:])
         before = len(stream.pieces)
         ours.book.clear()
@@ -214,8 +232,12 @@ async def _disturbed(ours: Ours, prompt: int, number: int) -> Gap:
         tokens = ours.book.tokens
         gaps = [later - one for one, later in pairwise(stream.pieces[before - 1 :])]
         tokens -= len(gaps) + SHORT
-        await asyncio.sleep(SETTLED)  # what was read goes out of the stream's way in a few steps
-        return Gap(usual, median(stream.gaps[-WINDOW:]), max(gaps), other.first, tokens)
-    finally:
-        talking.cancel()
-        await asyncio.gather(talking, return_exceptions=True)
+        return Gap(usual, usual, max(gaps), before - 1 + gaps.index(max(gaps)), other.first, tokens)
+
+
+async def _undisturbed(ours: Ours, number: int, place: int) -> float:
+    """The usual gap of that stream at that place, where nobody is read beside it."""
+    async with _streaming(ours, number) as stream:
+        while len(stream.gaps) < place + WINDOW:  # noqa: ASYNC110 - a stream tells nobody how long it is
+            await asyncio.sleep(0.1)
+        return median(stream.gaps[place - WINDOW : place + WINDOW])
