@@ -18,7 +18,7 @@ _WHERE = {
     "MessageRef": "engine.store.records",
     "Settings": "engine.settings",
     "Wish": "engine.imagining",
-    "read_settings": "engine.settings",
+    "read_settings": "engine.settings_file",
 }
 
 __all__ = [

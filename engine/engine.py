@@ -18,6 +18,7 @@ from engine.clock import Clock, SystemClock
 from engine.conversation import Conversation
 from engine.errors import SettingsError
 from engine.events import Events
+from engine.feeding import Feeder
 from engine.home import Home
 from engine.imagining import Imagining, Instructions
 from engine.language import LanguageModel
@@ -142,6 +143,7 @@ class Engine:
             )
             # Asked to let go, it finishes its pass: words do not wait for the whole line.
             broker.takes_part("pictures", let_go=worker.rest, busy=lambda: False)
+            instructions = Instructions(picture, f"picture.{PROMPT_VERSION}")
             imagining = Imagining(
                 database,
                 writers,
@@ -150,7 +152,7 @@ class Engine:
                 _styles(home),
                 settings,
                 clock,
-                Instructions(picture, f"picture.{PROMPT_VERSION}"),
+                instructions,
                 spent,
                 _poses(home),
                 # What somebody else's renderer can wear nobody knows.
@@ -164,15 +166,8 @@ class Engine:
             )
             making = Making(database, captions, imagining, presence, settings, clock)
             publishing = Publishing(database, making, imagining, events, clock)
-            runs = Runs(
-                database,
-                imagining,
-                queue,
-                events,
-                settings,
-                clock,
-                Instructions(picture, f"picture.{PROMPT_VERSION}"),
-            )
+            feeder = Feeder(database, imagining, queue, events, settings, clock)
+            runs = Runs(database, imagining, feeder, events, settings, clock, instructions)
             yield cls(
                 settings=settings,
                 home=home,

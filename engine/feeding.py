@@ -7,7 +7,7 @@ not know.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -59,6 +59,13 @@ class _Feed:
     def wants_a_look(self) -> bool:
         return self.hungry or (self.whole and not self.open)
 
+    def end(self, job_ids: set[int]) -> bool:
+        """Whether one of them was in work here."""
+        ended = self.open & job_ids
+        self.open -= ended
+        self.ended |= ended
+        return bool(ended)
+
 
 class Feeder:
     """Keeps every open run in work while `run` runs."""
@@ -88,6 +95,20 @@ class Feeder:
         self._anew.add(run_id)
         self._wake.set()
 
+    async def set_aside(self, job_ids: Sequence[int]) -> None:
+        """They were cancelled in their rows, until their run is gone on with: out of the line with them."""
+        for job_id in job_ids:
+            await self._queue.cancel(job_id)
+            told = {"job": job_id, "chat_id": None, "state": JobState.CANCELLED.value}
+            self._events.publish("job.ended", **told, set_aside=True)
+
+    async def put_back(self, tx: AsyncConnection, job_ids: Sequence[int]) -> None:
+        """What was set aside stands in line again."""
+        for job_id in job_ids:
+            job = await jobs.requeue(tx, job_id)
+            if job is not None:
+                await self._queue.submit(tx, job.id, fairness.rank_of(job))
+
     async def run(self) -> None:
         """Keep every open run in work, until cancelled."""
         async with self._hearing():
@@ -114,11 +135,8 @@ class Feeder:
             async def hear() -> None:
                 async for event in watch:
                     for feed in self._feeds.values():
-                        if event.about["job"] in feed.open:
-                            feed.open.discard(event.about["job"])
-                            feed.ended.add(event.about["job"])
-                            if feed.wants_a_look:
-                                self._wake.set()
+                        if feed.end({event.about["job"]}) and feed.wants_a_look:
+                            self._wake.set()
 
             hearing = asyncio.create_task(hear())
             try:
@@ -145,17 +163,17 @@ class Feeder:
     async def _round(self, *, look: bool) -> bool:
         """A portion for each that is hungry; True while one of them is."""
         under_way = await self._database.look(store.under_way)
-        known = {run_id: feed for run_id, feed in self._feeds.items() if run_id not in self._anew}
-        self._anew, self._feeds = set(), {}
+        known = {run.id for run in under_way} - self._anew
+        # Those that stay go on hearing what ends while the others are looked up.
+        self._anew, self._feeds = set(), {one: feed for one, feed in self._feeds.items() if one in known}
         for run in under_way:
-            feed = known.get(run.id)
+            feed = self._feeds.get(run.id)
             if feed is None:
-                feed = _Feed(set(await self._database.look(partial(store.open_jobs, run_id=run.id))))
+                self._feeds[run.id] = _Feed(await self._open_jobs(run))
             elif look and feed.open:
-                there = set(await self._database.look(partial(store.still_open, job_ids=set(feed.open))))
-                feed.ended |= feed.open - there
-                feed.open &= there
-            self._feeds[run.id] = feed
+                asked = set(feed.open)
+                there = await self._database.look(partial(store.still_open, job_ids=asked))
+                feed.end(asked.difference(there))
         for run in under_way:
             await self._tend(run, self._feeds[run.id])
         return any(feed.wants_a_look for feed in self._feeds.values())
@@ -169,10 +187,13 @@ class Feeder:
             await self._fed(run, feed)
         if feed.whole and not feed.open:
             # What other processes put in line, or what was asked for anew, is not in our book.
-            feed.open = set(await self._database.look(partial(store.open_jobs, run_id=run.id)))
+            feed.open = await self._open_jobs(run)
             if not feed.open:
                 await self._done(run)
                 self._feeds.pop(run.id, None)
+
+    async def _open_jobs(self, run: Run) -> set[int]:
+        return set(await self._database.look(partial(store.open_jobs, run_id=run.id)))
 
     async def _fed(self, run: Run, feed: _Feed) -> None:
         told = run.options

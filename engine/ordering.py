@@ -92,23 +92,13 @@ async def understood(tx: AsyncConnection, order: Order, *, stand_ins_count: bool
         raise BadRequest(say("runs.notes", n=len(notes), most=LONGEST_NOTES))
     tags = await _tags(tx, order)
     who = [await personas.find(tx, word) for word in order.personas]
-    ids = tuple(sorted({record.id for record in who}))
-    cohort = Cohort(
-        posts=order.posts,
-        tags=tags,
-        personas=ids,
-        year=order.year,
-        missing=order.missing_only,
-        style=order.style,
-        stand_ins_count=stand_ins_count,
-    )
     slugs = sorted({record.persona.slug for record in who})
     words = _words(order, tags, slugs)
     kept = {
         "kind": order.kind.value,
         "scene": order.scene.strip(),
         "tags": list(tags),
-        "personas": list(ids),
+        "personas": sorted({record.id for record in who}),
         "year": order.year,
         "posts": order.posts,
         "missing_only": order.missing_only,
@@ -116,6 +106,7 @@ async def understood(tx: AsyncConnection, order: Order, *, stand_ins_count: bool
         "face": order.face,
         "wish": {name: value for name, value in sorted(order.wish.items()) if value not in (None, "")},
     }
+    cohort = cohort_kept(kept, stand_ins_count=stand_ins_count)
     return Understood(order, order.key or _key(words, kept), cohort, words, notes, kept)
 
 

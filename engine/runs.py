@@ -24,10 +24,10 @@ from engine.imagining import Imagining, Instructions
 from engine.language import Source
 from engine.locales import say
 from engine.ordering import Order, Understood
-from engine.pictures import Queue, fairness
+from engine.pictures import fairness
 from engine.pictures.painting import choice
 from engine.settings import Settings
-from engine.store import cohorts, jobs, promises
+from engine.store import cohorts, promises
 from engine.store import runs as store
 from engine.store.cohorts import Member, Pictured
 from engine.store.database import Database
@@ -98,7 +98,7 @@ class Runs:
         self,
         database: Database,
         imagining: Imagining,
-        queue: Queue,
+        feeder: Feeder,
         events: Events,
         settings: Settings,
         clock: Clock,
@@ -106,12 +106,11 @@ class Runs:
     ) -> None:
         self._database = database
         self._imagining = imagining
-        self._queue = queue
+        self._feeder = feeder
         self._events = events
         self._settings = settings
         self._clock = clock
         self._prompt, _, self._prompt_version = instructions.version.partition(".")
-        self._feeder = Feeder(database, imagining, queue, events, settings, clock)
         #: What a pause takes out of the line is not put back in before it is done with that.
         self._one_by_one = asyncio.Lock()
 
@@ -172,10 +171,7 @@ class Runs:
                 aside = await store.take_out(tx, run_id, now=self._clock.now())
                 run = replace(held, state=RunState.PAUSED.value, options=held.options | {"set_aside": aside})
                 await store.keep(tx, run)
-            for job_id in aside:
-                await self._queue.cancel(job_id)
-                told = {"job": job_id, "chat_id": None, "state": JobState.CANCELLED.value}
-                self._events.publish("job.ended", **told, set_aside=True)
+            await self._feeder.set_aside(aside)
         log.info("run_paused", run=run.id, key=store.named(run), set_aside=len(aside))
         self._feeder.look(run.id)
         return run
@@ -215,8 +211,9 @@ class Runs:
         if order.style and order.style not in self._imagining.styles:
             known = sorted(self._imagining.styles)
             raise NotFound(say("pictures.no_style", style=order.style[:40], styles=known))
+        nothing_paints = await self._nothing_paints()
         async with self._database.read() as tx:
-            return await ordering.understood(tx, order, stand_ins_count=await self._nothing_paints())
+            return await ordering.understood(tx, order, stand_ins_count=nothing_paints)
 
     async def _nothing_paints(self) -> bool:
         return (await asyncio.to_thread(choice, self._settings)).found is None
@@ -246,10 +243,7 @@ class Runs:
         )
 
     async def _resumed(self, tx: AsyncConnection, run: Run) -> Run:
-        for job_id in run.options["set_aside"]:
-            job = await jobs.requeue(tx, job_id)
-            if job is not None:
-                await self._queue.submit(tx, job.id, fairness.rank_of(job))
+        await self._feeder.put_back(tx, run.options["set_aside"])
         run = replace(run, state=RunState.OPEN.value, options=run.options | {"set_aside": []})
         await store.keep(tx, run)
         return run

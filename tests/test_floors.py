@@ -40,7 +40,14 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     ),
     ("engine.timetable",),
     ("engine.occurrences", "engine.settings", "engine.styles", "engine.timewords"),
-    ("engine.fetching", "engine.safety", "engine.limits", "engine.estimating", "engine.models"),
+    (
+        "engine.fetching",
+        "engine.safety",
+        "engine.settings_file",
+        "engine.limits",
+        "engine.estimating",
+        "engine.models",
+    ),
     ("engine.feeds",),
     # The wing that writes knows nothing of rows; the store knows of it only who wrote something: `Source`.
     ("engine.language",),

@@ -31,7 +31,7 @@ def up(chats: bool | None) -> None:
     from bot.cli.writers import can_write
     from bot.fronts import tokens_of
     from bot.terminal import on_a_terminal
-    from engine.settings import read_settings
+    from engine.settings_file import read_settings
 
     told = read_settings()
     elsewhere = bool(tokens_of(told.telegram) or tokens_of(told.discord))

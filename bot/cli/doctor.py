@@ -63,7 +63,7 @@ def doctor(as_json: bool, tries: bool) -> None:
 async def _look(*, tries: bool = False) -> list[Finding]:
     from engine.errors import SettingsError
     from engine.home import Home, home_folder
-    from engine.settings import read_settings
+    from engine.settings_file import read_settings
 
     settings: Settings | None
     try:
@@ -117,7 +117,8 @@ def _home(home: Home) -> Finding:
 def _settings(home: Home, mistakes: list[str]) -> Iterator[Finding]:
     import os
 
-    from engine.settings import OUTSIDE, PREFIX, settings_file
+    from engine.settings import PREFIX
+    from engine.settings_file import OUTSIDE, settings_file
 
     path = settings_file(home.path)
     for mistake in mistakes:
@@ -174,7 +175,7 @@ async def _files(settings: Settings, home: Home) -> Finding:
     from contextlib import suppress
 
     from engine.errors import GreenroomError, StoreError
-    from engine.settings import settings_file
+    from engine.settings_file import settings_file
     from engine.store.files import StoredFiles
 
     bucket = settings.files.store
@@ -227,7 +228,7 @@ def _extras(settings: Settings) -> Finding:
 
 async def _fronts(settings: Settings) -> list[Finding]:
     from bot.fronts import looked_at
-    from engine.settings import settings_file
+    from engine.settings_file import settings_file
 
     found = []
     for name, told in (await looked_at(settings)).items():

@@ -32,7 +32,7 @@ def settings_and_log(*, on_console: bool = False) -> Settings:
     """The settings, and a log that goes to its file from here on; to stderr too where it may, quietly to a person."""
     from bot.logs import start_logging
     from engine.home import Home
-    from engine.settings import read_settings
+    from engine.settings_file import read_settings
 
     settings = read_settings()
     home = Home(settings.home)

@@ -48,7 +48,7 @@ class Told(BaseModel):
         return told
 
 
-class Turnstile:
+class Knocks:
     """Lets so many through in a while; tells all others how long to wait."""
 
     def __init__(self, clock: Clock) -> None:
@@ -70,7 +70,7 @@ class Turnstile:
 def open_routes(engine: Engine) -> APIRouter:
     """For whoever has the secret of a hook, and nobody's else."""
     router = APIRouter()
-    turnstile = Turnstile(engine.clock)
+    knocks = Knocks(engine.clock)
     #: All who are wrong stand in one line, so that they take nobody's place who is right, and no memory.
     wrong = 0
 
@@ -83,7 +83,7 @@ def open_routes(engine: Engine) -> APIRouter:
             signature=request.headers.get("x-greenroom-signature", ""),
             body=body,
         )
-        if wait := turnstile.wait(feed.id if feed is not None else wrong):
+        if wait := knocks.wait(feed.id if feed is not None else wrong):
             seconds = str(int(wait) + 1)
             sentence = (
                 f"That was too often: {MOST_KNOCKS} a minute are heard. Come back in {seconds} seconds."

@@ -6,8 +6,8 @@ Who shares a pass with whom is decided at the table: see `table.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
@@ -24,6 +24,7 @@ from engine.locales import locale_of, say
 from engine.pictures import Claim, Lora, PictureWanted, Preview, Queue, Rendered, Renderer
 from engine.pictures.atelier import Atelier
 from engine.pictures.fairness import HEAD_START, rank_of
+from engine.pictures.filing import Filing, as_made
 from engine.pictures.metadata import encode_png
 from engine.pictures.previews import Previews
 from engine.pictures.queue import TROUBLE
@@ -31,7 +32,6 @@ from engine.pictures.table import Order, Table
 from engine.store import jobs, outbox, personas, pictures
 from engine.store.database import Database
 from engine.store.files import Files
-from engine.store.naming import key_of
 from engine.store.records import DeliveryKind, Job, JobState, PersonaRecord
 from engine.unbroken import unbroken
 from personas.appearance import Ledger, Scene
@@ -129,14 +129,13 @@ class Worker:
         self._worked += 1
         self._events.publish("job.started", job=job.id, chat_id=job.chat_id)
         self._previews.begin(job.id)
-        put: list[str] = []
-        stays = False
+        filing = Filing(self._files, job)
         try:
             async with self._database.read() as tx:
                 if job.persona_id is None:
                     raise NotFound(say("pictures.persona_gone"))
                 record = await personas.get(tx, job.persona_id)
-            finished = await self._pictures(job, record, claim, put)
+            rows = await self._pictures(job, record, claim, filing)
         except Stopped:
             await self._end(job, JobState.CANCELLED, "")
         except TryAgain:
@@ -147,11 +146,12 @@ class Worker:
             log.exception("job_failed", job=job.id, attempt=claim.attempt)
             await self._again(job, claim)
         else:
-            stays = await self._done(job, finished)
+            if await self._done(job, rows):
+                filing.stays()
         finally:
             self._previews.end(job.id)
-            if put and not stays:
-                await self._take_away(job, put)
+            if filing.keys:
+                await filing.take_away(await self._written(filing.in_vain))
 
     async def _again(self, job: Job, claim: Claim) -> None:
         if claim.last:
@@ -160,10 +160,10 @@ class Worker:
         raise TryAgain(f"job {job.id} is tried again", after_s=2.0**claim.attempt)
 
     async def _pictures(
-        self, job: Job, record: PersonaRecord, claim: Claim, put: list[str]
+        self, job: Job, record: PersonaRecord, claim: Claim, filing: Filing
     ) -> list[dict[str, Any]]:
         """All that one order wants. What is made is encoded while the rest is waited for, and kept when all is there:
-        of an order that is given up nothing is left lying about. The keys under which it is kept go into `put`.
+        of an order that is given up nothing is left lying about.
         """
         table = self._table
         if table is None:
@@ -188,38 +188,13 @@ class Worker:
         for one, png in encoded:
             if claim.stopped():
                 raise Stopped("Nobody waits for these pictures any more.")
-            key = key_of(record.persona.slug, f"{job.id}-{one.number + 1}", job.request.style)
-            # Noted before: one that fails or is cancelled may have got there all the same.
-            put.append(key)
-            await self._files.put(key, png)
-            as_made = _as_made(wanted[one.number], one.rendered)
-            rows.append(_row(job, one.number + 1, key, as_made, one.rendered, one.seconds))
+            rows.append(await filing.put(record.persona.slug, wanted[one.number], one, png))
         return rows
 
     async def _encoded(self, wanted: PictureWanted, rendered: Rendered) -> bytes:
         # What is encoded already gets its texts in passing.
         size = 0 if rendered.png else wanted.width * wanted.height
-        return await self._atelier.do(encode_png, size, rendered, _as_made(wanted, rendered))
-
-    async def _take_away(self, job: Job, keys: Sequence[str]) -> None:
-        """No file stays of what was put for nothing. A job may be in other hands by now, whose files go by the same
-        names: what is shown stays, and what is begun anew is theirs.
-        """
-
-        async def in_vain(tx: AsyncConnection) -> list[str]:
-            with suppress(NotFound):
-                now = await jobs.get(tx, job.id)
-                if now.state is JobState.RUNNING and now.started_at != job.started_at:
-                    return []
-            made = (await pictures.of_jobs(tx, [job.id])).get(job.id, [])
-            shown = {picture.file for picture in made}
-            return [key for key in keys if key not in shown]
-
-        for key in await self._written(in_vain):
-            try:
-                await self._files.delete(key)
-            except GreenroomError as error:
-                log.warning("file_not_removed", job=job.id, file=key, cause=str(error))
+        return await self._atelier.do(encode_png, size, rendered, as_made(wanted, rendered))
 
     async def _start(self, job: Job) -> Image.Image | None:
         """The picture that this one begins from, if it begins from one."""
@@ -354,49 +329,3 @@ def _wanted(job: Job, persona: Persona, number: int, start: Image.Image | None) 
         loras=tuple(Lora(name, weight) for name, weight in request.loras.items()),
     )
     return wanted if request.strength is None else replace(wanted, start=start, strength=request.strength)
-
-
-def _as_made(wanted: PictureWanted, rendered: Rendered) -> PictureWanted:
-    """A model takes the steps and the guidance that suit it, and another seed where one gave no picture.
-
-    What it began from is a picture of its own, and goes no further with it.
-    """
-    facts = rendered.facts
-    return replace(
-        wanted,
-        start=None,
-        seed=facts.get("seed_taken", wanted.seed),
-        steps=facts.get("steps", wanted.steps),
-        guidance=facts.get("guidance", wanted.guidance),
-    )
-
-
-def _row(
-    job: Job, number: int, key: str, wanted: PictureWanted, rendered: Rendered, seconds: float
-) -> dict[str, Any]:
-    return {
-        "job_id": job.id,
-        "persona_id": job.persona_id,
-        "run_id": job.run_id,
-        "parent_id": job.parent_picture_id,
-        "number": number,
-        "file": key,
-        "scene": wanted.scene.request,
-        "prompt": wanted.prompt,
-        "negative": wanted.negative,
-        "style": wanted.style,
-        "source": job.request.source.value,
-        "word_count": job.request.word_count,
-        "seed": wanted.seed,
-        "width": rendered.image.width,
-        "height": rendered.image.height,
-        "steps": wanted.steps,
-        "guidance": wanted.guidance,
-        "rating": wanted.rating.value,
-        "batch_size": rendered.facts.get("batch", 1),
-        "model": rendered.model,
-        "device": rendered.device,
-        "stand_in": rendered.stand_in,
-        "seconds": round(seconds, 3),
-        "facts": rendered.facts,
-    }

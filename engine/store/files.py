@@ -24,7 +24,7 @@ from engine.unbroken import unbroken
 
 if TYPE_CHECKING:
     from obstore import Attributes
-    from obstore.store import ClientConfig, RetryConfig, S3Credential
+    from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
 log = structlog.get_logger(__name__)
 
@@ -209,11 +209,15 @@ def _bucket(settings: FileSettings) -> S3Store:
         "token": None,
         "expires_at": None,
     }
-    places = {"region": settings.region, "endpoint": settings.endpoint}
+    places: S3Config = {}
+    if settings.region:
+        places["region"] = settings.region
+    if settings.endpoint:
+        places["endpoint"] = settings.endpoint
     return S3Store(
         settings.bucket,
         prefix=settings.prefix or None,
-        config={name: value for name, value in places.items() if value},  # type: ignore[arg-type]
+        config=places,
         client_options=client,
         retry_config=retries,
         # One by one: not every server knows how to delete several at once.

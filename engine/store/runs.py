@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, bindparam, func, insert, select, update
+from sqlalchemy import RowMapping, Select, and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import NotFound
@@ -73,16 +73,14 @@ async def add(
 
 async def get(tx: AsyncConnection, run_id: int) -> Run:
     if 0 < run_id <= LAST_ID:
-        row = (await tx.execute(select(runs).where(runs.c.id == run_id))).mappings().one_or_none()
-        if row is not None:
-            return _run(row)
+        found = await _one(tx, select(runs).where(runs.c.id == run_id))
+        if found is not None:
+            return found
     raise NotFound(say("runs.unknown", key=str(run_id)))
 
 
 async def newest(tx: AsyncConnection, key: str) -> Run | None:
-    found = select(runs).where(runs.c.key == key).order_by(runs.c.version.desc()).limit(1)
-    row = (await tx.execute(found)).mappings().one_or_none()
-    return None if row is None else _run(row)
+    return await _one(tx, select(runs).where(runs.c.key == key).order_by(runs.c.version.desc()).limit(1))
 
 
 async def find(tx: AsyncConnection, wanted: str) -> Run:
@@ -91,9 +89,7 @@ async def find(tx: AsyncConnection, wanted: str) -> Run:
     if not at:
         found = await newest(tx, key)
     elif version.isascii() and version.isdigit() and len(version) < 10:
-        one = select(runs).where(runs.c.key == key, runs.c.version == int(version))
-        row = (await tx.execute(one)).mappings().one_or_none()
-        found = None if row is None else _run(row)
+        found = await _one(tx, select(runs).where(runs.c.key == key, runs.c.version == int(version)))
     else:
         found = None
     if found is None:
@@ -117,9 +113,8 @@ async def under_way(tx: AsyncConnection) -> list[Run]:
 
 async def hold(tx: AsyncConnection, run_id: int) -> Run | None:
     """A run that is open, and that nobody else changes before this transaction ends; else None."""
-    found = select(runs).where(runs.c.id == run_id, runs.c.state == RunState.OPEN.value).with_for_update()
-    row = (await tx.execute(found)).mappings().one_or_none()
-    return None if row is None else _run(row)
+    is_open = select(runs).where(runs.c.id == run_id, runs.c.state == RunState.OPEN.value)
+    return await _one(tx, is_open.with_for_update())
 
 
 async def keep(tx: AsyncConnection, run: Run) -> None:
@@ -312,6 +307,11 @@ _ILLUSTRATE = (
 def named(run: Run) -> str:
     """As `find` takes it."""
     return f"{run.key}{AT}{run.version}"
+
+
+async def _one(tx: AsyncConnection, found: Select[Any]) -> Run | None:
+    row = (await tx.execute(found)).mappings().one_or_none()
+    return None if row is None else _run(row)
 
 
 def _run(row: RowMapping) -> Run:

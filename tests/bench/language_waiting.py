@@ -163,8 +163,8 @@ def take_gap(bench: Bench, prompt: int, *, beside: Bench | None = None) -> tuple
         ]
     notes = [
         f"{what}: usual gap {gap.before * 1e3:.1f} ms before, {gap.usual * 1e3:.1f} ms of a stream as long that "
-        f"nobody disturbs, longest {gap.longest * 1e3:.1f} ms ({gap.ratio:.2f}), at its token {gap.place}; the other waited "
-        f"{gap.waited:.1f} s for {gap.tokens} tokens"
+        f"nobody disturbs, longest {gap.longest * 1e3:.1f} ms ({gap.ratio:.2f}), at its token {gap.place}; the "
+        f"other waited {gap.waited:.1f} s for {gap.tokens} tokens"
         for what, gaps in (("slow", slow), ("quick", quick if beside else []))
         for gap in gaps
     ]

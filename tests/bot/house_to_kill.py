@@ -31,7 +31,7 @@ from engine.language import Wanted
 from engine.pictures import PictureWanted, Preview, Progress, Rendered
 from engine.pictures.queue import EmbeddedQueue
 from engine.pictures.worker import Worker
-from engine.settings import read_settings
+from engine.settings_file import read_settings
 from engine.store import chats, jobs, outbox, pictures
 from engine.store.files import StoredFiles
 from engine.testing import FakeLanguage, FakeRenderer

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import SettingsError
-from engine.settings import FileSettings, read_settings
+from engine.settings import FileSettings
+from engine.settings_file import read_settings
 from tests.bot.test_cli import Ended, Greenroom
 from tests.servers.s3 import ACCESS_KEY, S3, SECRET, Fault
 from tests.servers.s3.fixtures import s3_bucket, s3_server  # noqa: F401 - fixtures

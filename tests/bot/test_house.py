@@ -474,7 +474,7 @@ async def test_a_taken_port_is_no_reason_to_stay_shut(house: House, tmp_path: Pa
 PROGRAM = """
 import asyncio, sys
 from bot.house import open_house, stopped_by_signals
-from engine.settings import read_settings
+from engine.settings_file import read_settings
 from engine.testing import FakeLanguage
 
 async def main():

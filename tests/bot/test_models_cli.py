@@ -260,7 +260,7 @@ def test_the_list_says_what_the_hub_has_newer_files_of_only_when_asked(
 
 OFFERING = """
 from bot.cli.models import offer
-from engine.settings import read_settings
+from engine.settings_file import read_settings
 settings = read_settings()
 settings.home.mkdir(parents=True, exist_ok=True)
 offer(settings)

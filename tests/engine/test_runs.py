@@ -1,33 +1,31 @@
-"""Runs from the order to the last picture: fed little by little, paused, gone on with, and stopped by no failure."""
+"""Runs from the order to what becomes of the pictures: planned, opened, paused, and gone on with."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import insert, select, update
 
-from engine import feeding, replaying
+from engine import feeding
 from engine.engine import Engine
-from engine.errors import BadRequest, NotFound, RenderFailed, Unsuitable
+from engine.errors import BadRequest, NotFound, Unsuitable
 from engine.ordering import Kind, Order
-from engine.pictures import PictureWanted, Progress, Rendered
 from engine.runs import Standing
-from engine.settings import SafetySettings, Settings, StoreSettings
+from engine.settings import SafetySettings, Settings
 from engine.store import audits, chats, jobs, personas, pictures
 from engine.store import runs as store
-from engine.store.records import ChatRef, Job, JobState, Lane, Picture, PostState, Run
+from engine.store.records import ChatRef, Job, Lane, Picture, PostState, Run
 from engine.store.tables import jobs as job_rows
 from engine.store.tables import personas as persona_rows
 from engine.store.tables import pictures as picture_rows
 from engine.store.tables import posts
-from engine.testing import FakeLanguage, FakeRenderer, ManualClock
+from engine.testing import FakeLanguage, FakeRenderer
 from personas.persona import Persona
 
 
@@ -245,88 +243,6 @@ async def test_whoever_looks_is_told_how_long_is_left(engine: Engine) -> None:
     assert standing.expected.likely == pytest.approx(3.0 * standing.left)
 
 
-# In the line
-
-
-async def test_ten_times_as_many_stand_in_line_no_longer_than_a_few(engine: Engine) -> None:
-    await crowd(engine, 100)
-    async with feeding_alone(engine):
-        run = await begun(engine)
-        full = await until(engine, run, lambda standing: standing.counts.waiting == feeding.MOST_OPEN)
-        assert full.left > feeding.MOST_OPEN
-        for _ in range(50):
-            await asyncio.sleep(0)
-        assert (await engine.runs.standing(run.id)).counts.waiting == feeding.MOST_OPEN
-    async with working(engine):
-        standing = await done(engine, run)
-    assert standing.counts.made == len(await cast(engine))
-    assert set((await whose(engine, run)).values()) == {1}
-
-
-async def test_one_that_fails_does_not_stop_the_others_and_its_reason_is_told(settings: Settings) -> None:
-    class Choosy(FakeRenderer):
-        def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
-            if any(one.scene.persona.slug == "glenys-prosser" for one in wanted):
-                raise RenderFailed("Nobody can paint her.")
-            return super().render(wanted, progress)
-
-    async with Engine.open(
-        settings, models=[FakeLanguage()], renderer=Choosy(), clock=ManualClock()
-    ) as engine:
-        standing = await made(engine)
-        many = len(await cast(engine))
-        assert (standing.counts.made, standing.counts.failed, standing.left) == (many - 1, 1, 0)
-        async with engine.database.read() as tx:
-            assert await audits.reasons(tx, standing.run.id) == [("Nobody can paint her.", 1)]
-        plan = await engine.runs.plan(Order())
-        assert [member.slug for member in plan.members] == ["glenys-prosser"], "she is what is still missing"
-
-
-async def test_whose_prompt_cannot_be_written_fails_with_a_row_and_the_others_are_made(
-    engine: Engine,
-) -> None:
-    """Only some of them have that outfit."""
-    entries = await cast(engine)
-    async with engine.database.read() as tx:
-        records = [await personas.get(tx, entry.id) for entry in entries]
-    [has, *_] = [record for record in records if record.persona.appearance.wardrobe]
-    outfit = has.persona.appearance.wardrobe[0].name
-    standing = await made(engine, wish={"outfit": outfit}, missing_only=False)
-    assert standing.counts.made >= 1
-    assert standing.counts.failed >= 1
-    assert standing.counts.placed == len(entries)
-    async with engine.database.read() as tx:
-        lines = await audits.lines(tx, standing.run.id)
-    failed = [line for line in lines if line.state == "failed"]
-    assert all("outfit" in line.error for line in failed)
-    assert has.persona.slug not in {line.slug for line in failed}
-
-
-async def test_somebody_who_leaves_while_the_run_goes_on_is_passed_over(engine: Engine) -> None:
-    run = await begun(engine)
-    gone = (await cast(engine))[0]
-    async with engine.database.write() as tx:
-        await personas.delete(tx, gone.id, now=engine.clock.now())
-    await crowd(engine, 1)
-    async with working(engine):
-        standing = await done(engine, run)
-    names = await whose(engine, run)
-    assert gone.slug not in names
-    assert "c000" not in names, "who comes after the order is not meant by it"
-    assert standing.total == standing.counts.made == len(names)
-
-
-async def test_one_job_that_is_taken_back_is_counted_and_ends_nothing(engine: Engine) -> None:
-    async with feeding_alone(engine):
-        run = await begun(engine)
-        await until(engine, run, lambda standing: standing.counts.waiting == standing.total)
-        first = (await jobs_of(engine, run))[0]
-        await engine.imagining.cancel(first.id)
-    async with working(engine):
-        standing = await done(engine, run)
-    assert (standing.cancelled, standing.counts.made) == (1, standing.total - 1)
-
-
 # Paused, and gone on with
 
 
@@ -386,44 +302,6 @@ async def test_who_goes_on_while_somebody_else_still_pauses_leaves_nobody_out_of
     async with working(engine):
         standing = await done(engine, run)
     assert standing.counts.made == standing.total
-
-
-async def test_the_next_process_goes_on_by_itself(settings: Settings) -> None:
-    class Slow(FakeRenderer):
-        def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
-            if len(self.passes) >= 2:
-                raise RuntimeError("the house closes before this is made")
-            return super().render(wanted, progress)
-
-    async with Engine.open(settings, models=[FakeLanguage()], renderer=Slow(), clock=ManualClock()) as engine:
-        await crowd(engine, 80)
-        async with working(engine):
-            run = await begun(engine)
-            await until(engine, run, lambda standing: standing.counts.made >= 2)
-    async with Engine.open(settings, models=[FakeLanguage()], renderer=FakeRenderer()) as engine:
-        async with working(engine):
-            standing = await done(engine, run)
-        assert standing.counts.made == standing.total == len(await cast(engine))
-        assert set((await whose(engine, run)).values()) == {1}
-
-
-async def test_two_processes_that_feed_one_run_make_everything_once(
-    settings: Settings, postgres_url_with_tables: str
-) -> None:
-    shared = settings.model_copy(
-        update={"store": StoreSettings(database=SecretStr(postgres_url_with_tables))}
-    )
-
-    def opened() -> AbstractAsyncContextManager[Engine]:
-        return Engine.open(shared, models=[FakeLanguage()], renderer=FakeRenderer())
-
-    async with opened() as one, opened() as other:
-        await crowd(one, 30)
-        async with working(one), working(other):
-            run = await begun(one, limit=35)
-            standing = await done(other, run)
-        assert (standing.total, standing.counts.made, standing.counts.pictures) == (35, 35, 35)
-        assert set((await whose(one, run)).values()) == {1}
 
 
 async def test_a_key_whose_run_is_open_takes_no_other_order(engine: Engine) -> None:
@@ -513,76 +391,3 @@ async def test_published_posts_without_a_picture_get_theirs(engine: Engine) -> N
     _, counted = await engine.runs.pictured()
     assert (counted.total, counted.pictured) == (3, 2)
     assert set((await faces(engine)).values()) == {None}, "a post's picture is nobody's face"
-
-
-# Replays
-
-
-async def ask(engine: Engine, picture: Picture) -> Picture:
-    async with working(engine):
-        job = await replaying.replay(engine.database, engine.imagining, picture.id)
-        async with asyncio.timeout(30):
-            while True:
-                async with engine.database.read() as tx:
-                    if (await jobs.get(tx, job.id)).state is JobState.DONE:
-                        break
-                await asyncio.sleep(0.01)
-    return await the_picture(engine)
-
-
-async def test_a_replay_is_the_same_to_the_pixel_and_another_seed_is_not(engine: Engine) -> None:
-    await made(engine, limit=1, wish={"seed": 70_000})
-    first = await the_picture(engine)
-    again = await ask(engine, first)
-    assert (again.prompt, again.seed, again.run_id) == (first.prompt, first.seed, None)
-    found = await replaying.compared(engine.database, engine.files, first.id, again.id)
-    assert (found.same, found.differing) == (True, 0.0)
-    await made(engine, missing_only=False, limit=1, wish={"seed": 90_000})
-    other = await the_picture(engine)
-    apart = await replaying.compared(engine.database, engine.files, first.id, other.id)
-    assert (apart.same, apart.differing) == (False, 1.0)
-    assert "100 %" in apart.says
-
-
-async def test_a_stand_in_is_not_painted_again(settings: Settings) -> None:
-    async with Engine.open(settings, models=[FakeLanguage()], clock=ManualClock()) as engine:
-        await made(engine, limit=1)
-        picture = await the_picture(engine)
-        assert picture.stand_in
-        with pytest.raises(BadRequest, match="is a stand-in"):
-            await replaying.replay(engine.database, engine.imagining, picture.id)
-
-
-async def test_where_nothing_paints_any_more_the_replay_says_so(settings: Settings) -> None:
-    async with Engine.open(settings, models=[FakeLanguage()], renderer=FakeRenderer()) as engine:
-        await made(engine, limit=1)
-        first = await the_picture(engine)
-    async with Engine.open(settings, models=[FakeLanguage()]) as engine:
-        again = await ask(engine, first)
-        found = await replaying.compared(engine.database, engine.files, first.id, again.id)
-    assert not found.same
-    assert found.differing is None
-    assert "no picture model paints here now" in found.says
-
-
-async def test_another_model_is_named_as_the_reason(settings: Settings) -> None:
-    class Other(FakeRenderer):
-        name = "another"
-
-        def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
-            made = super().render(wanted, progress)
-            return [Rendered(one.image.rotate(90).point(lambda v: 255 - v), self.name, "cpu") for one in made]
-
-    async with Engine.open(settings, models=[FakeLanguage()], renderer=FakeRenderer()) as engine:
-        await made(engine, limit=1)
-        first = await the_picture(engine)
-    async with Engine.open(settings, models=[FakeLanguage()], renderer=Other()) as engine:
-        again = await ask(engine, first)
-        found = await replaying.compared(engine.database, engine.files, first.id, again.id)
-    assert not found.same
-    assert "fake painted it, and another paints now" in found.says
-
-
-async def test_a_picture_that_is_not_there_has_no_replay(engine: Engine) -> None:
-    with pytest.raises(NotFound, match="no picture 7"):
-        await replaying.replay(engine.database, engine.imagining, 7)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import SettingsError
-from engine.settings import Settings, read_settings
+from engine.settings import Settings
+from engine.settings_file import read_settings
 from personas.persona import Rating
 
 ROOT = Path(__file__).parents[2]
@@ -184,7 +185,7 @@ def test_a_secret_is_not_shown_with_the_settings(read: Read) -> None:
 def test_any_text_is_settings_or_a_sentence(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GREENROOM_HOME", "/nowhere")
-        patch.setattr("engine.settings._text_of", lambda _path: text)
+        patch.setattr("engine.settings_file._text_of", lambda _path: text)
         try:
             read_settings()
         except SettingsError as error:
