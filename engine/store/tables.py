@@ -311,7 +311,10 @@ pictures = Table(
     _created(),
     UniqueConstraint("job_id", "number"),
     Index(None, "persona_id", "id"),
+    Index(None, "style", "id"),
+    Index(None, "rating", "id"),
     Index(None, "run_id"),
+    Index(None, "parent_id"),
     sqlite_autoincrement=True,
 )
 
@@ -484,5 +487,85 @@ questions = Table(
     Column("order", Text, nullable=False),
     _created(),
     UniqueConstraint("chat_id", "person_id"),
+    sqlite_autoincrement=True,
+)
+
+#: What other programs show to be let in. A key itself is told once and kept nowhere.
+keys = Table(
+    "keys",
+    metadata,
+    _id(),
+    Column("name", String(64), nullable=False, unique=True),
+    #: The SHA-256 of the key, in hex.
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    #: So many requests a minute; 0: as many as they like.
+    Column("rate", Integer, nullable=False, server_default="0"),
+    Column("used_at", Moment),
+    Column("revoked_at", Moment),
+    _created(),
+    sqlite_autoincrement=True,
+)
+
+#: Browsers that are let in, each by a cookie of which the SHA-256 stands here.
+sessions = Table(
+    "sessions",
+    metadata,
+    _id(),
+    Column("hash", String(64), nullable=False, unique=True),
+    #: Who came in by a key may do what the key may, for as long as it may.
+    _to("key_id", "keys", gone="CASCADE"),
+    Column("ends_at", Moment, nullable=False),
+    _created(),
+    Index(None, "ends_at"),
+    Index(None, "key_id"),
+    sqlite_autoincrement=True,
+)
+
+#: What stands in the chats of the page, which has no platform that would keep it.
+messages = Table(
+    "messages",
+    metadata,
+    _id(),
+    _to("chat_id", "chats", null=False, gone="CASCADE"),
+    Column("by", String(16), nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("slug", String(200), nullable=False, server_default=""),
+    Column("text", Text, nullable=False, server_default=""),
+    Column("source", String(16)),
+    _to("delivery_id", "deliveries"),
+    _to("turn_id", "turns"),
+    _to("job_id", "jobs"),
+    Column("pictures", JSON, nullable=False, server_default="[]"),
+    Column("buttons", JSON, nullable=False, server_default="[]"),
+    #: Every change takes the next number of all of them: whoever knows one is told what came behind it.
+    Column("revision", Integer, nullable=False, unique=True),
+    #: It was taken away; the row tells those who were not there.
+    Column("gone", Boolean, nullable=False, server_default=false()),
+    _created(),
+    UniqueConstraint("delivery_id"),
+    Index(None, "chat_id", "id"),
+    Index(None, "chat_id", "revision"),
+    Index(None, "turn_id"),
+    Index(None, "job_id"),
+    sqlite_autoincrement=True,
+)
+
+#: Who wants to be told at an address of theirs when a job has ended.
+callbacks = Table(
+    "callbacks",
+    metadata,
+    _id(),
+    _to("job_id", "jobs", null=False, gone="CASCADE"),
+    _to("key_id", "keys", gone="CASCADE"),
+    Column("address", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("available_at", Moment),
+    _created(),
+    Index(None, "state", "available_at"),
+    Index(None, "job_id"),
+    Index(None, "key_id"),
     sqlite_autoincrement=True,
 )
