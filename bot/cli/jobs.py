@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -170,10 +171,22 @@ def _draw_job(job: Message, who: str, settings: Settings) -> None:
             rows.add_row(name, Text(value))
     for picture in job["pictures"]:
         path = Home(settings.home).files / picture["file"]
-        rows.add_row("picture", Text(f"{path}\n").append(facts(picture), "bright_black"))
+        took = used(picture["seconds"], picture["facts"])
+        rows.add_row("picture", Text(f"{path}\n").append(f"{facts(picture)} · {took}", "bright_black"))
     out = opening.console()
     out.print(head)
     out.print(Padding(rows, (1, 0, 1, 1)))
+
+
+def used(seconds: float, facts: Mapping[str, Any]) -> str:
+    """What a picture took: seconds, and memory at its peak where that was measured."""
+    memory = facts.get("memory")
+    if not memory or not memory["peak"]:
+        return f"{seconds:.1f} s"
+    peak = memory["peak"]
+    size = f"{peak / 1e9:,.1f} GB" if peak >= 1e8 else f"{peak / 1e6:,.0f} MB"
+    of = "of the GPU" if memory["of"] == "gpu" else "more memory"
+    return f"{seconds:.1f} s, at most {size} {of}"
 
 
 @jobs.command()
@@ -208,7 +221,7 @@ def retry(job: int, as_json: bool) -> None:
 
 
 async def _ask(settings: Settings, job_id: int, what: str, *, quiet: bool = False) -> Message:
-    from bot.cli.imagining import until_ended
+    from bot.cli.following import until_ended
     from bot.client import reach
 
     async with reach(settings) as client:

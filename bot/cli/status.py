@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,11 +17,31 @@ if TYPE_CHECKING:
     from engine.home import Address
     from engine.monitor import Gpu, System
     from engine.settings import Settings
+    from engine.store.database import Database
+
+#: Of the jobs that are done, so many of the last are told; of those in work, so many at most.
+DONE, IN_WORK = 3, 8
 
 #: A row's name, what it says, and its colour where it has one.
 Row = tuple[str, str, str]
 
 QUIET = "bright_black"
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one job uses or has used of the machine."""
+
+    job: int
+    state: str
+    step: int
+    steps: int
+    #: In work so far, or of one picture that is done.
+    seconds: float
+    #: As they were made; none while it is in work.
+    pictures: int = 0
+    device: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @click.command()
@@ -37,33 +57,85 @@ def status(as_json: bool) -> None:
     settings = opening.settings_and_log()
     owner = Home(settings.home).owner()
     now = SystemClock().now()
-    found = opening.run_async(_look(settings, owner, now))
+    found, uses = opening.run_async(_look(settings, owner, now))
     if as_json:
-        opening.put_json(_as_json(found, owner))
+        opening.put_json(_as_json(found, uses, owner))
     else:
-        _draw(found, owner, settings, now)
+        _draw(found, uses, owner, settings, now)
 
 
-async def _look(settings: Settings, owner: Address | None, now: datetime) -> Condition:
+async def _look(settings: Settings, owner: Address | None, now: datetime) -> tuple[Condition, list[Use]]:
     from engine.condition import condition
 
     async with opening.store(settings) as database:
         # On PostgreSQL others may work on the line too: nobody here knows of them.
         is_open = owner is not None or not database.is_sqlite
         process = owner.pid if owner else None
-        return await condition(database, settings, now=now, process=process, is_open=is_open)
+        found = await condition(database, settings, now=now, process=process, is_open=is_open)
+        return found, await _uses(database, now)
 
 
-def _as_json(found: Condition, owner: Address | None) -> dict[str, Any]:
+async def _uses(database: Database, now: datetime) -> list[Use]:
+    """Of the jobs in work, and of the last that are done: the newest first."""
+    from engine.store import jobs, pictures
+    from engine.store.records import JobState
+
+    async with database.read() as tx:
+        running = await jobs.listing(tx, states=[JobState.RUNNING], limit=IN_WORK)
+        done = await jobs.listing(tx, states=[JobState.DONE], limit=DONE)
+        made = await pictures.of_jobs(tx, [job.id for job in done])
+    uses = [
+        Use(
+            job.id,
+            job.state.value,
+            job.step,
+            job.steps,
+            round(max(0.0, (now - (job.started_at or now)).total_seconds()), 1),
+        )
+        for job in running
+    ]
+    for job in done:
+        if there := made.get(job.id):
+            each = sum(one.seconds for one in there) / len(there)
+            memory = max(
+                (one.facts["memory"] for one in there if "memory" in one.facts), key=_peak, default=None
+            )
+            uses.append(
+                Use(
+                    job.id,
+                    job.state.value,
+                    job.step,
+                    job.steps,
+                    round(each, 1),
+                    len(there),
+                    there[0].device,
+                    {"memory": memory} if memory else {},
+                )
+            )
+    return uses
+
+
+def _peak(memory: dict[str, Any]) -> int:
+    return int(memory["peak"])
+
+
+def _as_json(found: Condition, uses: list[Use], owner: Address | None) -> dict[str, Any]:
     from engine.condition import verdict
 
     told = asdict(found)
     for lane in told["pictures"]["lanes"]:
         lane["oldest"] = lane["oldest"].isoformat() if lane["oldest"] else None
-    return {"running": owner.url if owner else None, **told, "verdict": [str(one) for one in verdict(found)]}
+    return {
+        "running": owner.url if owner else None,
+        **told,
+        "jobs": [asdict(use) for use in uses],
+        "verdict": [str(one) for one in verdict(found)],
+    }
 
 
-def _draw(found: Condition, owner: Address | None, settings: Settings, now: datetime) -> None:
+def _draw(
+    found: Condition, uses: list[Use], owner: Address | None, settings: Settings, now: datetime
+) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -74,7 +146,7 @@ def _draw(found: Condition, owner: Address | None, settings: Settings, now: date
     table.add_column(style="bold", justify="right", no_wrap=True)
     table.add_column(overflow="fold")
     before = ""
-    for name, says, colour in _rows(found, owner, settings, now):
+    for name, says, colour in _rows(found, uses, owner, settings, now):
         table.add_row(name if name != before else "", Text(safe_line(says), colour))
         before = name
     out = opening.console()
@@ -90,7 +162,9 @@ def _draw(found: Condition, owner: Address | None, settings: Settings, now: date
     out.print(advice)
 
 
-def _rows(found: Condition, owner: Address | None, settings: Settings, now: datetime) -> Iterator[Row]:
+def _rows(
+    found: Condition, uses: list[Use], owner: Address | None, settings: Settings, now: datetime
+) -> Iterator[Row]:
     if owner is not None:
         yield "house", f"runs at {owner.url} (process {owner.pid})", ""
     else:
@@ -102,7 +176,19 @@ def _rows(found: Condition, owner: Address | None, settings: Settings, now: date
     yield from _system(found.machine.system, settings, running=owner is not None)
     yield "picture model", found.painter or found.why, "" if found.painter else QUIET
     yield from _pictures(found, now)
+    yield from map(_use, uses)
     yield _estimates(found)
+
+
+def _use(use: Use) -> Row:
+    from bot.cli.jobs import used
+    from bot.terminal.words import counted
+
+    if not use.pictures:
+        step = f"step {use.step} of {use.steps}" if use.steps else "just begun"
+        return "jobs", f"{use.job}: {step}, in work for {_span(use.seconds)}", ""
+    each = used(use.seconds, use.facts)
+    return "jobs", f"{use.job}: {counted(use.pictures, 'picture')} on {use.device}, each {each}", QUIET
 
 
 def _gpu(gpu: Gpu) -> Row:

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine import costs
 from engine.errors import GreenroomError, NotFound
 from engine.pictures import PictureWanted, Rendered
 from engine.pictures.table import Finished
@@ -27,9 +28,10 @@ log = structlog.get_logger(__name__)
 class Filing:
     """The files of one job's pictures, as long as it is open whether they stay."""
 
-    def __init__(self, files: Files, job: Job) -> None:
+    def __init__(self, files: Files, job: Job, *, cost_per_hour: float = 0.0) -> None:
         self._files = files
         self._job = job
+        self._cost_per_hour = cost_per_hour
         #: Under which something may lie that is to be shown or taken away.
         self.keys: list[str] = []
 
@@ -40,7 +42,9 @@ class Filing:
         # Noted before: one that fails or is cancelled may have got there all the same.
         self.keys.append(key)
         await self._files.put(key, png)
-        return _row(self._job, number, key, as_made(wanted, made.rendered), made.rendered, made.seconds)
+        seconds = round(made.seconds, 3)
+        row = _row(self._job, number, key, as_made(wanted, made.rendered), made.rendered)
+        return row | {"seconds": seconds, "cost": costs.of_time(seconds, self._cost_per_hour)}
 
     def stays(self) -> None:
         """The rows are there: nothing of it is taken away any more."""
@@ -81,9 +85,7 @@ def as_made(wanted: PictureWanted, rendered: Rendered) -> PictureWanted:
     )
 
 
-def _row(
-    job: Job, number: int, key: str, wanted: PictureWanted, rendered: Rendered, seconds: float
-) -> dict[str, Any]:
+def _row(job: Job, number: int, key: str, wanted: PictureWanted, rendered: Rendered) -> dict[str, Any]:
     return {
         "job_id": job.id,
         "persona_id": job.persona_id,
@@ -107,6 +109,5 @@ def _row(
         "model": rendered.model,
         "device": rendered.device,
         "stand_in": rendered.stand_in,
-        "seconds": round(seconds, 3),
         "facts": rendered.facts,
     }

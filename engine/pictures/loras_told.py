@@ -29,7 +29,7 @@ _OPENS, _CLOSES = ("(", "["), (")", "]", ".", ",", ";", "!", "?", ":")
 
 
 def told(text: str) -> tuple[str, tuple[Lora, ...]]:
-    """The text without its LoRAs, and these: each name once, with the weight it was given last."""
+    """The text without its LoRAs, and these: each name once, with the weight it was given last, as it was written."""
     weights: dict[str, float] = {}
     names: dict[str, str] = {}
     rest: list[str] = []
@@ -40,7 +40,7 @@ def told(text: str) -> tuple[str, tuple[Lora, ...]]:
         if not name or (key not in names and len(names) == MOST_LORAS):
             continue
         names.setdefault(key, name)
-        weights[key] = bounded(float(match["weight"] or 1.0))
+        weights[key] = float(match["weight"] or 1.0) + 0.0  # there is no minus zero
         _join(rest, text[read : match.start()])
         read = match.end()
     if not names:

@@ -16,7 +16,7 @@ import structlog
 from engine.clock import Clock
 from engine.errors import BadRequest, PictureFailed, Stopped, TryAgain
 from engine.locales import Said
-from engine.pictures import PictureWanted, Preview, Progress, Rendered, Renderer
+from engine.pictures import Looks, PictureWanted, Preview, Progress, Rendered, Renderer
 from engine.store import sentences
 
 log = structlog.get_logger(__name__)
@@ -65,15 +65,16 @@ class Painters:
         """What failed together is tried apart, so that one picture spoils none of the others."""
         made: list[Rendered] = []
         failed = 0
-        for one in wanted:
+        for place, one in enumerate(wanted):
+            alone = way.of(place)
             try:
-                made += painter.render([one], way)
+                made += painter.render([one], alone)
             except (Stopped, TryAgain, BadRequest):
                 raise
             except Exception as error:
                 self._warn(painter, error)
                 failed += not isinstance(error, PictureFailed)
-                made.append(self._stood_in(painter, one, error, way))
+                made.append(self._stood_in(painter, one, error, alone))
         if failed == len(wanted):
             self._let_go()
         else:
@@ -149,12 +150,18 @@ def _because(error: Exception) -> dict[str, Any]:
 
 
 class _Way:
-    """How far a rendering is that is gone through once more: it is not told backwards, and shows nobody's picture."""
+    """How far a rendering is that is gone through once more, one after the other: it is not told backwards."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._furthest = 1
 
-    def __call__(self, step: int, steps: int, preview: Preview | None = None, /) -> None:
-        self._furthest = max(self._furthest, step)
-        self._progress(self._furthest, max(self._furthest, steps))
+    def of(self, place: int) -> Progress:
+        """While the picture at this place is made, that is what is to be seen, by nobody but who waits for it."""
+
+        def told(step: int, steps: int, preview: Preview | None = None, /) -> None:
+            self._furthest = max(self._furthest, step)
+            seen = None if preview is None else Looks({place: preview})
+            self._progress(self._furthest, max(self._furthest, steps), seen)
+
+        return told

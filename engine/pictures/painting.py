@@ -21,7 +21,7 @@ from engine.pictures import Lora, Renderer
 from engine.pictures.loras_told import settled
 from engine.pictures.sdxl import finding, judging
 from engine.pictures.sdxl.loras_found import FoundLora, find_loras
-from engine.pictures.sdxl.loras_named import Rack
+from engine.pictures.sdxl.loras_named import Rack, as_told
 from engine.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -33,15 +33,18 @@ CHECK_NEEDED = ("torch", "diffusers", "transformers")
 LorasChecked = Callable[[Sequence[Lora], Sequence[Lora]], None]
 
 
-def choice(settings: Settings) -> finding.Choice:
-    """Which model, or none, and why: a sentence for a person either way."""
+def there(settings: Settings) -> finding.Choice:
+    """Which model lies here to be used, or none, and why: whether anything here runs it is another question."""
     if settings.pictures.models == "off":
         return finding.Choice(None, None, "The settings say `[pictures] models = off`.")
-    named = settings.pictures.model
-    here = Path.cwd()
-    pickles = settings.pictures.pickles
-    found = finding.find_pictures(settings.home, here, named, pickles=pickles)
-    made = finding.choose(found, named, here, pickles=pickles)
+    wishes, here = settings.pictures, Path.cwd()
+    found = finding.find_pictures(settings.home, here, wishes.model, pickles=wishes.pickles)
+    return finding.choose(found, wishes.model, here, pickles=wishes.pickles)
+
+
+def choice(settings: Settings) -> finding.Choice:
+    """Which model, or none, and why: a sentence for a person either way."""
+    made = there(settings)
     if made.found is not None and (lacking := [name for name in NEEDED if find_spec(name) is None]):
         return finding.Choice(
             None,
@@ -73,6 +76,7 @@ def loras_checked(settings: Settings) -> LorasChecked:
     racks: dict[finding.Kind, Rack] = {}
 
     def check(named: Sequence[Lora], worn: Sequence[Lora]) -> None:
+        as_told(named)
         found = choice(settings).found
         if found is not None:
             racks.setdefault(found.kind, Rack(_loras(settings), found.kind)).check(worn)

@@ -65,9 +65,12 @@ class Worker:
         clock: Clock,
         atelier: Atelier,
         between: Callable[[float, str], object] | None = None,
+        *,
+        cost_per_hour: float = 0.0,
     ) -> None:
-        """`between`: see `Table`."""
+        """`between`: see `Table`; `cost_per_hour`: of the time that pictures take here."""
         self._between = between
+        self._cost_per_hour = cost_per_hour
         #: So many jobs were begun.
         self._worked = 0
         self._database = database
@@ -129,7 +132,7 @@ class Worker:
         self._worked += 1
         self._events.publish("job.started", job=job.id, chat_id=job.chat_id)
         self._previews.begin(job.id)
-        filing = Filing(self._files, job)
+        filing = Filing(self._files, job, cost_per_hour=self._cost_per_hour)
         try:
             async with self._database.read() as tx:
                 if job.persona_id is None:

@@ -29,7 +29,7 @@ MANY = 200
 #: Parts with a weight of their own; the figure is taken with so many as people write.
 WEIGHTS = (0, 4, 10, 20)
 USUAL = 4
-#: Two heavier for one lighter: those that weigh less than one have all chunks read once more.
+#: Two heavier for one lighter: those that weigh less than one have their chunk read once more.
 HEAVY = (1.3, 1.2, 0.8)
 #: So long the child may take, in seconds.
 PATIENCE = 600.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,16 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.pictures.sdxl import longprompt
+from engine.pictures.sdxl import cutting, longprompt
 from engine.pictures.sdxl.longprompt import Encoder, together
+from engine.pictures.sdxl.weighted import fragments
 from tests.models.sdxl import WORDS, write_sdxl
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 diffusers: Any = import_module("diffusers")
 compel: Any = import_module("compel")
+parser: Any = import_module("compel.prompt_parser")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,37 @@ def prose(words: int, *, seed: int = 0, stops: float = 0.1) -> str:
     )
 
 
+def same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
+    """Chunks that are read together may be rounded in another way than one by one."""
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def by_compel(pipe: Any, prompt: str) -> torch.Tensor:
+    """What compel makes of the parts of a prompt by itself, chunk after chunk and weight after weight."""
+    sides = []
+    for tokenizer, text_encoder in (
+        (pipe.tokenizer, pipe.text_encoder),
+        (pipe.tokenizer_2, pipe.text_encoder_2),
+    ):
+        side = compel.Compel(
+            tokenizer=tokenizer,
+            text_encoder=text_encoder,
+            returned_embeddings_type=compel.ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED,
+            truncate_long_prompts=False,
+        )
+        parts = []
+        for part in fragments(prompt):
+            if tokenizer(part.text, add_special_tokens=False)["input_ids"]:
+                parts.append(parser.Fragment("", part.weight))
+                parts[-1].text = part.text
+        whole = parser.Conjunction([parser.FlattenedPrompt(parts or [parser.Fragment("")])])
+        with torch.no_grad():
+            sides.append(side.build_conditioning_tensor_for_conjunction(whole)[0])
+    longest = max(side.shape[1] for side in sides)
+    assert all(side.shape[1] == longest for side in sides), "a text that both cut alike"
+    return torch.cat(sides, dim=-1)
+
+
 def halves(embeds: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """What the first encoder said, and the second."""
     first, second = embeds.chunk(2, dim=-1)
@@ -79,14 +113,119 @@ def test_a_prompt_without_weights_is_what_compel_makes_of_it(
 ) -> None:
     theirs = compel.CompelForSDXL(base)(prompt)
     ours = encoder.encode(prompt)
-    assert torch.equal(ours.embeds, theirs.embeds)
+    same(ours.embeds, theirs.embeds)
     assert ours.pooled is not None
-    assert torch.equal(ours.pooled, theirs.pooled_embeds)
+    same(ours.pooled, theirs.pooled_embeds)
 
 
 def test_the_weights_are_what_compel_makes_of_them(base: Any, encoder: Encoder) -> None:
     theirs = compel.CompelForSDXL(base)("a (red coat)1.3, (fog)0.5 and a cat")
-    assert torch.equal(encoder.encode("a (red coat:1.3), (fog:0.5) and a cat").embeds, theirs.embeds)
+    same(encoder.encode("a (red coat:1.3), (fog:0.5) and a cat").embeds, theirs.embeds)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        f"{prose(60)} (red coat:1.3), [fog], {prose(80)} (a cat:0.4) {prose(40)}",
+        f"{prose(70, stops=0.0)} [{prose(90, seed=1, stops=0.0)}] {prose(50, stops=0.0)}",
+        "[fog] fox, " * 30,
+        "[fog]",
+        f"[{prose(200)}]",
+        "a fox! [!!] a cat " * 12,
+    ],
+    ids=[
+        "heavy and light",
+        "light over a cut",
+        "light again and again",
+        "light alone",
+        "light all over",
+        "marks",
+    ],
+)
+def test_light_parts_are_what_compel_makes_of_them_wherever_they_stand(
+    base: Any, encoder: Encoder, prompt: str
+) -> None:
+    same(encoder.encode(prompt).embeds, by_compel(base, prompt))
+
+
+@pytest.fixture
+def readings(base: Any) -> Iterator[list[int]]:
+    """How many chunks went through an encoder at once, each time that one read."""
+    read: list[int] = []
+    hooks = [
+        encoder.register_forward_hook(lambda _encoder, given, _said: read.append(len(given[0])))
+        for encoder in (base.text_encoder, base.text_encoder_2)
+    ]
+    yield read
+    for hook in hooks:
+        hook.remove()
+
+
+def test_each_encoder_reads_a_long_prompt_in_one_go(base: Any, readings: list[int]) -> None:
+    encoder = Encoder(base)
+    encoder.encode("")  # an empty chunk is read once, and stays
+    readings.clear()
+    chunks = encoder.encode(prose(200)).receipt.chunks
+    assert readings == [chunks, chunks + 1], "and the second one the text of the pooled vector with it"
+
+
+def test_a_short_prompt_is_its_own_pooled_text(base: Any, readings: list[int]) -> None:
+    encoder = Encoder(base)
+    encoder.encode("")
+    readings.clear()
+    encoder.encode("a fox in the fog")
+    assert readings == [1, 1]
+
+
+def test_light_parts_cost_only_the_chunks_that_they_stand_in(base: Any, readings: list[int]) -> None:
+    encoder = Encoder(base)
+    encoder.encode("")
+    readings.clear()
+    prompt = f"{prose(80)} [fog], {prose(80, seed=1)}, [snow], (red coat:1.3)"
+    chunks = encoder.encode(prompt).receipt.chunks
+    assert chunks >= 3
+    assert readings == [chunks, 2, chunks + 1, 2]
+
+
+def test_each_text_is_taken_apart_once(base: Any) -> None:
+    class Counting:
+        """The tokenizer itself, and what it was asked for."""
+
+        def __init__(self, tokenizer: Any) -> None:
+            self.tokenizer = tokenizer
+            self.texts: list[str] = []
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.tokenizer, name)
+
+        def __call__(self, texts: list[str], **asked: Any) -> Any:
+            self.texts += texts
+            return self.tokenizer(texts, **asked)
+
+    own = (base.tokenizer, base.tokenizer_2)
+    first, second = Counting(own[0]), Counting(own[1])
+    try:
+        base.tokenizer, base.tokenizer_2 = first, second
+        Encoder(base).encode(f"{prose(90)} [fog], (red coat:1.3) {prose(40)}")
+    finally:
+        base.tokenizer, base.tokenizer_2 = own
+    for counting in (first, second):
+        assert "fog" in counting.texts
+        assert len(counting.texts) == len(set(counting.texts))
+
+
+def test_nothing_of_a_prompt_stays_in_hand_where_memory_ran_out(base: Any, encoder: Encoder) -> None:
+    def no_memory(*_call: Any) -> None:
+        raise torch.OutOfMemoryError("not enough")
+
+    hook = base.text_encoder_2.register_forward_pre_hook(no_memory)
+    try:
+        with pytest.raises(torch.OutOfMemoryError):
+            encoder.encode("a dog in the snow")
+    finally:
+        hook.remove()
+    again = encoder.encode("a dog in the snow").embeds
+    same(again, by_compel(base, "a dog in the snow"))
 
 
 def test_in_16_bit_it_is_what_compel_makes_of_it_too(tmp_path: Path) -> None:
@@ -99,7 +238,7 @@ def test_in_16_bit_it_is_what_compel_makes_of_it_too(tmp_path: Path) -> None:
         ("a (red coat:1.3), [fog]", "a (red coat)1.3, (fog)0.9091"),
     ):
         made = encoder.encode(ours)
-        assert torch.equal(made.embeds, theirs(prompt).embeds)
+        same(made.embeds, theirs(prompt).embeds)
         assert made.pooled is not None
         assert {made.embeds.dtype, made.pooled.dtype, made.empty.dtype} == {torch.bfloat16}
 
@@ -114,9 +253,9 @@ def test_the_refiner_gets_all_words_by_its_one_encoder(refiner: Any) -> None:
         requires_pooled=True,
     )(prompt)
     ours = Encoder(refiner).encode(prompt)
-    assert torch.equal(ours.embeds, theirs[0])
+    same(ours.embeds, theirs[0])
     assert ours.pooled is not None
-    assert torch.equal(ours.pooled, theirs[1])
+    same(ours.pooled, theirs[1])
     assert len(ours.receipt.tokens) == 1
 
 
@@ -124,7 +263,7 @@ def test_an_older_model_gets_all_words_and_has_no_pooled_vector(older: Any) -> N
     prompt = prose(200)
     theirs = compel.CompelForSD(older)(prompt)
     ours = Encoder(older).encode(prompt)
-    assert torch.equal(ours.embeds, theirs.embeds)
+    same(ours.embeds, theirs.embeds)
     assert ours.pooled is None
     assert (ours.receipt.pooled_text, ours.receipt.pooled_tokens) == ("", 0)
 
@@ -209,9 +348,9 @@ def test_prompts_of_any_lengths_are_one_batch(base: Any, encoder: Encoder) -> No
     prompts = ["a fox", prose(200), "", prose(90, seed=3)]
     embeds, pooled = together([encoder.encode(prompt) for prompt in prompts])
     theirs = compel.CompelForSDXL(base)(prompts)
-    assert torch.equal(embeds, theirs.embeds)
+    same(embeds, theirs.embeds)
     assert pooled is not None
-    assert torch.equal(pooled, theirs.pooled_embeds)
+    same(pooled, theirs.pooled_embeds)
 
 
 def test_a_batch_for_an_older_model_has_no_pooled_vectors(older: Any) -> None:
@@ -289,7 +428,7 @@ def test_no_prompt_is_too_odd(encoder: Encoder, prompt: str) -> None:
     made = encoder.encode(prompt)
     assert torch.isfinite(made.embeds).all()
     assert made.embeds.shape[1] == 77 * made.receipt.chunks
-    assert max(made.receipt.tokens) <= longprompt.MOST_TOKENS
+    assert max(made.receipt.tokens) <= cutting.MOST_TOKENS
     told = json.loads(json.dumps(made.receipt.as_json()))
     assert told["chunks"] == made.receipt.chunks
     told["pooled_text"].encode()
@@ -299,12 +438,12 @@ def test_what_is_beyond_all_measure_is_on_the_receipt(encoder: Encoder) -> None:
     receipt = encoder.encode("fox " * 10_000).receipt
     assert not receipt.whole
     assert receipt.words == 10_000
-    assert receipt.words - receipt.words_dropped == longprompt.MOST_TOKENS == receipt.tokens[0]
+    assert receipt.words - receipt.words_dropped == cutting.MOST_TOKENS == receipt.tokens[0]
     assert not encoder.encode("東京の夜" * 2_000).receipt.whole, "one word for whoever counts spaces"
 
 
 def test_a_word_at_the_limit_is_read_whole_or_not_at_all(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(longprompt, "MOST_TOKENS", 5)
+    monkeypatch.setattr(cutting, "MOST_TOKENS", 5)
     encoder = Encoder(base)
     assert encoder.encode("a red coat xyzzyx").receipt.tokens == (3, 3)
     assert encoder.encode("a red coat (xyzzyx:1.2)").receipt.tokens[0] <= 5

@@ -25,7 +25,6 @@ class Conditioned:
 
     words: Words
     refined: Words | None
-    receipts: list[dict[str, Any]]
 
 
 class Loaded:
@@ -87,9 +86,12 @@ class Loaded:
         known = {text: self._encoder.encode(text) for text in dict.fromkeys(texts)}
         read = [known[text] for text in texts]
         refined = self._refined(texts)
-        receipts = [one.receipt.as_json() for one in read[: len(wanted)]]
         words = None if refined is None else _stacked(refined, len(wanted), guided)
-        return Conditioned(_stacked(read, len(wanted), guided), words, receipts)
+        return Conditioned(_stacked(read, len(wanted), guided), words)
+
+    def receipt(self, wanted: PictureWanted) -> dict[str, Any]:
+        """What became of its words; to be asked for while they are remembered."""
+        return self._encoder.encode(wanted.prompt).receipt.as_json()
 
     def forget_words(self) -> None:
         """The encoders compute in other numbers now."""

@@ -21,6 +21,7 @@ from engine.pictures.sdxl.weight_files import ENDS
 NAMED = 8
 #: From this likeness on one name is near another, of 1.
 NEAR = 0.5
+_BOUNDS = {"least": f"{-MOST_WEIGHT:g}", "most": f"{MOST_WEIGHT:g}"}
 
 
 class Rack:
@@ -74,12 +75,19 @@ def sound(wanted: Sequence[Lora]) -> tuple[Lora, ...]:
     """Those that change a picture; `BadRequest` where they are too many, or a weight is no number."""
     broken = next((one for one in wanted if not math.isfinite(one.weight)), None)
     if broken is not None:
-        least, most = (f"{bound:g}" for bound in (-MOST_WEIGHT, MOST_WEIGHT))
-        raise BadRequest(say("pictures.lora.weight", name=broken.name, least=least, most=most))
+        raise BadRequest(say("pictures.lora.weight", name=broken.name, **_BOUNDS))
     these = settled(wanted)
     if len(these) > MOST_LORAS:
         raise BadRequest(say("pictures.lora.too_many", n=len(these), most=MOST_LORAS))
     return these
+
+
+def as_told(named: Sequence[Lora]) -> None:
+    """`BadRequest` where somebody gave one more weight than any is worn with: another picture than was asked for."""
+    for one in named:
+        if abs(one.weight) > MOST_WEIGHT:
+            name, weight = one.name[:LONGEST_NAME], f"{one.weight:g}"
+            raise BadRequest(say("pictures.lora.heavy", name=name, weight=weight, **_BOUNDS))
 
 
 def _without_its_end(key: str) -> str:

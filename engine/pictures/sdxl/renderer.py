@@ -21,6 +21,7 @@ from engine.pictures.sdxl.holding import Holding
 from engine.pictures.sdxl.loaded import Loaded
 from engine.pictures.sdxl.loras import Loras
 from engine.pictures.sdxl.passes import Manner, Part, Pass, Way, together
+from engine.pictures.sdxl.peak import Peak
 from engine.pictures.sdxl.pipelines import Begun, out_of_memory
 from engine.pictures.sdxl.recipes import HIRES_STRENGTH, first_size, recipe, strength_of, whole
 from engine.pictures.sdxl.seeing import LEAST_LIKENESS, NOISE, as_image, flaw
@@ -197,6 +198,8 @@ class Sdxl:
 
     def _painted(self, one: Pass, part: Part) -> list[Rendered]:
         loaded = self._holding.model()
+        device = loaded.pipelines.device
+        peak = Peak(device)
         worn = loaded.wear(one.manner.loras)
         facts = self._facts(loaded, one, worn)
         starts = [picture.start for picture in one.wanted if picture.start is not None]
@@ -205,9 +208,10 @@ class Sdxl:
             images = starts
         else:
             images = self._legs(loaded, one, starts, part, facts)
-        device = loaded.pipelines.device
+        # It was one pass, whoever shared it.
+        used = peak.facts()
         return [
-            Rendered(image.crop((0, 0, picture.width, picture.height)), self.name, device, facts=its)
+            Rendered(image.crop((0, 0, picture.width, picture.height)), self.name, device, facts=its | used)
             for image, picture, its in zip(images, one.wanted, facts, strict=True)
         ]
 
@@ -233,8 +237,7 @@ class Sdxl:
             facts["loras"] = worn
         if spared := one.spared | loaded.spared:
             facts["spared"] = in_order(spared)
-        receipts = loaded.conditioned(one.wanted, manner.recipe.guided).receipts
-        return [facts | {"receipt": receipt} for receipt in receipts]
+        return [facts | {"receipt": loaded.receipt(wanted)} for wanted in one.wanted]
 
     def _legs(
         self, loaded: Loaded, one: Pass, starts: list[Image], part: Part, facts: list[dict[str, Any]]
