@@ -47,6 +47,8 @@ class Item:
     #: A picture that comes with it, and under which licence, where that is told.
     picture: str = ""
     licence: str = ""
+    #: It says itself that it is for adults.
+    adult: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _item(entry: Any, address: str) -> Item | None:
     # What it is called by whoever made it; else where it is; else what it says.
     name = str(entry.get("id") or "") or link or f"{title}\n{text}"
     picture, licence = _picture_of(entry, address)
-    return Item(key_of(name), title, text, link, _moment(told), picture, licence)
+    return Item(key_of(name), title, text, link, _moment(told), picture, licence, _is_adult(entry))
 
 
 def _picture_of(entry: Any, address: str) -> tuple[str, str]:
@@ -144,6 +146,12 @@ def _picture_of(entry: Any, address: str) -> tuple[str, str]:
             told = licence.get("href", "") if isinstance(licence, Mapping) else licence
             return link, plain(str(told), LONGEST_TITLE)
     return "", ""
+
+
+def _is_adult(entry: Any) -> bool:
+    told = entry.get("media_rating") or entry.get("rating") or ""
+    told = told.get("content", "") if isinstance(told, Mapping) else told
+    return str(told).strip().lower() == "adult"
 
 
 def _moment(told: Any) -> datetime | None:

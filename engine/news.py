@@ -14,14 +14,19 @@ from engine.errors import BadRequest
 from engine.feeds import LEAST_WAIT, MOST_WAIT, Document, Filter, Item, next_wait
 from engine.fetching import Fetched
 from engine.locales import say
+from engine.planning import PICTURE_OF
 from engine.safety import BlockList
 from engine.settings import Settings
 from engine.store import chats, feeds, posts
 from engine.store.records import Feed, FeedKind, Post
 
+#: What is said of a feed and goes for each of its posts.
+OF_POSTS = ("targets", "picture", "text", "style", "approval", PICTURE_OF)
 HOUR = timedelta(hours=1)
 #: News that could not be posted for so long is none.
 GRACE = timedelta(hours=6)
+#: An item is remembered for so long, and as long as its feed lists it.
+KEPT = timedelta(days=366)
 #: How a feed begins: with its newest item, or with what is new from now on. What it says by then is only remembered.
 BEGIN, NEWEST, NOTHING = "begin", "newest", "nothing"
 #: What a place's setting of this name says is the zone of what is posted there.
@@ -63,6 +68,8 @@ async def take_in(
     wanted = [item.key for item in fresh if item.key not in refused and wants(item)]
     chosen = set(wanted[: await _room(tx, feed, settings, now)])
     options = await _post_options(tx, feed, settings) if chosen else {}
+    # What is to be approved is due when that is over; approved before, it is shown at once.
+    due = now + timedelta(seconds=settings.feeds.approve_within) if options.get("approval") else now
     posted: list[Post] = []
     remembered = 0
     for item in reversed(fresh):  # the oldest first, as they happened
@@ -75,7 +82,7 @@ async def take_in(
         post = await posts.add(
             tx,
             key=f"feed:{feed.id}:{item.key}",
-            due_at=now,
+            due_at=due,
             chat_id=feed.chat_id,
             persona_id=feed.persona_id,
             theme=item.title,
@@ -85,6 +92,8 @@ async def take_in(
         if post is not None:
             await feeds.became(tx, number, post.id)
             posted.append(post)
+    if fresh:  # else there is not more than there was
+        await feeds.forget(tx, feed.id, before=now - KEPT, but=[item.key for item in document.items])
     if fetched is not None:
         feed = await _looked(tx, feed, document, fetched, settings, now)
     return Taken(
@@ -125,7 +134,7 @@ async def _room(tx: AsyncConnection, feed: Feed, settings: Settings, now: dateti
 async def _post_options(tx: AsyncConnection, feed: Feed, settings: Settings) -> dict[str, Any]:
     place = await chats.place_of(tx, feed.chat_id)
     zone = place.settings.get(ZONE) if place is not None else ""
-    kept = {name: feed.options[name] for name in ("picture", "text", "style") if name in feed.options}
+    kept = {name: feed.options[name] for name in OF_POSTS if name in feed.options}
     return kept | {
         "zone": zone or settings.posts.usual_zone,
         "grace": round(GRACE.total_seconds()),
@@ -151,7 +160,7 @@ def seconds_between(told: str) -> int:
 
 
 def _told(feed: Feed, item: Item) -> dict[str, Any]:
-    told = {"feed": feed.id, "title": item.title, "text": item.text, "link": item.link}
+    told: dict[str, Any] = {"feed": feed.id, "title": item.title, "text": item.text, "link": item.link}
     if item.picture:
         told |= {"picture": item.picture, "licence": item.licence}
-    return told
+    return told | ({"adult": True} if item.adult else {})

@@ -12,13 +12,14 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.bell import Bell
 from engine.clock import Clock
 from engine.errors import BadRequest, GreenroomError, NotFound, Refused, TryAgain
 from engine.feeds import Document, Filter, Item, key_of, next_wait, read_document
@@ -56,13 +57,13 @@ class Newsroom:
         self._publishing = publishing
         self._settings = settings
         self._clock = clock
-        self._news = asyncio.Event()
+        self._bell = Bell(clock)
         #: Feeds that are being looked at.
         self._busy: set[int] = set()
 
     def nudge(self) -> None:
         """Something was changed: there may be a feed to look at."""
-        self._news.set()
+        self._bell.ring()
 
     # Orders
 
@@ -164,7 +165,7 @@ class Newsroom:
 
         feed = await self._database.change(resumed)
         log.info("feed_resumed", feed=feed_id)
-        self._news.set()
+        self._bell.ring()
         return feed
 
     async def remove(self, feed_id: int) -> None:
@@ -172,11 +173,9 @@ class Newsroom:
 
         async def removed(tx: AsyncConnection) -> None:
             await feeds.get(tx, feed_id)
-            coming = await posts.listing(tx, states=posts.OPEN, most=1_000)
-            for post in coming:
-                if post.occurrence_key.startswith(f"feed:{feed_id}:"):
-                    why = str(say("feeds.gone"))
-                    await posts.change(tx, post.id, was=posts.OPEN, state=PostState.SKIPPED, error=why)
+            for post_id in await feeds.coming(tx, feed_id):
+                why = say("feeds.gone")
+                await posts.change(tx, post_id, was=posts.OPEN, state=PostState.SKIPPED, error=why)
             await feeds.remove(tx, feed_id)
 
         await self._database.change(removed)
@@ -234,14 +233,15 @@ class Newsroom:
         at_once = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as group:
             while True:
-                self._news.clear()
+                self._bell.hush()
                 now = self._clock.now()
                 for feed in await self._database.look(partial(feeds.due, now=now)):
                     if feed.id not in self._busy:
                         self._busy.add(feed.id)
                         group.create_task(self._look_in_turn(feed, at_once))
                 coming = await self._database.look(partial(feeds.next_look, now=now))
-                await self._pause(coming)
+                # Another process may have changed rows, too.
+                await self._bell.rest(LOOK_EVERY, until=coming)
 
     async def round(self) -> None:
         """Look at all that are due, one after the other."""
@@ -325,19 +325,7 @@ class Newsroom:
             log.info("news_passed_over", feed=taken.feed.id, items=taken.passed)
         if taken.posted:
             self._publishing.nudge()
-        self._news.set()
-
-    async def _pause(self, until: datetime | None) -> None:
-        """Until the next feed is due, or there is news, or somebody else may have changed something."""
-        seconds = LOOK_EVERY
-        if until is not None:
-            seconds = min(seconds, max(0.001, (until - self._clock.now()).total_seconds()))
-        waits = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._news.wait())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
+        self._bell.ring()
 
 
 def key_for_signatures(secret: str) -> str:

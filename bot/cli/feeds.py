@@ -5,16 +5,17 @@ It changes rows, beside whoever owns the home: a house that runs looks at the fe
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli import opening
-from bot.cli.schedules import flags_of, parts, place_named, ref_told
+from bot.cli import opening, places
+from bot.cli.planning import flags_of
 
 if TYPE_CHECKING:
     from engine.engine import Engine
-    from engine.settings import Settings
     from engine.store.records import Feed
 
 Message = dict[str, Any]
@@ -30,8 +31,7 @@ def feeds() -> None:
 @opening.as_json
 def list_(place: str | None, as_json: bool) -> None:
     """All feeds and webhooks, and how they go."""
-    settings = opening.settings_and_log()
-    found = opening.run_async(_listing(settings, place))
+    found = opening.on_engine(lambda engine: places.listed(engine, place, engine.newsroom.listing, shown))
     if as_json:
         opening.put_json(found)
     elif not found:
@@ -41,37 +41,32 @@ def list_(place: str | None, as_json: bool) -> None:
             _draw(one)
 
 
-async def _listing(settings: Settings, place: str | None) -> list[Message]:
-    async with parts(settings) as engine:
-        chat_id = (await place_named(engine, place)).id if place else None
-        return [await shown(engine, one) for one in await engine.newsroom.listing(chat_id)]
-
-
-async def shown(engine: Engine, one: Feed) -> Message:
+async def shown(beside: places.WhoAndWhere, one: Feed) -> Message:
     """A feed as scripts are told of it."""
-    from functools import partial
-
     from bot.commands.feeds import hook_address
-    from bot.commands.plans import names_of
-    from engine.store import chats
     from engine.store.records import FeedKind
 
-    place = await engine.database.look(partial(chats.place_of, chat_id=one.chat_id))
     return {
         "id": one.id,
         "kind": one.kind.value,
         "state": one.state.value,
-        "address": one.address if one.kind is FeedKind.FEED else hook_address(engine, one),
+        "address": one.address if one.kind is FeedKind.FEED else hook_address(beside.engine, one),
         "title": str(one.options.get("title", "")),
-        "place": one.chat_id,
-        "chat": ref_told(place),
-        "persona": (await names_of(engine)).get(one.persona_id, ""),
+        **await beside.of(one),
         "only": list(one.options.get("only", ())),
         "not": list(one.options.get("not", ())),
+        "to": list(one.options.get("targets", ())),
+        "approval": str(one.options.get("approval", "")),
+        "picture": _picture(one.options),
         "next": one.next_at.isoformat() if one.next_at else None,
         "failures": one.failures,
         "error": one.error,
     }
+
+
+def _picture(options: Mapping[str, Any]) -> str:
+    """Whose pictures its posts have: rendered, of the item, of the folder; empty: they have none."""
+    return str(options.get("picture_of", "render")) if options.get("picture", True) else ""
 
 
 def _draw(one: Message) -> None:
@@ -89,6 +84,17 @@ def _draw(one: Message) -> None:
 def _what(command: Any) -> Any:
     """What is said of a feed and of a hook alike."""
     for option in (
+        click.option("--to", metavar="PLACES", help="Other places it also posts to: 7,12."),
+        click.option(
+            "--approval",
+            type=click.Choice(("skip", "post")),
+            help="A post waits for approval; unapproved after a while, it is skipped, or posted all the same.",
+        ),
+        click.option(
+            "--picture",
+            type=click.Choice(("render", "item", "folder")),
+            help="Whose pictures: rendered, the item's own, or from the folder of [feeds] in the settings.",
+        ),
         click.option("--text-only", is_flag=True, help="Words, and no picture."),
         click.option("--style", metavar="STYLE", help="How its pictures look."),
         click.option("--not", "not_", metavar="WORDS", help="Nothing that has one of these words in it."),
@@ -107,29 +113,25 @@ def _what(command: Any) -> Any:
 @opening.as_json
 def add(address: str, place: str, persona: str | None, not_: str | None, as_json: bool, **how: Any) -> None:
     """Post about what is new in the feed at ADDRESS. It is read at once; its newest item is the first post."""
-    settings = opening.settings_and_log()
     flags = flags_of(**{"not": not_}, **how)
-    added = opening.run_async(_add(settings, address, place, persona or "", flags))
-    if as_json:
-        opening.put_json(added)
-    else:
-        click.echo(f"Feed {added['id']} is listened to.")
+    added = opening.on_engine(partial(_add, address=address, place=place, persona=persona or "", flags=flags))
+    opening.tell(added, f"Feed {added['id']} is listened to.", as_json=as_json)
 
 
-async def _add(settings: Settings, address: str, place: str, persona: str, flags: dict[str, str]) -> Message:
+async def _add(engine: Engine, *, address: str, place: str, persona: str, flags: dict[str, str]) -> Message:
     from bot.commands.feeds import options_told, persona_for
     from engine.fetching import check_address
 
-    async with parts(settings) as engine:
-        there = await place_named(engine, place)
-        feed = await engine.newsroom.add(
-            place=there,
-            persona=await persona_for(engine, there, persona),
-            person=None,
-            address=check_address(address, private=settings.feeds.private),
-            options=await options_told(engine, flags),
-        )
-        return await shown(engine, feed)
+    there = await places.place_named(engine, place)
+    options = await options_told(engine, flags)
+    feed = await engine.newsroom.add(
+        place=there,
+        persona=await persona_for(engine, there, persona, options),
+        person=None,
+        address=check_address(address, private=engine.settings.feeds.private),
+        options=options,
+    )
+    return await shown(places.WhoAndWhere(engine), feed)
 
 
 @feeds.command()
@@ -137,9 +139,8 @@ async def _add(settings: Settings, address: str, place: str, persona: str, flags
 @opening.as_json
 def hook(place: str, persona: str | None, not_: str | None, as_json: bool, **how: Any) -> None:
     """Make a webhook that other programs call. Its secret is shown this once."""
-    settings = opening.settings_and_log()
     flags = flags_of(**{"not": not_}, **how)
-    made = opening.run_async(_hook(settings, place, persona or "", flags))
+    made = opening.on_engine(partial(_hook, place=place, persona=persona or "", flags=flags))
     if as_json:
         opening.put_json(made)
         return
@@ -148,19 +149,20 @@ def hook(place: str, persona: str | None, not_: str | None, as_json: bool, **how
     click.echo(f"The key for X-Greenroom-Signature (HMAC-SHA256 of the body): {made['key']}")
 
 
-async def _hook(settings: Settings, place: str, persona: str, flags: dict[str, str]) -> Message:
+async def _hook(engine: Engine, *, place: str, persona: str, flags: dict[str, str]) -> Message:
     from bot.commands.feeds import options_told, persona_for
     from engine.newsroom import key_for_signatures
 
-    async with parts(settings) as engine:
-        there = await place_named(engine, place)
-        feed, secret = await engine.newsroom.add_hook(
-            place=there,
-            persona=await persona_for(engine, there, persona),
-            person=None,
-            options=await options_told(engine, flags),
-        )
-        return await shown(engine, feed) | {"secret": secret, "key": key_for_signatures(secret)}
+    there = await places.place_named(engine, place)
+    options = await options_told(engine, flags)
+    feed, secret = await engine.newsroom.add_hook(
+        place=there,
+        persona=await persona_for(engine, there, persona, options),
+        person=None,
+        options=options,
+    )
+    told = await shown(places.WhoAndWhere(engine), feed)
+    return told | {"secret": secret, "key": key_for_signatures(secret)}
 
 
 @feeds.command()
@@ -168,7 +170,8 @@ async def _hook(settings: Settings, place: str, persona: str, flags: dict[str, s
 @opening.as_json
 def pause(feed_id: int, as_json: bool) -> None:
     """Let a feed or a webhook rest."""
-    _tell(_done(feed_id, "pause"), f"{feed_id} is paused.", as_json=as_json)
+    paused = _done(lambda engine: engine.newsroom.pause(feed_id))
+    opening.tell(paused, f"{feed_id} is paused.", as_json=as_json)
 
 
 @feeds.command()
@@ -176,7 +179,8 @@ def pause(feed_id: int, as_json: bool) -> None:
 @opening.as_json
 def resume(feed_id: int, as_json: bool) -> None:
     """Let it go on, with what is new from now on."""
-    _tell(_done(feed_id, "resume"), f"{feed_id} goes on.", as_json=as_json)
+    resumed = _done(lambda engine: engine.newsroom.resume(feed_id))
+    opening.tell(resumed, f"{feed_id} goes on.", as_json=as_json)
 
 
 @feeds.command()
@@ -184,14 +188,9 @@ def resume(feed_id: int, as_json: bool) -> None:
 @opening.as_json
 def remove(feed_id: int, as_json: bool) -> None:
     """Take it away. What was published stays."""
-    settings = opening.settings_and_log()
-
-    async def removed() -> None:
-        async with parts(settings) as engine:
-            await engine.newsroom.remove(feed_id)
-
-    opening.run_async(removed())
-    _tell({"removed": feed_id}, f"{feed_id} is gone. What was published stays.", as_json=as_json)
+    opening.on_engine(lambda engine: engine.newsroom.remove(feed_id))
+    sentence = f"{feed_id} is gone. What was published stays."
+    opening.tell({"removed": feed_id}, sentence, as_json=as_json)
 
 
 @feeds.command()
@@ -201,8 +200,7 @@ def check(feed_id: int, as_json: bool) -> None:
     """Look at a feed now, post nothing, and tell what is new in it."""
     from bot.terminal.words import safe_line
 
-    settings = opening.settings_and_log()
-    found = opening.run_async(_check(settings, feed_id))
+    found = opening.on_engine(partial(_check, feed_id=feed_id))
     if as_json:
         opening.put_json(found)
         return
@@ -213,9 +211,8 @@ def check(feed_id: int, as_json: bool) -> None:
         click.echo("Nothing in it is new and wanted.")
 
 
-async def _check(settings: Settings, feed_id: int) -> Message:
-    async with parts(settings) as engine:
-        look = await engine.newsroom.check(feed_id)
+async def _check(engine: Engine, *, feed_id: int) -> Message:
+    look = await engine.newsroom.check(feed_id)
     return {
         "title": look.document.title,
         "items": len(look.document.items),
@@ -224,18 +221,8 @@ async def _check(settings: Settings, feed_id: int) -> Message:
     }
 
 
-def _done(feed_id: int, what: str) -> Message:
-    settings = opening.settings_and_log()
+def _done(does: Callable[[Engine], Awaitable[Feed]]) -> Message:
+    async def done(engine: Engine) -> Message:
+        return await shown(places.WhoAndWhere(engine), await does(engine))
 
-    async def done() -> Message:
-        async with parts(settings) as engine:
-            return await shown(engine, await getattr(engine.newsroom, what)(feed_id))
-
-    return opening.run_async(done())
-
-
-def _tell(told: Message, sentence: str, *, as_json: bool) -> None:
-    if as_json:
-        opening.put_json(told)
-    else:
-        click.echo(sentence)
+    return opening.on_engine(done)

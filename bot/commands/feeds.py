@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from bot import orders
 from bot.commands.calling import Answer, Call, Command, Part
-from bot.commands.plans import moment, most_shown, names_of, options_of
+from bot.commands.plans import (
+    APPROVALS,
+    check_targets,
+    manners,
+    moment,
+    most_shown,
+    names_of,
+    options_of,
+)
 from bot.commands.settings import zone_here
 from bot.front import Button, Choice, Option, OptionKind
 from engine import safety
@@ -20,6 +27,8 @@ from engine.fetching import check_address
 from engine.locales import Locale, Said, say
 from engine.news import seconds_between
 from engine.newsroom import key_for_signatures
+from engine.planning import FOLDER, ITEM, PICTURE_OF, RENDER
+from engine.schedules import MOST_TARGETS
 from engine.store import chats, personas
 from engine.store.records import Feed, FeedKind, FeedState, PersonaRecord, Place
 
@@ -27,8 +36,10 @@ from engine.store.records import Feed, FeedKind, FeedState, PersonaRecord, Place
 MOST, MOST_WITH_BUTTONS = 20, 5
 #: Where it is kept which words are wanted, and which are not: so many of each.
 WORDS, MOST_WORDS = ("only", "not"), 30
-
-_NUMBERED = re.compile(r"#?(\d{1,9})", re.ASCII)
+#: Where the pictures of its posts are from.
+LENDERS = (RENDER, ITEM, FOLDER)
+#: Of what is said of each post, as it is of a schedule's.
+OF_POSTS = ("style", "text-only", "approval", "to")
 
 
 # What the command line asks, too
@@ -36,15 +47,26 @@ _NUMBERED = re.compile(r"#?(\d{1,9})", re.ASCII)
 
 async def options_told(engine: Engine, flags: Mapping[str, str]) -> dict[str, Any]:
     """What the flags say of a feed or a hook, as it is kept."""
-    options = await options_of(
-        engine, {name: told for name, told in flags.items() if name in ("style", "text-only")}
-    )
+    options = await options_of(engine, {name: told for name, told in flags.items() if name in OF_POSTS})
+    if "targets" in options:
+        options["targets"] = options["targets"][:MOST_TARGETS]
+    if "picture" in flags:
+        options[PICTURE_OF] = _lender(flags)
     for name in WORDS:
         if told := words_in(flags.get(name, "")):
             options[name] = list(told[:MOST_WORDS])
     if "every" in flags:
         options["every"] = seconds_between(flags["every"])
     return options
+
+
+def _lender(flags: Mapping[str, str]) -> str:
+    told = flags["picture"].strip().lower()
+    if told not in LENDERS:
+        raise BadRequest(say("feeds.no_lender", told=told[:20]))
+    if "text-only" in flags:
+        raise BadRequest(say("feeds.picture_of_none"))
+    return told
 
 
 def hook_address(engine: Engine, feed: Feed) -> str:
@@ -68,22 +90,26 @@ def how(engine: Engine, locale: Locale, feed: Feed, zone: str) -> list[str]:
     for name, key in zip(WORDS, ("feeds.only", "feeds.without"), strict=True):
         if words := feed.options.get(name):
             told.append(say(key, words=", ".join(map(str, words))))
+    if (lender := feed.options.get(PICTURE_OF)) in (ITEM, FOLDER):
+        told.append(say(f"feeds.picture_of.{lender}"))
+    told += manners(feed.options)
     if feed.state is FeedState.PAUSED:
         told.append(say("feeds.paused_line"))
     elif feed.next_at is not None:
         told.append(say("feeds.next", time=moment(locale, feed.next_at, zone, now=engine.clock.now())))
     if feed.error:
         told.append(say("feeds.trouble", why=feed.error))
-    return [locale.says(one) for one in told]
+    return [locale.says(one).rstrip(".") for one in told]
 
 
-async def persona_for(engine: Engine, place: Place, name: str) -> PersonaRecord:
-    """Who is to post: who is named, or who is there; and only where they may."""
+async def persona_for(engine: Engine, place: Place, name: str, options: Mapping[str, Any]) -> PersonaRecord:
+    """Who is to post: who is named, or who is there; and only where they may, in its other places too."""
     if name:
         persona = await engine.database.look(partial(personas.find, wanted=name))
     else:
         persona = await engine.presence.host(place)
     safety.check_persona(persona.persona, most_shown(engine, place))
+    await check_targets(engine, persona, options)
     return persona
 
 
@@ -127,8 +153,10 @@ async def _new(call: Call) -> None:
         raise BadRequest(say("feeds.how_to_add"))
     newsroom = call.engine.newsroom
     address = check_address(call.words.strip("<>"), private=call.engine.settings.feeds.private)
-    persona = await persona_for(call.engine, call.place, call.flags.get("persona", ""))
+    if "to" in call.flags:
+        await call.demand_operator()
     options = await options_told(call.engine, call.flags)
+    persona = await persona_for(call.engine, call.place, call.flags.get("persona", ""), options)
     await _check_room(call, call.place)
     feed = await newsroom.add(
         place=call.place,
@@ -143,16 +171,19 @@ async def _new(call: Call) -> None:
 
 
 async def _hook(call: Call) -> None:
-    """The secret is shown where nobody else reads it, so that is where a hook is made, also for another place."""
+    """The secret is shown where nobody else reads it, so that is where a hook is made, also for other places."""
     await call.demand_charge()
     if call.place.shared:
         raise Refused(say("feeds.hook_in_private", id=str(call.place.id)))
-    place = call.place
     if "to" in call.flags:
         await call.demand_operator()
-        place = await _place(call, call.flags["to"])
-    persona = await persona_for(call.engine, place, call.flags.get("persona", ""))
     options = await options_told(call.engine, call.flags)
+    place = call.place
+    if targets := options.pop("targets", None):
+        # The first of them is where it is; here only its secret is shown.
+        named = await call.engine.database.look(partial(chats.place_of, chat_id=targets[0]))
+        place, options["targets"] = named or place, targets[1:]
+    persona = await persona_for(call.engine, place, call.flags.get("persona", ""), options)
     await _check_room(call, place)
     feed, secret = await call.engine.newsroom.add_hook(
         place=place,
@@ -170,7 +201,7 @@ async def _hook(call: Call) -> None:
     ]
     if not call.engine.settings.feeds.address:
         lines.append(call.say("feeds.hook_here_only"))
-    await call.tell("\n".join(lines), code=(address, secret, key))
+    await call.tell("\n".join(lines), code=(address, secret, key), secrets=(secret, key))
 
 
 async def _check_room(call: Call, place: Place) -> None:
@@ -180,25 +211,12 @@ async def _check_room(call: Call, place: Place) -> None:
         raise Refused(say("feeds.too_many", n=MOST))
 
 
-async def _place(call: Call, told: str) -> Place:
-    number = _NUMBERED.fullmatch(told.strip())
-    place = (
-        await call.engine.database.look(partial(chats.place_of, chat_id=int(number[1]))) if number else None
-    )
-    if place is None:
-        raise NotFound(say("posts.no_place", told=told[:20]))
-    return place
-
-
 async def _named(call: Call, part: str) -> Feed:
     """The one that an order names. Others' are, to all but operators, not there."""
-    await call.demand_charge()
-    matched = _NUMBERED.fullmatch(call.words)
-    if matched is None:
-        raise BadRequest(say("feeds.which", part=part))
-    feed = await call.engine.newsroom.get(int(matched[1]))
+    number, _ = await call.number_in_charge(say("feeds.which", part=part))
+    feed = await call.engine.newsroom.get(number)
     if feed.chat_id != call.place.id and not await call.is_operator():
-        raise NotFound(say("feeds.no_feed", id=matched[1]))
+        raise NotFound(say("feeds.no_feed", id=str(number)))
     return feed
 
 
@@ -220,12 +238,19 @@ async def _remove(call: Call) -> None:
     await call.tell(call.say("feeds.removed", id=str(feed.id)))
 
 
+def _one_of(name: str, *choices: str) -> Option:
+    return Option(name, "", OptionKind.CHOICE, flag=name, choices=tuple(Choice(one, "") for one in choices))
+
+
 _ID = Option("id", "", OptionKind.NUMBER, required=True, least=1)
 _WHO = Option("persona", "", OptionKind.PERSONA, flag="persona")
 _WHAT = (Option("only", "", flag="only"), Option("not", "", flag="not"))
 _HOW = (
     Option("style", "", OptionKind.STYLE, flag="style"),
-    Option("text-only", "", OptionKind.CHOICE, flag="text-only", choices=(Choice(orders.YES, ""),)),
+    orders.switch("text-only"),
+    _one_of("picture", *LENDERS),
+    _one_of("approval", *APPROVALS),
+    Option("to", "", flag="to"),
 )
 
 COMMANDS = (
@@ -249,7 +274,7 @@ COMMANDS = (
                 ),
                 quiet=True,
             ),
-            Part("hook", _hook, (_WHO, *_WHAT, *_HOW, Option("to", "", flag="to")), quiet=True),
+            Part("hook", _hook, (_WHO, *_WHAT, *_HOW), quiet=True),
             Part("pause", _pause, (_ID,), quiet=True),
             Part("resume", _resume, (_ID,), quiet=True),
             Part("remove", _remove, (_ID,), quiet=True),

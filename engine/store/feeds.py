@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import NotFound
 from engine.locales import say
-from engine.store.posts import LAST_ID
+from engine.store.jobs import LAST_ID
+from engine.store.posts import OPEN
 from engine.store.records import Feed, FeedItem, FeedKind, FeedState
-from engine.store.tables import chats, feed_items, feeds
+from engine.store.tables import chats, feed_items, feeds, posts
 
 
 async def add(
@@ -134,6 +135,23 @@ async def remember(
 async def became(tx: AsyncConnection, item_id: int, post_id: int) -> None:
     """An item has become a post."""
     await tx.execute(update(feed_items).where(feed_items.c.id == item_id).values(post_id=post_id))
+
+
+async def coming(tx: AsyncConnection, feed_id: int) -> list[int]:
+    """The posts that are still to come of a feed."""
+    found = (
+        select(posts.c.id)
+        .join(feed_items, feed_items.c.post_id == posts.c.id)
+        .where(feed_items.c.feed_id == feed_id, posts.c.state.in_([state.value for state in OPEN]))
+        .order_by(posts.c.id)
+    )
+    return list((await tx.execute(found)).scalars())
+
+
+async def forget(tx: AsyncConnection, feed_id: int, *, before: datetime, but: Sequence[str]) -> None:
+    """Items that were seen first before that moment are forgotten, `but` those that are listed still."""
+    old = feed_items.c.feed_id == feed_id, feed_items.c.created_at < before
+    await tx.execute(delete(feed_items).where(*old, feed_items.c.key.not_in(but)))
 
 
 async def posted_since(tx: AsyncConnection, feed_id: int, since: datetime) -> int:

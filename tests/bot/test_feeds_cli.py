@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.bot.test_cli import Greenroom
-from tests.bot.test_schedules_cli import greenroom  # noqa: F401 - a fixture
+from tests.bot.command_line import Greenroom
 from tests.servers.feeds import Entry, Paper, newspaper
+
+pytestmark = pytest.mark.usefixtures("two_places")
 
 
 @pytest.fixture
-def paper(greenroom: Greenroom) -> Iterator[Paper]:  # noqa: F811 - the fixture above
+def paper(greenroom: Greenroom, two_places: None) -> Iterator[Paper]:
     """It is read by another process, so it stands on a thread of its own."""
     (Path(greenroom.home) / "greenroom.toml").write_text("[feeds]\nprivate = true\n")
     opened: list[Paper] = []
@@ -37,10 +38,7 @@ def paper(greenroom: Greenroom) -> Iterator[Paper]:  # noqa: F811 - the fixture 
     thread.join()
 
 
-def test_a_feed_is_added_checked_paused_resumed_and_taken_away(
-    greenroom: Greenroom,  # noqa: F811
-    paper: Paper,
-) -> None:
+def test_a_feed_is_added_checked_paused_resumed_and_taken_away(greenroom: Greenroom, paper: Paper) -> None:
     assert "Nothing is listened to" in greenroom("feeds", "list").stdout
     added = greenroom("feeds", "add", paper.at("feed"), "--place", "1", "--only", "thaw", "--json")
     assert added.returncode == 0, added.stderr
@@ -56,17 +54,27 @@ def test_a_feed_is_added_checked_paused_resumed_and_taken_away(
     assert greenroom("feeds", "check", "1").returncode == 4
 
 
-def test_what_is_no_feed_is_a_sentence_and_an_exit_code(
-    greenroom: Greenroom,  # noqa: F811
+def test_a_feed_is_told_whose_pictures_it_has_what_waits_and_where_else_it_goes(
+    greenroom: Greenroom,
     paper: Paper,
 ) -> None:
+    how = ("--picture", "folder", "--approval", "post", "--to", "1")
+    added = greenroom("feeds", "add", paper.at("feed"), "--place", "1", *how, "--json")
+    assert added.returncode == 0, added.stderr
+    told = json.loads(added.stdout)
+    assert (told["picture"], told["approval"], told["to"]) == ("folder", "post", [1])
+    hook = json.loads(greenroom("feeds", "hook", "--place", "1", "--text-only", "--json").stdout)
+    assert (hook["picture"], hook["approval"], hook["to"]) == ("", "", [])
+
+
+def test_what_is_no_feed_is_a_sentence_and_an_exit_code(greenroom: Greenroom, paper: Paper) -> None:
     page = greenroom("feeds", "add", paper.at("page"), "--place", "1")
     assert (page.returncode, "web page, and no feed" in page.stderr) == (2, True)
     nowhere = greenroom("feeds", "add", paper.at("feed"), "--place", "99")
     assert nowhere.returncode == 4
 
 
-def test_a_hook_shows_its_secret_once(greenroom: Greenroom) -> None:  # noqa: F811
+def test_a_hook_shows_its_secret_once(greenroom: Greenroom) -> None:
     made = json.loads(greenroom("feeds", "hook", "--place", "1", "--json").stdout)
     assert made["address"].endswith(f"/hooks/{made['id']}")
     assert len(made["secret"]) > 40

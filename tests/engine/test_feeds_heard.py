@@ -514,3 +514,64 @@ async def test_two_who_see_the_same_item_at_once_post_it_once(database: Database
     taken = await asyncio.gather(*[room.hear(hook, item) for item in items for room in rooms])
     assert sum(len(one.posted) for one in taken) == sum(one.known for one in taken) == 8
     assert len(await database.look(lambda tx: posts.listing(tx, most=100))) == 8
+
+
+async def test_news_waits_for_approval_and_is_shown_as_soon_as_it_has_that(
+    engine: Engine, paper: Paper
+) -> None:
+    await listening(engine, paper, approval="skip")
+    await shown(engine)
+    post = await only(engine)
+    assert (post.state, post.due_at - engine.clock.now()) == (PostState.WAITING, timedelta(hours=1))
+    assert await owed(engine) == []
+    await engine.posting.approve(post.id)
+    await shown(engine)
+    assert ((await only(engine)).state, len(await owed(engine))) == (PostState.PUBLISHED, 1)
+
+
+@pytest.mark.parametrize(("approval", "state"), [("skip", PostState.SKIPPED), ("post", PostState.PUBLISHED)])
+async def test_news_that_nobody_approves_is_skipped_or_posted_when_its_time_is_over(
+    engine: Engine, paper: Paper, approval: str, state: PostState
+) -> None:
+    await listening(engine, paper, approval=approval)
+    await shown(engine)
+    at(engine, engine.clock.now() + timedelta(minutes=59))
+    await shown(engine)
+    assert (await only(engine)).state is PostState.WAITING
+    at(engine, engine.clock.now() + timedelta(minutes=2))
+    await shown(engine)
+    assert (await only(engine)).state is state
+
+
+async def test_news_goes_to_several_places(engine: Engine, paper: Paper) -> None:
+    hall = await place_of(engine, "hall")
+    feed = await listening(engine, paper, targets=[hall.id])
+    await shown(engine)
+    assert {row.chat_id for row in await owed(engine)} == {feed.chat_id, hall.id}
+
+
+async def test_items_are_forgotten_a_year_after_they_came_but_not_while_they_are_listed(
+    engine: Engine, paper: Paper
+) -> None:
+    await listening(engine, paper)
+    paper.entries = [Entry("Thaw", "3", hours=9), NOON]
+    await later(engine, days=364)
+    assert await seen(engine) == 3
+    paper.entries = [Entry("Spring", "4", hours=10), NOON]
+    await later(engine, days=3)
+    assert await keys_seen(engine) == {"Spring", "Thaw", NOON.title}
+
+
+async def test_what_was_posted_and_forgotten_is_not_posted_again(engine: Engine, paper: Paper) -> None:
+    await listening(engine, paper)
+    paper.entries = [Entry("Thaw", "3", hours=9)]
+    await later(engine, days=370)
+    assert await keys_seen(engine) == {"Thaw"}
+    paper.entries = [Entry("Thaw", "3", hours=9), NOON]
+    await later(engine, days=1)
+    assert await themes(engine) == [NOON.title, "Thaw"]
+
+
+async def keys_seen(engine: Engine) -> set[str]:
+    async with engine.database.read() as tx:
+        return set((await tx.execute(select(feed_items.c.title))).scalars())

@@ -14,6 +14,10 @@ from html import escape
 from aiohttp import web
 
 BEGAN = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
+NAMESPACES = (
+    'xmlns:media="http://search.yahoo.com/mrss/" '
+    'xmlns:creativeCommons="http://backend.userland.com/creativeCommonsRssModule"'
+)
 BOMB = (
     '<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol">'
     + "".join(f'<!ENTITY lol{n} "{f"&lol{n - 1 if n > 1 else str()};" * 10}">' for n in range(1, 10))
@@ -31,6 +35,8 @@ class Entry:
     link: str = ""
     hours: int = 0
     picture: str = ""
+    licence: str = ""
+    adult: bool = False
 
     @property
     def where(self) -> str:
@@ -44,13 +50,15 @@ def rss(entries: list[Entry], *, ttl: int | None = None, title: str = "The Daily
         + f"<description>{escape(one.text)}</description>"
         + f"<pubDate>{format_datetime(BEGAN + timedelta(hours=one.hours))}</pubDate>"
         + (f"<enclosure url='{escape(one.picture)}' type='image/png' length='1'/>" if one.picture else "")
+        + ("<media:rating scheme='urn:simple'>adult</media:rating>" if one.adult else "")
+        + (f"<creativeCommons:license>{escape(one.licence)}</creativeCommons:license>" if one.licence else "")
         + "</item>"
         for one in entries
     )
     told = "" if ttl is None else f"<ttl>{ttl}</ttl>"
     return (
-        f'<?xml version="1.0" encoding="utf-8"?><rss version="2.0"><channel><title>{escape(title)}</title>'
-        f"{told}{items}</channel></rss>"
+        f'<?xml version="1.0" encoding="utf-8"?><rss version="2.0" {NAMESPACES}>'
+        f"<channel><title>{escape(title)}</title>{told}{items}</channel></rss>"
     )
 
 
@@ -78,6 +86,9 @@ class Paper:
     #: How many of those were told that nothing is new.
     unchanged: int = 0
     url: str = ""
+    #: What stands under `/pictures/`, by its name; and how often somebody asked for one.
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    looked_at: int = 0
     #: How many bytes of the endless document went out.
     sent: int = 0
 
@@ -150,6 +161,11 @@ class Paper:
     async def away(self, request: web.Request) -> web.Response:
         raise web.HTTPFound(request.query["to"])
 
+    async def picture(self, request: web.Request) -> web.Response:
+        self.looked_at += 1
+        body = self.pictures.get(request.match_info["name"])
+        return web.Response(body=body) if body is not None else web.Response(status=404)
+
     async def round_and_round(self, request: web.Request) -> web.Response:
         raise web.HTTPFound(request.path)
 
@@ -170,6 +186,7 @@ async def newspaper() -> AsyncIterator[Paper]:
     app.router.add_get("/cut", paper.cut)
     app.router.add_get("/half", paper.half)
     app.router.add_get("/away", paper.away)
+    app.router.add_get("/pictures/{name}", paper.picture)
     app.router.add_get("/round", paper.round_and_round)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from engine.engine import Engine
 from engine.errors import BadRequest, NotFound, Refused
 from engine.newsroom import key_for_signatures
+from engine.planning import ITEM, PICTURE_OF, targets_of
 from engine.settings import FeedSettings, PeopleSettings, PostSettings, Settings
+from engine.store import outbox
 from engine.store.records import FeedKind, FeedState, PostState
+from engine.store.tables import deliveries
 from tests.bot.commands.guest import BEN, HALL, Guest, everybody, orders_in
 from tests.servers.feeds import Entry, Paper, newspaper
 
@@ -41,7 +46,10 @@ async def test_a_feed_is_listened_to_and_its_newest_item_becomes_a_post(
         f'/feed {paper.at("feed")} --only "thaw, ice" --not football --every 1h --text-only'
     )
     assert f"Feed #1 is listened to: The Daily Test ({paper.at('feed')})" in told
-    assert "only with: thaw, ice · not with: football · next look Sun 1 Mar 08:00" in told
+    assert (
+        "only with: thaw, ice · not with: football · Words only, no picture · next look Sun 1 Mar 08:00"
+        in told
+    )
     (feed,) = await engine.newsroom.listing()
     assert (feed.options["every"], feed.options["picture"], feed.person_id) == (
         3_600,
@@ -127,6 +135,66 @@ async def test_a_hook_shows_its_secret_once_and_to_one_pair_of_eyes(
     with pytest.raises(Refused):
         await ben.does("/feed hook --to 1")
     assert "Webhook #2 is there" in await ben.does("/feed hook")
+
+
+async def test_once_shown_a_secret_is_in_no_row_any_more(engine: Engine, ben: Guest, capsys: Any) -> None:
+    await ben.owed()
+    await ben.run(await ben.orders("/feed hook"))
+    assert "X-Greenroom-Secret: " in await stored(engine)
+    (told,) = await ben.owed()
+    _address, secret, key = told.manner.code
+    kept = await stored(engine)
+    assert (secret in kept, key in kept, "X-Greenroom-Secret: •••" in kept) == (False, False, True)
+    assert (told.manner.code[0] in kept, secret in capsys.readouterr().out) == (True, False)
+
+
+async def test_a_secret_that_can_never_be_shown_is_struck_out_too(engine: Engine, ben: Guest) -> None:
+    for give_up in (
+        lambda tx: outbox.give_up(tx, 1, error="gone"),
+        lambda tx: outbox.give_up_chat(tx, 1, error="gone"),
+    ):
+        await ben.run(await ben.orders("/feed hook"))
+        await engine.database.change(give_up)
+    assert (await stored(engine)).count("X-Greenroom-Secret: •••") == 2
+
+
+async def stored(engine: Engine) -> str:
+    """All that the house has to tell, or told."""
+    async with engine.database.read() as tx:
+        rows = await tx.execute(select(deliveries.c.text, deliveries.c.manner))
+        return "\n".join(f"{row.text}\n{row.manner}" for row in rows)
+
+
+async def test_a_feed_says_where_else_it_goes_what_it_waits_for_and_whose_pictures_it_has(
+    engine: Engine, ana: Guest, ana_in_hall: Guest, ben: Guest, paper: Paper
+) -> None:
+    room = (await ana.orders("/feed")).place.id
+    hall = (await ana_in_hall.orders("/feed")).place.id
+    told = await ana.does(f"/feed {paper.at('feed')} --to {hall} --approval skip --picture item")
+    assert "with the item's own picture" in told
+    (feed,) = await engine.newsroom.listing()
+    assert {name: feed.options[name] for name in ("targets", "approval", PICTURE_OF)} == {
+        "targets": [hall],
+        "approval": "skip",
+        PICTURE_OF: ITEM,
+    }
+    (post,) = await engine.posting.posts()
+    assert (post.chat_id, targets_of(post)) == (room, (room, hall))
+    with pytest.raises(Refused):
+        await ben.does(f"/feed {paper.at('atom')} --to {hall}")
+    with pytest.raises(BadRequest, match=r"lends no pictures"):
+        await ben.does(f"/feed {paper.at('atom')} --picture mine")
+    with pytest.raises(BadRequest, match=r"Words alone"):
+        await ben.does(f"/feed {paper.at('atom')} --picture item --text-only")
+
+
+async def test_a_hook_posts_to_the_places_that_it_is_made_for(
+    engine: Engine, ana: Guest, ana_in_hall: Guest
+) -> None:
+    room, hall = (await ana.orders("/feed")).place.id, (await ana_in_hall.orders("/feed")).place.id
+    await ana.does(f"/feed hook --to {hall},{room} --approval post")
+    (feed,) = await engine.newsroom.listing()
+    assert (feed.chat_id, feed.options["targets"], feed.options["approval"]) == (hall, [room], "post")
 
 
 async def test_an_order_that_is_carried_out_again_after_a_crash_makes_no_second_feed(
