@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import engine, fronts, language, pictures, posts, soak
+from tests.bench import engine, fronts, language, pictures, posts, soak, studio
 
 if __name__ == "__main__":
     name, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
@@ -18,6 +18,8 @@ if __name__ == "__main__":
         posts.main(rest)
     elif name == "soak":
         soak.main(rest)
+    elif name == "studio":
+        studio.main(rest)
     elif name == "engine":
         sys.argv[1:] = rest
         engine.main()
@@ -28,3 +30,4 @@ if __name__ == "__main__":
         pictures.main([])
         posts.main([])
         soak.main([])
+        studio.main([])

@@ -36,8 +36,8 @@ from tests.bench.pictures_house import (
     prompt,
     sdxl,
     settings_of,
-    working,
 )
+from tests.working import working
 
 Answer = TypeVar("Answer")
 

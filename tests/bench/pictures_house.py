@@ -80,18 +80,6 @@ def settings_of(home: Path, *, language: LanguageSettings | None = None, **told:
     )
 
 
-@asynccontextmanager
-async def working(engine: Engine) -> AsyncIterator[None]:
-    """The house's worker, until the end of the block."""
-    task = asyncio.create_task(engine.work())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 @dataclass(frozen=True)
 class Asker:
     """Somebody with a chat of their own, and the persona in it."""

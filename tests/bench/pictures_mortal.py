@@ -18,7 +18,8 @@ from engine.engine import Engine
 from engine.home import Home
 from engine.pictures import PictureWanted, Preview, Progress, Rendered
 from engine.testing import FakeRenderer
-from tests.bench.pictures_house import settings_of, working
+from tests.bench.pictures_house import settings_of
+from tests.working import working
 
 #: Seconds that a step takes.
 STEP = 0.002

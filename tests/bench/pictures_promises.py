@@ -28,8 +28,8 @@ from tests.bench.pictures_house import (
     prompt,
     sdxl,
     settings_of,
-    working,
 )
+from tests.working import working
 
 #: As people choose them: a few sizes, a few qualities, mostly one picture.
 SIZES = ((128, 128), (192, 128), (192, 192), (256, 192), (256, 256))

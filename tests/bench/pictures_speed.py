@@ -33,8 +33,8 @@ from tests.bench.pictures_house import (
     prompt,
     sdxl,
     settings_of,
-    working,
 )
+from tests.working import working
 
 #: Words of each prompt: what a model would write.
 LONG = 120

@@ -31,7 +31,8 @@ from engine.store.runs import RunState
 from engine.testing import FakeRenderer
 from personas.persona import Persona
 from tests.bench.harness import Figure, median
-from tests.bench.pictures_house import PATIENCE, working
+from tests.bench.pictures_house import PATIENCE
+from tests.working import working
 
 #: Imports, statements and templates are there before the clock starts.
 WARMING = 20

@@ -127,6 +127,12 @@ async def test_one_that_is_not_there_is_told_with_those_that_are_the_nearest_fir
             "made for Stable Diffusion 1.5, and what paints here is SDXL",
             "hier malt SDXL",
         ),
+        (
+            "a pier <lora:rain:9>",
+            r"^The LoRA “rain” cannot be given the weight 9\. It is one from -2 to 2",
+            r"^Das LoRA „rain“ kann das Gewicht 9 nicht bekommen\. Es geht von -2 bis 2",
+        ),
+        ("a pier <lora:rain:-2.5>", "the weight -2.5", "das Gewicht -2.5"),
         ("<lora:risky> a pier", "^risky.pt is a pickle.*There: ", "^risky.pt ist ein Pickle.*Es gibt: "),
     ],
 )
@@ -182,6 +188,8 @@ async def test_a_prompt_by_hand_is_told_too_and_keeps_what_it_names(house: Setti
         assert by.prompt == f"{LONG}, at night"
         assert by.word_count == len(by.prompt.split())
         assert (await by_hand(engine.imagining, by, LONG)).loras == by.loras, "they are worn on"
+        with pytest.raises(BadRequest, match="the weight 9"):
+            await by_hand(engine.imagining, by, f"{LONG} <lora:Rain:9>")
         for words in (f"{LONG} <lora:nobody>", "short <lora:nobody>"):
             with pytest.raises(BadRequest, match="no LoRA “nobody”"):
                 await reworded(engine.imagining, record, by, words)

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 import torch
 from diffusers import EulerDiscreteScheduler
-from PIL import Image, ImageChops
 from safetensors.torch import load_file, save_file
 
 from engine.errors import RenderFailed, Stopped
-from engine.pictures import PictureWanted, Preview, Rendered
+from engine.pictures import Preview, Rendered
 from engine.pictures.sdxl.finding import look
 from engine.pictures.sdxl.longprompt import Encoder
 from engine.pictures.sdxl.opening import open_pipelines
@@ -25,30 +24,12 @@ from engine.pictures.sdxl.pipelines import Pipelines, Words
 from engine.pictures.sdxl.recipes import SCHEDULERS, recipe
 from engine.pictures.sdxl.renderer import Sdxl
 from engine.pictures.sdxl.seeing import SDXL_COLOURS, flaw, glimpse, likeness
-from personas.appearance import Ledger, Scene
-from personas.persona import Persona
-from tests.models.sdxl import KINDS, write_sdxl
+from tests.engine.painted import ON_A_BRIDGE as WANTED
+from tests.engine.painted import apart, quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 WORDS = " ".join(["a woman with red hair and a green coat on a bridge"] * 20).split()[:179]
-WANTED = PictureWanted(
-    scene=Scene(Persona(slug="ada", name="Ada Quill", age=40), "on a bridge", Ledger(), 7),
-    prompt="a woman on a bridge at night",
-    negative="fog",
-    seed=7,
-    width=64,
-    height=64,
-    steps=2,
-)
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    for number, kind in enumerate(KINDS):
-        write_sdxl(folder / kind, kind=kind, seed=number)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -83,18 +64,9 @@ def changed(
     yield to
 
 
-def quiet(_step: int, _steps: int, _preview: Preview | None = None) -> None: ...
-
-
 def one(renderer: Sdxl, **wanted: Any) -> Rendered:
     [made] = renderer.render([replace(WANTED, **wanted)], quiet)
     return made
-
-
-def apart(first: Image.Image, second: Image.Image) -> int:
-    """By how much the two differ where they differ most."""
-    bands = ImageChops.difference(first, second).split()
-    return max(int(value) for band in bands for value in band.tobytes())
 
 
 @pytest.mark.parametrize("kind", ["base", "sd15"])
@@ -108,6 +80,9 @@ def test_a_model_paints_and_says_how(models: Path, kind: str) -> None:
     assert (facts["steps"], facts["guidance"], facts["batch"]) == (2, 7.5, 1)
     assert facts["receipt"]["words"] == 7
     assert len(facts["model_hash"]) == 12
+    if Path("/proc/self/clear_refs").exists():
+        assert facts["memory"]["of"] == "process"
+        assert isinstance(facts["memory"]["peak"], int)
     json.dumps(facts)
     assert apart(made.image, one(renderer, prompt="a dog").image) > 0
     assert apart(made.image, one(renderer, negative="red").image) > 0

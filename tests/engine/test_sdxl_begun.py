@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageChops, ImageStat
 
 from engine.errors import BadRequest
-from engine.pictures import Lora, PictureWanted, Preview, Rendered
+from engine.pictures import Lora, Preview, Rendered
 from engine.pictures.sdxl.finding import look
 from engine.pictures.sdxl.longprompt import Encoder
 from engine.pictures.sdxl.opening import open_pipelines
@@ -23,30 +23,12 @@ from engine.pictures.sdxl.pipelines import Begun, Pipelines, Words
 from engine.pictures.sdxl.recipes import SCHEDULERS, recipe
 from engine.pictures.sdxl.renderer import Sdxl
 from engine.pictures.sdxl.seeing import as_pixels, developed, read
-from personas.appearance import Ledger, Scene
-from personas.persona import Persona
-from tests.models.sdxl import KINDS, write_sdxl
+from tests.engine.painted import ON_A_BRIDGE, apart, quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-WANTED = PictureWanted(
-    scene=Scene(Persona(slug="ada", name="Ada Quill", age=40), "on a bridge", Ledger(), 7),
-    prompt="a woman on a bridge at night",
-    negative="fog",
-    seed=7,
-    width=64,
-    height=64,
-    steps=4,
-)
+WANTED = replace(ON_A_BRIDGE, steps=4)
 LONG = " ".join(["a woman with red hair and a green coat on a bridge"] * 12)
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    for number, kind in enumerate(KINDS):
-        write_sdxl(folder / kind, kind=kind, seed=number)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -73,18 +55,9 @@ def told(pipelines: Pipelines) -> Words:
     return Words(words.embeds, words.pooled, words.embeds, words.pooled)
 
 
-def quiet(_step: int, _steps: int, _preview: Preview | None = None) -> None: ...
-
-
 def one(renderer: Sdxl, **wanted: Any) -> Rendered:
     [made] = renderer.render([replace(WANTED, **wanted)], quiet)
     return made
-
-
-def apart(first: Image.Image, second: Image.Image) -> int:
-    """By how much the two differ where they differ most."""
-    bands = ImageChops.difference(first, second).split()
-    return max(int(value) for band in bands for value in band.tobytes())
 
 
 def far(first: Image.Image, second: Image.Image) -> float:

@@ -12,12 +12,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageChops
+from PIL import Image
 
 from engine.broker import Broker
 from engine.errors import RenderFailed
 from engine.locales import locale_of
-from engine.pictures import PictureWanted, Preview, Rendered
+from engine.pictures import Rendered
 from engine.pictures.sdxl import holding, opening
 from engine.pictures.sdxl.finding import look
 from engine.pictures.sdxl.renderer import Sdxl
@@ -39,21 +39,11 @@ from engine.pictures.sdxl.sparing import (
     share_of,
     tried_again,
 )
-from personas.appearance import Ledger, Scene
-from personas.persona import Persona
-from tests.models.sdxl import KINDS, write_sdxl
+from tests.engine.painted import ON_A_BRIDGE, apart, quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-WANTED = PictureWanted(
-    scene=Scene(Persona(slug="ada", name="Ada Quill", age=40), "on a bridge", Ledger(), 7),
-    prompt="a woman on a (bridge:1.3) at night",
-    negative="fog",
-    seed=7,
-    width=64,
-    height=64,
-    steps=2,
-)
+WANTED = replace(ON_A_BRIDGE, prompt="a woman on a (bridge:1.3) at night")
 NOT_ENOUGH = "CUDA out of memory. Tried to allocate 2.00 GiB."
 
 
@@ -158,14 +148,6 @@ def test_once_it_held_for_as_long_the_next_failure_is_a_first_one(times: int, by
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    for number, kind in enumerate(KINDS):
-        write_sdxl(folder / kind, kind=kind, seed=number)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def usual(models: Path) -> Iterator[Sdxl]:
     renderer = Sdxl(look(models / "base"), device="cpu")
     yield renderer
@@ -215,9 +197,6 @@ def watch(hook: Any, told: Callable[[], None]) -> None:
     hook.init_hook = watched
 
 
-def quiet(_step: int, _steps: int, _preview: Preview | None = None) -> None: ...
-
-
 def one(renderer: Sdxl, **wanted: Any) -> Rendered:
     [made] = renderer.render([replace(WANTED, **wanted)], quiet)
     return made
@@ -225,8 +204,7 @@ def one(renderer: Sdxl, **wanted: Any) -> Rendered:
 
 def same(first: Rendered, second: Rendered) -> bool:
     """But for the last bit: weights that were moved lie otherwise in memory, and are added up in another order."""
-    bands = ImageChops.difference(first.image, second.image).split()
-    return max(int(value) for band in bands for value in band.tobytes()) <= 1
+    return apart(first.image, second.image) <= 1
 
 
 def on_gpu(models: Path, **options: Any) -> Sdxl:

@@ -11,44 +11,29 @@ import torch
 from PIL import Image, ImageChops
 
 from engine.errors import Stopped
-from engine.pictures import Lora, PictureWanted, Preview, Rendered
+from engine.pictures import Lora, Preview, Rendered
 from engine.pictures.sdxl import holding, opening
 from engine.pictures.sdxl.finding import look
 from engine.pictures.sdxl.loras import Loras
 from engine.pictures.sdxl.loras_found import look_at
 from engine.pictures.sdxl.renderer import Sdxl
 from engine.pictures.sdxl.tuning import MOST_SHAPES, REMEMBERED, UNTUNED, Blocks, Tuning, tuning_for
-from personas.appearance import Ledger, Scene
-from personas.persona import Persona
-from tests.models.sdxl import write_lora, write_sdxl
+from tests.engine.painted import ON_A_BRIDGE, quiet
+from tests.models.sdxl import write_lora
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-WANTED = PictureWanted(
-    scene=Scene(Persona(slug="ada", name="Ada Quill", age=40), "on a bridge", Ledger(), 7),
-    prompt="a woman on a bridge at night",
-    negative="fog",
-    seed=7,
-    width=64,
-    height=64,
-    steps=4,
-)
+WANTED = replace(ON_A_BRIDGE, steps=4)
 #: What is compiled is run as it is: to find out whether it is, no compiler is needed.
 COMPILED = replace(UNTUNED, compiled=True, compiler="eager")
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    write_sdxl(folder / "base")
-    write_sdxl(folder / "refiner", kind="refiner", seed=1)
-    write_sdxl(folder / "sd15", kind="sd15")
-    write_lora(folder / "lora" / "ink.safetensors", style="diffusers", seed=3)
-    write_lora(folder / "lora" / "plain.safetensors", style="diffusers", seed=4, parts=("unet",))
-    return folder
-
-
-def quiet(_step: int, _steps: int, _preview: Preview | None = None) -> None: ...
+def models(models: Path) -> Path:
+    """With LoRAs beside them."""
+    write_lora(models / "lora" / "ink.safetensors", style="diffusers", seed=3)
+    write_lora(models / "lora" / "plain.safetensors", style="diffusers", seed=4, parts=("unet",))
+    return models
 
 
 def one(renderer: Sdxl, **wanted: Any) -> Rendered:

@@ -7,6 +7,7 @@ import pickle
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 
 from engine.errors import BadRequest, RenderFailed
 from engine.locales import locale_of
-from engine.pictures import Lora, PictureWanted, Preview, Rendered
+from engine.pictures import Lora, Rendered
 from engine.pictures.painting import choice, loras_checked, painter
 from engine.pictures.sdxl import unpickling
 from engine.pictures.sdxl.finding import Found, choose, find_pictures, fingerprint, look, weight_bytes
@@ -25,22 +26,12 @@ from engine.pictures.sdxl.loras import Loras
 from engine.pictures.sdxl.loras_found import find_loras, look_at
 from engine.pictures.sdxl.renderer import Sdxl
 from engine.settings import PictureSettings, Settings
-from personas.appearance import Ledger, Scene
-from personas.persona import Persona
+from tests.engine.painted import ON_A_BRIDGE as WANTED
+from tests.engine.painted import quiet
 from tests.engine.test_sdxl import in_one_file
 from tests.models.sdxl import LORA_STYLES, write_lora, write_sdxl
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-WANTED = PictureWanted(
-    scene=Scene(Persona(slug="ada", name="Ada Quill", age=40), "on a bridge", Ledger(), 7),
-    prompt="a woman on a bridge at night",
-    negative="fog",
-    seed=7,
-    width=64,
-    height=64,
-    steps=2,
-)
 
 
 class Mine:
@@ -51,14 +42,6 @@ class Mine:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return os.mkdir, (str(self.mark),)
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    write_sdxl(folder / "base")
-    write_sdxl(folder / "sd15", kind="sd15", seed=2)
-    return folder
 
 
 def settings_of(folder: Path, to: Path) -> Path:
@@ -79,9 +62,6 @@ def bins(folder: Path, to: Path) -> Path:
         name = "diffusion_pytorch_model.bin" if "diffusion" in path.name else "pytorch_model.bin"
         torch.save(load_file(path), to / path.parent.name / name)
     return to
-
-
-def quiet(_step: int, _steps: int, _preview: Preview | None = None) -> None: ...
 
 
 def one(found: Found, wardrobe: Loras | None = None, **wanted: Any) -> Rendered:
@@ -136,7 +116,7 @@ def test_a_lora_in_a_pickle_does_what_it_does_otherwise(models: Path, tmp_path: 
     torch.save(load_file(path), tmp_path / "risky" / "models" / "lora" / "ink.pt")
     made = []
     for home in ("safe", "risky"):
-        loras = Loras(lambda: find_loras(tmp_path / home, tmp_path / "none", pickles=True), "sdxl")  # noqa: B023
+        loras = Loras(partial(find_loras, tmp_path / home, tmp_path / "none", pickles=True), "sdxl")
         made.append(one(look(models / "base"), loras, loras=(Lora("ink", 0.7),)))
     assert same(*made)
     assert not same(made[0], one(look(models / "base")))

@@ -17,16 +17,12 @@ from engine.store import forgetting as store
 from engine.store.records import Account, Job, JobState
 from engine.store.tables import turns
 from engine.testing import ManualClock
-from tests.engine.test_worker import ROOM, Moody, ask, ended, told, working
+from tests.engine.moody import ROOM, ask, ended, moody_renderer, told  # noqa: F401 - a fixture
+from tests.working import working
 
 Answer = TypeVar("Answer")
 
 ANA = Account("stage", "u1", "Ana")
-
-
-@pytest.fixture
-def renderer() -> Moody:
-    return Moody()
 
 
 class Slow:
