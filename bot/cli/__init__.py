@@ -14,8 +14,10 @@ from typing import Any
 import click
 
 from bot.cli import (
+    backfilling,
     chatting,
     doctor,
+    doors,
     feeds,
     imagining,
     jobs,
@@ -35,6 +37,7 @@ SECTIONS = (
     ("Cast", ("personas",)),
     ("Posts", ("schedule", "posts", "feeds")),
     ("House", ("models", "status", "doctor")),
+    ("Doors", ("password", "keys")),
 )
 
 
@@ -76,7 +79,7 @@ for _command in (
     imagining.imagine,
     prompting.prompt,
     jobs.jobs,
-    runs.backfill,
+    backfilling.backfill,
     runs.runs,
     runs.replay,
     personas.personas,
@@ -86,6 +89,8 @@ for _command in (
     models.models,
     status.status,
     doctor.doctor,
+    doors.password,
+    doors.keys,
 ):
     greenroom.add_command(_command)
 

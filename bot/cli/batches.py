@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli import opening
+from bot.cli import following, opening
 from bot.cli.ending import Interrupted
 
 if TYPE_CHECKING:
@@ -19,18 +21,69 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
-#: An owner that closes over a run is followed by another so often.
-MOST_OWNERS = 5
 #: How often one looks how far a run is: a small one often, for the others count each time what they have.
 LOOK, LOOK_AT_MANY, MANY = 0.2, 1.0, 200
 #: Of a plan, so many are named to a person.
 NAMED = 20
 
-Told = Callable[[Message], None]
+
+@dataclass(frozen=True)
+class Cohort:
+    """Whom a run is about, and how it is kept, as the command line was told of it."""
+
+    tags: tuple[str, ...]
+    who: tuple[str, ...]
+    year: int | None
+    limit: int | None
+    run_key: str
+    notes: str
+    face: bool
+    dry_run: bool
+
+    @property
+    def is_named(self) -> bool:
+        return bool(self.tags or self.who or self.year is not None)
+
+    @property
+    def said(self) -> list[str]:
+        """What only many can have."""
+        told = {
+            "--limit": self.limit is not None,
+            "--run-key": self.run_key,
+            "--notes": self.notes,
+            "--face": self.face,
+            "--dry-run": self.dry_run,
+        }
+        return [name for name, value in told.items() if value]
+
+    def ordered(
+        self, kind: str, scene: str, *, missing_only: bool, wish: Message, posts: bool = False
+    ) -> Message:
+        """The order of a run, as its owner is told of it."""
+        return {
+            "kind": kind,
+            "scene": scene,
+            "tags": self.tags,
+            "personas": self.who,
+            "year": self.year,
+            "posts": posts,
+            "missing_only": missing_only,
+            "limit": self.limit,
+            "face": self.face,
+            "key": self.run_key,
+            "notes": self.notes,
+            "wish": wish,
+        }
 
 
 def cohort_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Whom a run is about, and how it is kept: the same for every command that begins one."""
+    """The options that make a `Cohort`: the same for every command that begins a run."""
+
+    @wraps(command)
+    def with_cohort(**told: Any) -> Any:
+        cohort = Cohort(**{one.name: told.pop(one.name) for one in fields(Cohort)})
+        return command(cohort=cohort, **told)
+
     options = (
         click.option("--tag", "tags", multiple=True, metavar="TAG", help="Whoever has it; may be repeated."),
         click.option(
@@ -50,9 +103,10 @@ def cohort_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--dry-run", is_flag=True, help="Only tell how many, how long, and what it costs."),
     )
+    decorated: Callable[..., Any] = with_cohort
     for option in reversed(options):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated
 
 
 def carry_out(settings: Settings, ordered: Message, *, dry_run: bool, as_json: bool, head: str = "") -> int:
@@ -84,25 +138,17 @@ async def _planned(settings: Settings, ordered: Message) -> Message:
 
 
 async def _carried_out(settings: Settings, ordered: Message, *, quiet: bool) -> Message:
-    import asyncio
-
-    from bot.client import GoneError, reach
-
     began: Message | None = None
-    for owners_left in reversed(range(MOST_OWNERS)):
-        try:
-            async with reach(settings) as client:
-                began = await _begun(client, ordered, began)
-                if began["run"] is None:
-                    return began
-                run = await _until_done(client, began["run"], quiet=quiet)
-                return began | {"run": run}
-        except GoneError:
-            # The owner closed over it. The next, perhaps this process, goes on from its rows.
-            if not owners_left:
-                raise
-            await asyncio.sleep(0.2)
-    raise GoneError("Greenroom closed again and again.")
+
+    async def carried_out(client: Client) -> Message:
+        nonlocal began
+        # Whoever owns the home next goes on from the rows.
+        began = await _begun(client, ordered, began)
+        if began["run"] is None:
+            return began
+        return began | {"run": await _until_done(client, began["run"], quiet=quiet)}
+
+    return await following.owned(settings, carried_out)
 
 
 async def _begun(client: Client, ordered: Message, before: Message | None) -> Message:
@@ -121,16 +167,16 @@ async def _until_done(client: Client, run: Message, *, quiet: bool) -> Message:
     from bot.house import stopped_by_signals
 
     asked = asyncio.Event()
-    with stopped_by_signals(asked), _bar(quiet=quiet) as told:
+    with stopped_by_signals(asked), following.bar("counts", "left", quiet=quiet) as shows:
         while run["state"] == "open":
-            told(run)
+            _tell(shows, run)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_AT_MANY if run["total"] > MANY else LOOK):
                     await asked.wait()
             if asked.is_set():
                 raise Interrupted(await _paused(client, run))
             run = await client.get(f"/runs/{run['id']}")
-        told(run)
+        _tell(shows, run)
     return run
 
 
@@ -145,36 +191,15 @@ async def _paused(client: Client, run: Message) -> str:
     return f"Run {run['name']} is paused: {so_far}. The same command goes on with it."
 
 
-@contextmanager
-def _bar(*, quiet: bool) -> Iterator[Told]:
-    """A bar on stderr where somebody looks at it; it goes away when the work is done."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(
-            bar_width=32, complete_style="#8fbf9f", finished_style="#8fbf9f", pulse_style="bright_black"
-        ),
-        TextColumn("{task.fields[counts]}", style="bright_black"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}", style="bright_black"),
+def _tell(shows: following.Shows, run: Message) -> None:
+    expected = run["expected"]
+    shows(
+        description=run["name"],
+        total=run["total"],
+        completed=run["total"] - run["left"],
+        counts=f"{run['made']} made, {run['failed']} failed, {run['left']} left",
+        left=f"about {span(expected['likely'])} to go" if expected and run["left"] else "",
     )
-    err = opening.console(err=True)
-    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as progress:
-        task = progress.add_task("Asking", total=None, counts="", left="")
-
-        def told(run: Message) -> None:
-            expected = run["expected"]
-            progress.update(
-                task,
-                description=run["name"],
-                total=run["total"],
-                completed=run["total"] - run["left"],
-                counts=f"{run['made']} made, {run['failed']} failed, {run['left']} left",
-                left=f"about {span(expected['likely'])} to go" if expected and run["left"] else "",
-            )
-
-        yield told
 
 
 def _tell_plan(plan: Message, head: str) -> None:
@@ -196,7 +221,7 @@ def _tell_plan(plan: Message, head: str) -> None:
         ("cohort", plan["cohort"]),
         ("pictures", f"{plan['total']:,}"),
         ("time", _time(plan)),
-        ("cost", money(plan["cost"])),
+        ("cost", money(plan["cost"], plan["currency"])),
         ("of", ", ".join(names) + (f" and {more:,} more" if more > 0 else "")),
     ]
     for name, value in told:
@@ -237,7 +262,7 @@ def _tell_summary(run: Message) -> None:
     if run["cancelled"]:
         rows.add_row(f"{run['cancelled']:,}", Text("taken back"))
     rows.add_row(span(run["seconds"]), Text("of work"))
-    rows.add_row(money(run["cost"]), Text("spent"))
+    rows.add_row(money(run["cost"], run["currency"]), Text("spent"))
     out.print(rows)
     if run["stand_ins"]:
         note = f"{run['stand_ins']:,} of them are stand-ins: no picture model painted them. See `greenroom doctor`."
@@ -248,9 +273,10 @@ def local(moment: datetime) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def money(cost: float) -> str:
-    """What is made on this machine costs nothing."""
-    return f"{cost:.2f}" if cost >= 0.005 else "0" if not cost else "less than 0.01"
+def money(cost: float, currency: str = "") -> str:
+    from engine import costs
+
+    return costs.told(cost, currency)
 
 
 def span(seconds: float) -> str:

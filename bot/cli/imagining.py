@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli import batches, opening
-from bot.cli.ending import Interrupted
+from bot.cli import batches, following, opening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from bot.client import Client
     from engine.settings import Settings
 
 Message = dict[str, Any]
-
-#: An owner that closes over an order is followed by another so often.
-MOST_OWNERS = 5
 
 
 @click.command()
@@ -65,14 +59,7 @@ MOST_OWNERS = 5
 def imagine(
     words: tuple[str, ...],
     everybody: bool,
-    tags: tuple[str, ...],
-    who: tuple[str, ...],
-    year: int | None,
-    limit: int | None,
-    run_key: str,
-    notes: str,
-    face: bool,
-    dry_run: bool,
+    cohort: batches.Cohort,
     missing_only: bool,
     style: str | None,
     seed: int | None,
@@ -115,36 +102,16 @@ def imagine(
         "negative": negative,
         "model": model,
     }
-    if everybody or tags or who or year is not None:
-        scene = _scene_of_many(words, everybody and bool(tags or who or year is not None), count, out)
+    if everybody or cohort.is_named:
+        scene = _scene_of_many(words, everybody and cohort.is_named, count, out)
         if missing_only and force:
             raise click.UsageError("--missing-only and --force say opposite things.")
-        ordered = {
-            "kind": "batch",
-            "scene": scene,
-            "tags": tags,
-            "personas": who,
-            "year": year,
-            "missing_only": missing_only,
-            "limit": limit,
-            "face": face,
-            "key": run_key,
-            "notes": notes,
-            "wish": wish,
-        }
+        ordered = cohort.ordered("batch", scene, missing_only=missing_only, wish=wish)
         settings = opening.settings_and_log()
-        if code := batches.carry_out(settings, ordered, dry_run=dry_run, as_json=as_json):
+        if code := batches.carry_out(settings, ordered, dry_run=cohort.dry_run, as_json=as_json):
             click.get_current_context().exit(code)
         return
-    of_many = {
-        "--missing-only": missing_only,
-        "--limit": limit is not None,
-        "--run-key": run_key,
-        "--notes": notes,
-        "--face": face,
-        "--dry-run": dry_run,
-    }
-    if said := [name for name, value in of_many.items() if value]:
+    if said := [*(["--missing-only"] if missing_only else ()), *cohort.said]:
         raise click.UsageError(f"{said[0]} is for many: name whom, with --all, --tag, --persona or --year.")
     if len(words) != 2:
         lacks = "Missing argument" if len(words) < 2 else "Got unexpected extra arguments"
@@ -172,22 +139,10 @@ def _scene_of_many(words: tuple[str, ...], both: bool, count: int, out: str) -> 
 
 
 async def _imagine(settings: Settings, wish: Message, target: Target, *, as_json: bool) -> None:
-    import asyncio
     import secrets
 
-    from bot.client import GoneError, reach
-
-    key = secrets.token_hex(12)
-    for owners_left in reversed(range(MOST_OWNERS)):
-        try:
-            async with reach(settings) as client:
-                ended, pictures = await _made(client, key, wish, quiet=as_json)
-            break
-        except GoneError:
-            # The owner closed over it. The next, perhaps this process, knows the order by its key.
-            if not owners_left:
-                raise
-            await asyncio.sleep(0.2)
+    made = partial(_made, key=secrets.token_hex(12), wish=wish, quiet=as_json)
+    ended, pictures = await following.owned(settings, made)
     written: list[Message] = []
     for picture, png in zip(ended["pictures"], pictures, strict=True):
         path = target.path(picture)
@@ -199,10 +154,10 @@ async def _imagine(settings: Settings, wish: Message, target: Target, *, as_json
         _tell(ended, written)
 
 
-async def _made(client: Client, key: str, wish: Message, *, quiet: bool) -> tuple[Message, list[bytes]]:
-    """The finished job and the bytes of its pictures."""
+async def _made(client: Client, *, key: str, wish: Message, quiet: bool) -> tuple[Message, list[bytes]]:
+    """The finished job and the bytes of its pictures. The next owner knows the order by its key."""
     job = await client.post("/jobs", key=key, **wish)
-    ended = await until_ended(client, job, quiet=quiet)
+    ended = await following.until_ended(client, job, quiet=quiet)
     return ended, [await client.picture(picture["id"]) for picture in ended["pictures"]]
 
 
@@ -248,113 +203,6 @@ class Target:
             return Path(self._out.replace("{n}", str(number)).replace("{seed}", str(seed)))
         path = Path(self._out)
         return path if self._count == 1 else path.with_stem(f"{path.stem}-{number}")
-
-
-async def until_ended(client: Client, job: Message, *, quiet: bool) -> Message:
-    """Follow a job to its end, with a bar. Ctrl-C takes it back if only this process works on it."""
-    import asyncio
-
-    from bot.client import GoneError
-    from bot.house import stopped_by_signals
-    from engine.errors import RenderFailed, Stopped
-
-    asked = asyncio.Event()
-    with stopped_by_signals(asked), _bar(quiet=quiet) as told:
-        following = asyncio.create_task(_follow(client, job, told))
-        waiting = asyncio.create_task(asked.wait())
-        await asyncio.wait([following, waiting], return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if not following.done():
-            following.cancel()
-            await asyncio.wait([following])
-            raise Interrupted(await _left_behind(client, job["id"]))
-        ended = following.result()
-    if ended["state"] == "cancelled":
-        raise Stopped(f"Job {ended['id']} was cancelled.")
-    if ended["state"] == "failed":
-        raise RenderFailed(f"Job {ended['id']} failed. {ended['error']}")
-    if ended["state"] != "done":
-        raise GoneError(
-            f"Greenroom closed before job {ended['id']} was made. It goes on after the next start."
-        )
-    return ended
-
-
-async def _follow(client: Client, job: Message, told: Callable[[Message], None]) -> Message:
-    import asyncio
-
-    watching = asyncio.create_task(_watch_the_line(client, job, told))
-    try:
-        async for message in client.live(f"/jobs/{job['id']}/live"):
-            watching.cancel()
-            if message["is"] == "job":
-                return message
-            told(message)
-    finally:
-        watching.cancel()
-    ended: Message = await client.get(f"/jobs/{job['id']}")
-    return ended
-
-
-async def _watch_the_line(client: Client, job: Message, told: Callable[[Message], None]) -> None:
-    """Until work on it begins, say how many stand before it."""
-    import asyncio
-
-    from engine.errors import GreenroomError
-
-    try:
-        while job["state"] == "queued":
-            told({"is": "waiting", "ahead": job["ahead"]})
-            await asyncio.sleep(0.5)
-            job = await client.get(f"/jobs/{job['id']}")
-    except GreenroomError:
-        return  # the one who follows the job sees it too, and tells it
-
-
-async def _left_behind(client: Client, job_id: int) -> str:
-    if not opening.is_own(client):
-        return f"Job {job_id} goes on. `greenroom jobs cancel {job_id}` takes it back."
-    from engine.errors import GreenroomError
-
-    try:
-        await client.post(f"/jobs/{job_id}/cancel")
-    except GreenroomError:
-        return f"Job {job_id} had just ended: `greenroom jobs show {job_id}`."
-    return f"Job {job_id} is cancelled."
-
-
-@contextmanager
-def _bar(*, quiet: bool) -> Iterator[Callable[[Message], None]]:
-    """A bar on stderr where somebody looks at it; it goes away when the work is done."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(
-            bar_width=32, complete_style="#8fbf9f", finished_style="#8fbf9f", pulse_style="bright_black"
-        ),
-        TextColumn("{task.fields[steps]}", style="bright_black"),
-        TimeElapsedColumn(),
-    )
-    err = opening.console(err=True)
-    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as progress:
-        task = progress.add_task("Asking", total=None, steps="")
-
-        def told(message: Message) -> None:
-            if message["is"] == "waiting":
-                ahead = message["ahead"]
-                words = f"In line, {ahead} before it" if ahead else "In line"
-                progress.update(task, description=words)
-            elif message["is"] == "job.step":
-                progress.update(
-                    task,
-                    description="Drawing",
-                    completed=message["step"],
-                    total=message["steps"],
-                    steps=f"{message['step']}/{message['steps']}",
-                )
-
-        yield told
 
 
 def _tell(job: Message, written: list[Message]) -> None:

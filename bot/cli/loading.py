@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot.cli.schedules import flags_of, parts, place_named, planned_here, save, shown
+from bot.cli.places import WhoAndWhere, place_named
+from bot.cli.planning import flags_of, planned_here, save
+from bot.cli.schedules import shown
 
 if TYPE_CHECKING:
     from bot.commands.plans import Plan
     from engine.engine import Engine
-    from engine.settings import Settings
     from engine.store.records import Place, Schedule
 
 Message = dict[str, Any]
@@ -108,21 +109,21 @@ def _briefly(value: Any) -> str:
         return "that"
 
 
-async def load_all(settings: Settings, entries: Sequence[Message]) -> list[Message]:
+async def load_all(engine: Engine, entries: Sequence[Message]) -> list[Message]:
     from engine.errors import GreenroomError
 
-    async with parts(settings) as engine:
-        plans: list[tuple[Plan, Place]] = []
-        for number, entry in enumerate(entries, 1):
-            seed = f"file:{entry['name']}" if "name" in entry else ""
-            old = await _old(engine, seed)
-            try:
-                place = await place_named(engine, str(entry["place"]))
-                plan = await planned_here(engine, entry["when"], _flags(entry), place, seed=seed, kept=old)
-            except GreenroomError as error:
-                raise type(error)(f"Schedule {number}: {error}") from None
-            plans.append((plan, place))
-        return [await shown(engine, await _put(engine, plan, place)) for plan, place in plans]
+    plans: list[tuple[Plan, Place]] = []
+    for number, entry in enumerate(entries, 1):
+        seed = f"file:{entry['name']}" if "name" in entry else ""
+        old = await _old(engine, seed)
+        try:
+            place = await place_named(engine, str(entry["place"]))
+            plan = await planned_here(engine, entry["when"], _flags(entry), place, seed=seed, kept=old)
+        except GreenroomError as error:
+            raise type(error)(f"Schedule {number}: {error}") from None
+        plans.append((plan, place))
+    beside = WhoAndWhere(engine)
+    return [await shown(beside, await _put(engine, plan, place)) for plan, place in plans]
 
 
 def _flags(entry: Message) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bot.client import Client
+    from engine.engine import Engine
     from engine.settings import Settings
     from engine.store.database import Database
 
@@ -68,6 +69,22 @@ async def store(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
+def on_engine(work: Callable[[Engine], Awaitable[Answer]], settings: Settings | None = None) -> Answer:
+    """Do something with all that can be asked, beside whoever owns the home; nothing is worked on here.
+
+    `settings`: those of a command that read them before.
+    """
+    from engine.engine import Engine
+
+    settings = settings or settings_and_log()
+
+    async def done() -> Answer:
+        async with Engine.open(settings) as engine:
+            return await work(engine)
+
+    return run_async(done())
+
+
 def console(*, err: bool = False) -> Console:
     """Where things are drawn. What people wrote is never read as markup."""
     from rich.console import Console
@@ -80,6 +97,14 @@ def console(*, err: bool = False) -> Console:
 
 def put_json(told: Any) -> None:
     click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+
+
+def tell(told: Any, sentence: str, *, as_json: bool) -> None:
+    """What a script is told, or else the sentence for a person."""
+    if as_json:
+        put_json(told)
+    else:
+        click.echo(sentence)
 
 
 def is_own(client: Client) -> bool:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli import opening
-from bot.cli.schedules import parts, place_named, ref_told
+from bot.cli import opening, places
 
 if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
     from engine.engine import Engine
     from engine.settings import Settings
-    from engine.store.records import Post
+    from engine.store.records import Delivery, Post
 
 Message = dict[str, Any]
 
@@ -37,8 +41,7 @@ def posts() -> None:
 @opening.as_json
 def list_(states: tuple[str, ...], place: str | None, limit: int, as_json: bool) -> None:
     """The latest posts, and those that are still to come."""
-    settings = opening.settings_and_log()
-    found = opening.run_async(_listing(settings, states, place, limit))
+    found = opening.on_engine(partial(_listing, states=states, place=place, limit=limit))
     if as_json:
         opening.put_json(found)
     elif not found:
@@ -48,38 +51,23 @@ def list_(states: tuple[str, ...], place: str | None, limit: int, as_json: bool)
 
 
 async def _listing(
-    settings: Settings, states: tuple[str, ...], place: str | None, limit: int
+    engine: Engine, *, states: Sequence[str], place: str | None = None, limit: int
 ) -> list[Message]:
     from engine.store.records import PostState
 
-    async with parts(settings) as engine:
-        chat_id = (await place_named(engine, place)).id if place else None
-        wanted = [PostState(state) for state in states] or None
-        return [await _shown(engine, one) for one in await engine.posting.posts(chat_id, wanted, limit)]
+    wanted = [PostState(state) for state in states] or None
+    return await places.listed(
+        engine, place, lambda chat_id: engine.posting.posts(chat_id, wanted, limit), _shown
+    )
 
 
-async def _shown(engine: Engine, post: Post) -> Message:
+async def _shown(beside: places.WhoAndWhere, post: Post) -> Message:
     """A post as scripts are told of it."""
-    from functools import partial
-
-    from bot.commands.plans import names_of
-    from engine.errors import NotFound
-    from engine.store import chats, pictures
-
-    file = ""
-    if post.picture_id is not None:
-        try:
-            picture = await engine.database.look(partial(pictures.get, picture_id=post.picture_id))
-            file = str(engine.home.files / picture.file)
-        except NotFound:
-            file = ""  # deleted since
     return {
         "id": post.id,
         "state": post.state.value,
         "due": post.due_at.isoformat(),
-        "place": post.chat_id,
-        "chat": ref_told(await engine.database.look(partial(chats.place_of, chat_id=post.chat_id))),
-        "persona": (await names_of(engine)).get(post.persona_id, ""),
+        **await beside.of(post),
         "persona_id": post.persona_id,
         "schedule": post.schedule_id,
         "theme": post.theme,
@@ -87,34 +75,62 @@ async def _shown(engine: Engine, post: Post) -> Message:
         "source": post.source.value if post.source else None,
         "job": post.job_id,
         "picture": post.picture_id,
-        "file": file,
+        "file": await _file_of(beside.engine, post.picture_id),
         "error": post.error,
     }
 
 
+async def _file_of(engine: Engine, picture_id: int | None) -> str:
+    """Where its picture is; nowhere, where it has none, or has it no more."""
+    from engine.errors import NotFound
+    from engine.store import pictures
+
+    if picture_id is None:
+        return ""
+    try:
+        picture = await engine.database.look(partial(pictures.get, picture_id=picture_id))
+    except NotFound:
+        return ""
+    return str(engine.home.files / picture.file)
+
+
 def _draw_list(found: list[Message]) -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from bot.terminal.drawing import fitting
 
-    out = opening.console()
-    table = Table(box=box.SIMPLE_HEAD, header_style="bright_black", pad_edge=False)
-    table.add_column("id", justify="right", no_wrap=True)
-    for name in ("state", "due", "who and where", "words"):
-        table.add_column(name, no_wrap=name != "words", overflow="fold")
+    table = _table(("id",), ("state", "due", "who and where", "words"))
     for one in found:
         words = one["error"] if one["state"] in ("failed", "skipped") and one["error"] else one["caption"]
-        where = f"#{one['place']} {fitting(one['chat'], 24)}"
         table.add_row(
             str(one["id"]),
             Text(one["state"], COLOURS.get(one["state"], "bright_black")),
             Text(_local(one["due"])),
-            Text(f"{fitting(one['persona'], 24)}\n").append(where, "bright_black"),
+            _who_and_where(one),
             Text(fitting(words or one["theme"], 70)),
         )
-    out.print(table)
+    opening.console().print(table)
+
+
+def _table(numbers: Sequence[str], columns: Sequence[str]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, header_style="bright_black", pad_edge=False)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in columns:
+        table.add_column(name, no_wrap=name != "words", overflow="fold")
+    return table
+
+
+def _who_and_where(one: Message) -> Text:
+    from rich.text import Text
+
+    from bot.terminal.drawing import fitting
+
+    where = f"#{one['place']} {fitting(one['chat'], 24)}"
+    return Text(f"{fitting(one['persona'], 24)}\n").append(where, "bright_black")
 
 
 def _local(moment: str) -> str:
@@ -128,7 +144,7 @@ def _local(moment: str) -> str:
 @opening.as_json
 def approve(post_id: int, as_json: bool) -> None:
     """A post that waits may appear at its time."""
-    _do(post_id, "approve", f"Post {post_id} is approved.", as_json=as_json)
+    _do(post_id, lambda engine: engine.posting.approve(post_id), "approved", as_json=as_json)
 
 
 @posts.command()
@@ -136,22 +152,15 @@ def approve(post_id: int, as_json: bool) -> None:
 @opening.as_json
 def skip(post_id: int, as_json: bool) -> None:
     """A post that is still to come does not appear."""
-    _do(post_id, "skip", f"Post {post_id} is skipped.", as_json=as_json)
+    _do(post_id, lambda engine: engine.posting.skip(post_id), "skipped", as_json=as_json)
 
 
-def _do(post_id: int, what: str, sentence: str, *, as_json: bool) -> None:
-    settings = opening.settings_and_log()
+def _do(post_id: int, does: Callable[[Engine], Awaitable[Post]], what: str, *, as_json: bool) -> None:
+    async def done(engine: Engine) -> Message:
+        await does(engine)
+        return await _shown(places.WhoAndWhere(engine), await engine.posting.post(post_id))
 
-    async def done() -> Message:
-        async with parts(settings) as engine:
-            await getattr(engine.posting, what)(post_id)
-            return await _shown(engine, await engine.posting.post(post_id))
-
-    shown = opening.run_async(done())
-    if as_json:
-        opening.put_json(shown)
-    else:
-        click.echo(sentence)
+    opening.tell(opening.on_engine(done), f"Post {post_id} is {what}.", as_json=as_json)
 
 
 @posts.command()
@@ -161,25 +170,16 @@ def recall(post_id: int, as_json: bool) -> None:
     """Take a published post back, wherever it was shown."""
     from bot.terminal.words import counted
 
-    settings = opening.settings_and_log()
-    messages = opening.run_async(_recall(settings, post_id))
-    if as_json:
-        opening.put_json({"recalled": post_id, "messages": messages})
-    else:
-        click.echo(f"Post {post_id} is taken back: {counted(messages, 'message')}.")
-
-
-async def _recall(settings: Settings, post_id: int) -> int:
-    async with parts(settings) as engine:
-        return await engine.posting.recall(post_id)
+    messages = opening.on_engine(lambda engine: engine.posting.recall(post_id))
+    sentence = f"Post {post_id} is taken back: {counted(messages, 'message')}."
+    opening.tell({"recalled": post_id, "messages": messages}, sentence, as_json=as_json)
 
 
 @posts.command()
 @opening.as_json
 def held(as_json: bool) -> None:
     """What may have arrived, and may not: the house stopped while it was being shown."""
-    settings = opening.settings_and_log()
-    found = opening.run_async(_held(settings))
+    found = [_held_shown(one) for one in opening.on_engine(lambda engine: engine.posting.held())]
     if as_json:
         opening.put_json(found)
     elif not found:
@@ -189,43 +189,30 @@ def held(as_json: bool) -> None:
         click.echo("Look whether they stand there: `greenroom posts release ID --again`, or `--gone`.")
 
 
-async def _held(settings: Settings) -> list[Message]:
-    async with parts(settings) as engine:
-        return [
-            {
-                "id": one.id,
-                "post": one.post_id,
-                "since": one.created_at.isoformat(),
-                "place": one.chat_id,
-                "chat": ":".join(
-                    filter(None, (one.chat.front, one.chat.account, one.chat.chat, one.chat.thread))
-                ),
-                "persona": one.persona_name,
-                "caption": one.text,
-            }
-            for one in await engine.posting.held()
-        ]
+def _held_shown(one: Delivery) -> Message:
+    return {
+        "id": one.id,
+        "post": one.post_id,
+        "since": one.created_at.isoformat(),
+        "place": one.chat_id,
+        "chat": places.ref_told(one.chat),
+        "persona": one.persona_name,
+        "caption": one.text,
+    }
 
 
 def _draw_held(found: list[Message]) -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from bot.terminal.drawing import fitting
 
-    table = Table(box=box.SIMPLE_HEAD, header_style="bright_black", pad_edge=False)
-    for name in ("id", "post"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("since", "who and where", "words"):
-        table.add_column(name, no_wrap=name != "words", overflow="fold")
+    table = _table(("id", "post"), ("since", "who and where", "words"))
     for one in found:
-        where = f"#{one['place']} {fitting(one['chat'], 24)}"
         table.add_row(
             str(one["id"]),
             str(one["post"] or "–"),
             Text(_local(one["since"])),
-            Text(f"{fitting(one['persona'], 24)}\n").append(where, "bright_black"),
+            _who_and_where(one),
             Text(fitting(one["caption"], 70)),
         )
     opening.console().print(table)
@@ -239,17 +226,9 @@ def release(delivery_id: int, again: bool | None, as_json: bool) -> None:
     """Say what became of one that is held; `greenroom posts held` shows their numbers."""
     if again is None:
         raise click.UsageError("Say what became of it: --again sends it once more, --gone: it has arrived.")
-    settings = opening.settings_and_log()
-    opening.run_async(_release(settings, delivery_id, again=again))
-    if as_json:
-        opening.put_json({"released": delivery_id, "again": again})
-    else:
-        click.echo(f"{delivery_id} is sent again." if again else f"{delivery_id} has arrived.")
-
-
-async def _release(settings: Settings, delivery_id: int, *, again: bool) -> None:
-    async with parts(settings) as engine:
-        await engine.posting.release(delivery_id, again=again)
+    opening.on_engine(lambda engine: engine.posting.release(delivery_id, again=again))
+    sentence = f"{delivery_id} is sent again." if again else f"{delivery_id} has arrived."
+    opening.tell({"released": delivery_id, "again": again}, sentence, as_json=as_json)
 
 
 @posts.command()
@@ -257,7 +236,7 @@ async def _release(settings: Settings, delivery_id: int, *, again: bool) -> None
 def inbox(as_json: bool) -> None:
     """What waits for approval, one after the other; whoever sits here is asked what becomes of each."""
     settings = opening.settings_and_log()
-    waiting = opening.run_async(_listing(settings, ("waiting",), None, 500))
+    waiting = opening.on_engine(partial(_listing, states=("waiting",), limit=500), settings)
     waiting.sort(key=lambda post: (post["due"], post["id"]))
     if as_json:
         opening.put_json(waiting)
@@ -297,16 +276,17 @@ def _decided(settings: Settings, post: Message) -> bool:
     try:
         if said == "w":
             caption = click.prompt("It reads", default=post["caption"], err=True)
-            opening.run_async(_decide(settings, post["id"], "approve", caption))
-        elif said in ("a", "s"):
-            opening.run_async(_decide(settings, post["id"], WORDS[said]))
+            opening.on_engine(partial(_approve, post_id=post["id"], caption=caption), settings)
+        elif said == "a":
+            opening.on_engine(partial(_approve, post_id=post["id"]), settings)
+        elif said == "s":
+            opening.on_engine(lambda engine: engine.posting.skip(post["id"]), settings)
     except BadRequest as error:
         click.secho(str(error), fg="red", err=True)  # decided elsewhere meanwhile
     return bool(said != "q")
 
 
-async def _decide(settings: Settings, post_id: int, what: str, caption: str = "") -> None:
-    async with parts(settings) as engine:
-        if caption:
-            await engine.posting.reword(post_id, caption)
-        await getattr(engine.posting, what)(post_id)
+async def _approve(engine: Engine, *, post_id: int, caption: str = "") -> None:
+    if caption:
+        await engine.posting.reword(post_id, caption)
+    await engine.posting.approve(post_id)

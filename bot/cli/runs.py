@@ -1,4 +1,4 @@
-"""`greenroom runs`, `backfill` and `replay`: what was ordered of many pictures, what came of it, what is missing."""
+"""`greenroom runs` and `replay`: what was ordered of many pictures, and what came of it."""
 
 from __future__ import annotations
 
@@ -21,85 +21,6 @@ QUIET = "bright_black"
 
 
 @click.command()
-@click.argument("scene", default="")
-@batches.cohort_options
-@click.option("--style", default="", metavar="STYLE", help="Who has none in this style; made in it.")
-@click.option("--size", metavar="WxH", help="512, 1k, 2k, or exactly: 832x1216.")
-@click.option("--missing-only", is_flag=True, help="Only whoever has no picture: what is done anyway.")
-@click.option("--force", is_flag=True, help="Also whoever has one.")
-@click.option("--posts", is_flag=True, help="For published posts that lack a picture, instead of personas.")
-@opening.as_json
-def backfill(
-    scene: str,
-    tags: tuple[str, ...],
-    who: tuple[str, ...],
-    year: int | None,
-    limit: int | None,
-    run_key: str,
-    notes: str,
-    face: bool,
-    dry_run: bool,
-    style: str,
-    size: str | None,
-    missing_only: bool,
-    force: bool,
-    posts: bool,
-    as_json: bool,
-) -> None:
-    """Make the pictures that are missing.
-
-    Ctrl-C pauses, and the same command goes on. One that fails does not stop the others. SCENE is what they are
-    seen in; without it, a portrait.
-    """
-    from bot.commands import size_of
-
-    if missing_only and force:
-        raise click.UsageError("--missing-only and --force say opposite things.")
-    width, height = size_of(size) if size else (None, None)
-    ordered = {
-        "kind": "backfill",
-        "scene": scene,
-        "tags": tags,
-        "personas": who,
-        "year": year,
-        "posts": posts,
-        "missing_only": not force,
-        "limit": limit,
-        "face": face,
-        "key": run_key,
-        "notes": notes,
-        "wish": {"style": style or None, "width": width, "height": height},
-    }
-    settings = opening.settings_and_log()
-    head = "" if as_json else opening.run_async(_pictured(settings, style))
-    if head and not dry_run:
-        click.echo(head)
-    code = batches.carry_out(settings, ordered, dry_run=dry_run, as_json=as_json, head=head)
-    if code:
-        click.get_current_context().exit(code)
-
-
-async def _pictured(settings: Settings, style: str) -> str:
-    """How many there are, with a picture and without."""
-    import asyncio
-
-    from engine.pictures.painting import choice
-    from engine.store import cohorts
-
-    nothing_paints = (await asyncio.to_thread(choice, settings)).found is None
-    async with opening.store(settings) as database, database.read() as tx:
-        people = await cohorts.personas_pictured(
-            tx, style=style.strip().lower(), stand_ins_count=nothing_paints
-        )
-        posts = await cohorts.posts_pictured(tx)
-    a_picture = f"a picture in {style}" if style else "a picture"
-    told = f"Personas: {people.total:,}, {people.pictured:,} with {a_picture}, {people.bare:,} without."
-    if posts.total:
-        told += f"\nPosts: {posts.total:,}, {posts.pictured:,} with a picture, {posts.bare:,} without."
-    return told
-
-
-@click.command()
 @click.argument("picture", type=int)
 @opening.as_json
 def replay(picture: int, as_json: bool) -> None:
@@ -115,7 +36,7 @@ def replay(picture: int, as_json: bool) -> None:
 async def _replay(settings: Settings, picture: int, *, quiet: bool) -> Message:
     import secrets
 
-    from bot.cli.imagining import until_ended
+    from bot.cli.following import until_ended
     from bot.client import reach
 
     async with reach(settings) as client:
@@ -258,7 +179,7 @@ def _draw_run(one: Standing, lines: list[Line], why: list[tuple[str, int]]) -> N
         ("done", batches.local(run.ended_at) if run.ended_at else ""),
         ("pictures", _counted(one)),
         ("work", batches.span(counts.seconds)),
-        ("cost", batches.money(counts.cost)),
+        ("cost", batches.money(counts.cost, one.currency)),
         ("notes", safe(run.notes)),
         *(("failed", f"{n:,} × {safe_line(says)}") for says, n in why),
     ]

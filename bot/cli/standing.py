@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from engine.settings import Settings
-
-Message = dict[str, Any]
+    from engine.engine import Engine
+    from engine.store.records import Place, Schedule
 
 
 def options(command: Any) -> Any:
@@ -29,28 +28,13 @@ def options(command: Any) -> Any:
 
 
 async def added(
-    settings: Settings, when: str, place: str, flags: Mapping[str, str], told: Mapping[str, Any]
-) -> Message:
-    """The schedule that begins a run each time, as scripts are told of it."""
-    from bot.cli.schedules import parts, place_named, shown
+    engine: Engine, when: str, place: Place, flags: Mapping[str, str], told: Mapping[str, Any]
+) -> Schedule:
+    """The schedule that begins a run each time."""
     from bot.commands.settings import zone_here
-    from engine.ordering import Kind, Order
-    from engine.timewords import read
+    from bot.commands.standing import asked
 
-    async with parts(settings) as engine:
-        there = await place_named(engine, place)
-        timing, rest = read(when)
-        order = Order(
-            kind=Kind.BATCH if told["batch"] else Kind.BACKFILL,
-            scene=flags.get("theme") or rest,
-            tags=told["tags"],
-            personas=(flags["persona"],) if "persona" in flags else (),
-            missing_only=not told["batch"],
-            limit=told["limit"],
-            key=told["key"],
-            wish={"style": flags.get("style", "").strip().lower() or None},
-        )
-        zone = flags.get("zone") or zone_here(there, engine.settings)
-        return await shown(
-            engine, await engine.standing.add(place=there, timing=timing, zone=zone, order=order)
-        )
+    kind = {"batch": "yes"} if told["batch"] else {}
+    timing, order = asked(when, {**flags, **kind}, tags=told["tags"], limit=told["limit"], key=told["key"])
+    zone = flags.get("zone") or zone_here(place, engine.settings)
+    return await engine.standing.add(place=place, timing=timing, zone=zone, order=order)

@@ -6,22 +6,25 @@ transaction, `Call.answer`: after a crash it either happened or it is done again
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.front import Buttons, Option
+from bot.front import Buttons, Option, OptionKind
 from engine import rights
 from engine.conversation import Draft
 from engine.engine import Engine
 from engine.errors import BadRequest, Refused
 from engine.language import Source
 from engine.locales import Locale, locale_of, say
+from engine.posting import Transaction
 from engine.store import chats, outbox, people
+from engine.store.atonce import Work
 from engine.store.chats import Said
 from engine.store.records import DeliveryKind, Manner, Person, Place, Question
 from personas.persona import Rating
@@ -35,9 +38,20 @@ InCharge = Callable[[str], Awaitable[bool]]
 #: A sentence that asks back, and what is to be said after its answer.
 Asked = tuple[str, Question]
 
+#: What an order names by its number.
+ID = Option("id", "", OptionKind.NUMBER, required=True, least=1)
+
+_NUMBERED = re.compile(r"#?(\d{1,9})(?:\s+(.*))?", re.DOTALL | re.ASCII)
+
 
 class AlreadyAnsweredError(Exception):
     """The command had happened before: a crash came between its end and anybody's knowing."""
+
+
+def numbered(words: str) -> tuple[int, str] | None:
+    """The number that words begin with, `12` or `#12`, and the rest of them."""
+    matched = _NUMBERED.fullmatch(words)
+    return (int(matched[1]), matched[2] or "") if matched else None
 
 
 async def nobody(_platform_id: str) -> bool:
@@ -97,6 +111,14 @@ class Asking:
         if not await self.in_charge():
             raise Refused(otherwise or say("rights.in_charge_only"))
 
+    async def number_in_charge(self, otherwise: str) -> tuple[int, str]:
+        """What somebody in charge names by its number, and what else they say. `otherwise`: to whoever names none."""
+        await self.demand_charge()
+        told = numbered(self.words)
+        if told is None:
+            raise BadRequest(otherwise)
+        return told
+
     async def _platform_ids(self) -> list[str]:
         async with self.engine.database.read() as tx:
             return await people.platform_ids(tx, self.person.id, self.place.ref.front)
@@ -122,6 +144,8 @@ class Answer:
     removes: tuple[str, ...] = ()
     #: Passages of the text that are to be copied as they stand.
     code: tuple[str, ...] = ()
+    #: Passages that nobody reads once they were shown: see `Manner`.
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,11 +173,34 @@ class Call(Asking):
         self.engine.events.publish("notice.stored", chat=self.place.ref)
         return outcome
 
-    async def tell(self, text: str, question: Question | None = None, *, code: tuple[str, ...] = ()) -> None:
-        """The command changes nothing, and this is what is told; `code`: see `Answer`."""
+    def answering(self, words: str | Callable[[Answer, Any], str]) -> Transaction:
+        """The transaction of an order to the engine, in which it is answered as well: see `answer`.
+
+        `words` may tell what came of the order, and hang more on the answer.
+        """
+
+        async def change(work: Work[Outcome]) -> Outcome:
+            async def happens(answer: Answer) -> Outcome:
+                outcome = await work(answer.tx)
+                answer.text = words if isinstance(words, str) else words(answer, outcome)
+                return outcome
+
+            return await self.answer(happens)
+
+        return change
+
+    async def tell(
+        self,
+        text: str,
+        question: Question | None = None,
+        *,
+        code: tuple[str, ...] = (),
+        secrets: tuple[str, ...] = (),
+    ) -> None:
+        """The command changes nothing, and this is what is told; `code`, `secrets`: see `Answer`."""
 
         async def happens(answer: Answer) -> None:
-            answer.text, answer.question, answer.code = text, question, code
+            answer.text, answer.question, answer.code, answer.secrets = text, question, code, secrets
 
         await self.answer(happens)
 
@@ -182,6 +229,7 @@ class Call(Asking):
                     question=answer.question,
                     faces=answer.faces,
                     code=answer.code,
+                    secrets=answer.secrets,
                 ),
                 now=now,
             )

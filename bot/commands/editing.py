@@ -12,13 +12,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from bot.commands.calling import Answer, Asked, Asking, Call
-from engine import styles
-from engine.errors import BadRequest, NotFound
+from engine.errors import BadRequest
 from engine.locales import say
 from engine.pictures import Lora, loras_told
 from engine.store import personas
 from engine.store.records import PersonaRecord, Question
-from engine.styles import LONGEST_POSE, called
+from engine.styles import LONGEST_POSE, called, style_named
 from personas.persona import Persona, Pose
 
 #: What can be edited from a chat, and where it stands in a persona.
@@ -164,11 +163,7 @@ def _changed(call: Call, record: PersonaRecord, field: str, words: str) -> Perso
 def _fitting(call: Call, field: str, words: str) -> str:
     """One thing, as such a field holds it."""
     if field == "style":
-        style = styles.named(call.engine.imagining.styles, words)
-        if style is None:
-            there = sorted(call.engine.imagining.styles)
-            raise NotFound(say("pictures.no_style", style=words[:40], styles=there))
-        return style.slug
+        return style_named(call.engine.imagining.styles, words).slug
     if field == "direction":
         return _line(words)
     if field == "name" and (len(words.splitlines()) > 1 or not any(map(str.isalnum, words))):

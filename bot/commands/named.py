@@ -4,19 +4,16 @@ picture hold nothing else.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import partial
 
-from bot.commands.calling import Answer, Asking, Call
+from bot.commands.calling import Answer, Asking, Call, numbered
 from bot.commands.imagining import take_on
 from engine import safety
 from engine.errors import BadRequest, NotFound, Refused, Unsuitable
 from engine.locales import say
 from engine.store import jobs, personas, pictures
 from engine.store.records import Job, PersonaRecord, PictureRequest
-
-_NUMBERED = re.compile(r"#?(\d{1,9})(?:\s+(.*))?", re.DOTALL | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -25,12 +22,6 @@ class Named:
 
     job: Job
     words: str
-
-
-def numbered(words: str) -> tuple[int, str] | None:
-    """The number that words begin with, `12` or `#12`, and the rest of them."""
-    matched = _NUMBERED.fullmatch(words)
-    return (int(matched[1]), matched[2] or "") if matched else None
 
 
 async def named(asking: Asking, command: str) -> Named:

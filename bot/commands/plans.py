@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from babel import dates
 
+from bot.cards import cut
 from bot.commands.settings import zone_here
 from engine import safety, schedules, styles
 from engine.engine import Engine
@@ -30,6 +31,8 @@ from engine.timewords import read, reread
 from personas.persona import Rating, printable
 
 LONGEST_THEME = 500
+#: Of the words of a post, in a list.
+LONGEST_IN_LIST = 120
 #: Between themes that are used in turn.
 NEXT_THEME = "|"
 #: What becomes of a post that nobody approved by its time.
@@ -93,7 +96,7 @@ async def planned(
     options = await options_of(engine, flags) | ({"themes": themes} if themes else {})
     options = {name: one for name, one in options.items() if one is not None}
     safety.check_persona(persona.persona, rating)
-    await _check_targets(engine, persona, options)
+    await check_targets(engine, persona, options)
     return Plan(persona, timing, zone.key, theme, options | {"seed": seed})
 
 
@@ -119,11 +122,9 @@ async def options_of(engine: Engine, flags: Mapping[str, str]) -> dict[str, Any]
     if "both" in flags:
         options |= {"text": True, "picture": True}
     if "style" in flags:
-        style = styles.named(engine.imagining.styles, flags["style"])
-        if style is None and not _is_usual(flags["style"]):
-            there = sorted(engine.imagining.styles)
-            raise NotFound(say("pictures.no_style", style=flags["style"][:40], styles=there))
-        options["style"] = style.slug if style else ""
+        there, told = engine.imagining.styles, flags["style"]
+        as_usual = _is_usual(told) and styles.named(there, told) is None
+        options["style"] = "" if as_usual else styles.style_named(there, told).slug
     if "approval" in flags:
         options["approval"] = _approval(flags["approval"])
     if "ahead" in flags:
@@ -155,21 +156,26 @@ def seconds_of(told: str) -> int:
     return seconds
 
 
+async def place_numbered(engine: Engine, told: str) -> Place | None:
+    """The place with a number, `7` or `#7`; None where there is none, and where that is no number."""
+    number = told.lstrip("#")
+    if not number.isascii() or not number.isdecimal() or len(number) >= 10:
+        return None
+    return await engine.database.look(partial(chats.place_of, chat_id=int(number)))
+
+
 async def _places(engine: Engine, told: str) -> list[Place]:
     """Places by their numbers, `7, 12`; each once."""
     found = {}
     for word in told.replace(",", " ").split():
-        number = word.lstrip("#")
-        place = None
-        if number.isascii() and number.isdecimal() and len(number) < 10:
-            place = await engine.database.look(partial(chats.place_of, chat_id=int(number)))
+        place = await place_numbered(engine, word)
         if place is None:
             raise NotFound(say("posts.no_place", told=word[:20]))
         found[place.id] = place
     return list(found.values())
 
 
-async def _check_targets(engine: Engine, persona: PersonaRecord, options: Mapping[str, Any]) -> None:
+async def check_targets(engine: Engine, persona: PersonaRecord, options: Mapping[str, Any]) -> None:
     """Nobody is shown more than their place allows, whoever sends it there."""
     for place in await _places(engine, ",".join(map(str, options.get("targets", ())))):
         safety.check_persona(persona.persona, most_shown(engine, place))
@@ -205,9 +211,11 @@ async def edited(
         theme, options["themes"] = themes_of(engine, wanted)
     if timing is None and zone is None and theme is None and not options:
         raise BadRequest(say("posts.how_to_edit", id=str(schedule.id)))
+    if options and schedules.orders_pictures(schedule):
+        raise BadRequest(say("posting.orders_pictures", id=str(schedule.id)))
     if options.get("targets"):
         record = await engine.database.look(partial(personas.get, persona_id=schedule.persona_id))
-        await _check_targets(engine, record, options)
+        await check_targets(engine, record, options)
     return await engine.posting.edit(
         schedule.id,
         timing=timing,
@@ -228,6 +236,17 @@ def moment(locale: Locale, when: datetime, zone: str, *, now: datetime) -> str:
     return str(dates.format_datetime(local, pattern, locale=locale.customs))
 
 
+def moment_at(engine: Engine, locale: Locale, place: Place, when: datetime) -> str:
+    """A point in time by the clock of a place."""
+    return moment(locale, when, zone_here(place, engine.settings), now=engine.clock.now())
+
+
+def with_words(locale: Locale, line: str, words: str) -> str:
+    """A line of a list, and under it how the words of a post begin, if it has any yet."""
+    begins = cut(" ".join(words.split()), LONGEST_IN_LIST)
+    return f"{line}\n   {locale.say('posts.quoted', theme=begins)}" if begins else line
+
+
 def told(
     engine: Engine, locale: Locale, schedule: Schedule, persona: str, *, begins: str = "posts.will"
 ) -> list[str]:
@@ -237,7 +256,7 @@ def told(
     about = _about(schedule)
     begins = "posts.orders" if schedules.orders_pictures(schedule) else begins
     lines = [locale.say(begins, persona=persona, timing=timing, zone=schedule.zone, about=about)]
-    lines += [locale.says(one) for one in _how(schedule)]
+    lines += [locale.says(one) for one in manners(schedule.options)]
     times = [moment(locale, when, schedule.zone, now=now) for when in engine.posting.next_times(schedule)]
     if times:
         lines.append(locale.say("posts.next_times", times="; ".join(times)))
@@ -254,8 +273,8 @@ def _about(schedule: Schedule) -> Said:
     return say("posts.about.themes" if len(themes) > 1 else "posts.about.theme", theme=quoted)
 
 
-def _how(schedule: Schedule) -> list[Said]:
-    options = schedule.options
+def manners(options: Mapping[str, Any]) -> list[Said]:
+    """How what comes of a schedule or a feed is posted, where that is not as usual."""
     how = []
     if not options.get("picture", True):
         how.append(say("posts.how.text_only"))

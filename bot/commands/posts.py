@@ -1,37 +1,27 @@
 """/posts, /recall, /pause and /resume: what personas are about to post in a place, what they posted, and a word on
-each; and, for operators, what may have arrived and may not. The buttons hold a number and nothing else of a post, so
-that they work in a year as well.
+each. The buttons hold a number and nothing else of a post, so that they work in a year as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
-from bot.cards import cut
-from bot.commands.calling import Answer, Asked, Asking, Call, Command, Part
-from bot.commands.named import numbered
-from bot.commands.plans import goes_elsewhere, moment, names_of
-from bot.commands.settings import zone_here
-from bot.front import Button, Buttons, Choice, Option, OptionKind
-from bot.orders import YES
+from bot.commands import held
+from bot.commands.calling import ID, Answer, Asked, Asking, Call, Command, Part
+from bot.commands.plans import goes_elsewhere, moment_at, names_of, with_words
+from bot.front import Button, Buttons, Option, OptionKind
+from bot.orders import switch
 from engine.errors import BadRequest, NotFound, Refused
 from engine.locales import say
 from engine.planning import targets_of
-from engine.posting import Outcome, Transaction
 from engine.store import jobs, outbox, personas
-from engine.store.atonce import Work
-from engine.store.records import Delivery, DeliveryKind, JobState, Place, Post, PostState, Question
+from engine.store.records import DeliveryKind, JobState, Place, Post, PostState, Question
 
 #: What is still to come, the next first, and so many of what was; of so many, buttons are shown.
 COMING = (PostState.WAITING, PostState.READY, PostState.MAKING, PostState.PLANNED)
 PAST = (PostState.PUBLISHED, PostState.FAILED, PostState.SKIPPED, PostState.RECALLED)
 MOST_COMING, MOST_PAST, MOST_WITH_BUTTONS = 15, 5, 3
-#: Of what is held: listed, and with two buttons each.
-MOST_HELD, MOST_HELD_WITH_BUTTONS = 15, 4
-#: Of a caption, in a list.
-LONGEST_IN_LIST = 120
 
 #: What can be done with a post, by how it stands.
 POSSIBLE: Mapping[PostState, tuple[str, ...]] = {
@@ -46,27 +36,8 @@ SPEAKS = frozenset({"approve", "picture", "caption", "edit"})
 #: What those in charge of a place may do with a post that comes to it from another.
 AS_GUESTS = frozenset({"show", "recall"})
 _STYLES = {"approve": "good", "skip": "danger", "recall": "danger"}
-#: What can be done with a delivery that is held.
-RELEASES = ("again", "arrived")
 #: Said by an operator: not only here.
 EVERYWHERE = "everywhere"
-
-
-def answering(call: Call, words: Callable[[Answer, Any], str]) -> Transaction:
-    """The transaction of an order, in which it is answered as well: after a crash neither happened, or both did.
-
-    `words` tells what came of the order, and may hang more on the answer.
-    """
-
-    async def change(work: Work[Outcome]) -> Outcome:
-        async def happens(answer: Answer) -> Outcome:
-            outcome = await work(answer.tx)
-            answer.text = words(answer, outcome)
-            return outcome
-
-        return await call.answer(happens)
-
-    return change
 
 
 async def _list(call: Call) -> None:
@@ -111,13 +82,11 @@ def _line(call: Call, post: Post, names: Mapping[int, str]) -> str:
     )
     if post.chat_id != call.place.id:
         told = f"{told} · {call.say('posts.in_place', id=str(post.chat_id))}"
-    words = cut(" ".join((post.caption or post.theme).split()), LONGEST_IN_LIST)
-    return f"{told}\n   {call.say('posts.quoted', theme=words)}" if words else told
+    return with_words(call.locale, told, post.caption or post.theme)
 
 
 def _when(call: Call, post: Post) -> str:
-    zone = zone_here(call.place, call.engine.settings)
-    return moment(call.locale, post.due_at, zone, now=call.engine.clock.now())
+    return moment_at(call.engine, call.locale, call.place, post.due_at)
 
 
 def _buttons(call: Call, post: Post, *also: str, operator: bool) -> tuple[Button, ...]:
@@ -143,11 +112,7 @@ async def _named(asking: Asking, part: str) -> tuple[Post, str]:
     Those of other places are there for operators alone, unless they come here; and what is seen in several places,
     nobody decides who has charge of one.
     """
-    await asking.demand_charge()
-    told = numbered(asking.words)
-    if told is None:
-        raise BadRequest(say("posts.which_post", part=part))
-    number, words = told
+    number, words = await asking.number_in_charge(say("posts.which_post", part=part))
     post = await asking.engine.posting.post(number)
     if await asking.is_operator():
         return post, words
@@ -193,19 +158,19 @@ def _rows(buttons: Sequence[Button]) -> Buttons:
 async def _approve(call: Call) -> None:
     post, _ = await _named(call, "approve")
     words = call.say("posts.approved", id=str(post.id), time=_when(call, post))
-    await call.engine.posting.approve(post.id, within=answering(call, lambda _answer, _post: words))
+    await call.engine.posting.approve(post.id, within=call.answering(words))
 
 
 async def _skip(call: Call) -> None:
     post, _ = await _named(call, "skip")
     words = call.say("posts.skipped", id=str(post.id))
-    await call.engine.posting.skip(post.id, within=answering(call, lambda _answer, _post: words))
+    await call.engine.posting.skip(post.id, within=call.answering(words))
 
 
 async def _picture(call: Call) -> None:
     post, _ = await _named(call, "picture")
     words = call.say("posts.repictured", id=str(post.id))
-    await call.engine.posting.repicture(post.id, within=answering(call, lambda _answer, _posts: words))
+    await call.engine.posting.repicture(post.id, within=call.answering(words))
 
 
 async def _caption(call: Call) -> None:
@@ -232,7 +197,7 @@ async def _reword(call: Call, post: Post, caption: str | None) -> None:
         answer.buttons = _rows(_buttons(call, reworded, "edit", operator=operator))
         return "\n".join([call.say("posts.reworded", id=str(post.id)), "", reworded.caption])
 
-    await call.engine.posting.reword(post.id, caption, within=answering(call, words))
+    await call.engine.posting.reword(post.id, caption, within=call.answering(words))
 
 
 async def _recall(call: Call) -> None:
@@ -245,61 +210,7 @@ async def _recall(call: Call) -> None:
         return told if everywhere else f"{told} {call.say('posts.recalled_here')}"
 
     await call.engine.posting.recall(
-        post.id, chat_id=None if everywhere else call.place.id, within=answering(call, words)
-    )
-
-
-async def _held(call: Call) -> None:
-    held = await call.engine.posting.held()
-    lines = [_held_line(call, one) for one in held[:MOST_HELD]]
-    if lines:
-        lines.insert(0, call.say("posts.held"))
-    if len(held) > MOST_HELD:
-        lines.append(call.say("posts.more", n=len(held) - MOST_HELD))
-
-    async def happens(answer: Answer) -> None:
-        answer.text = "\n".join(lines) or call.say("posts.none_held")
-        answer.buttons = tuple(
-            tuple(
-                Button(call.say(f"posts.button.{one}_held", id=str(row.id)), f"posts {one} {row.id}")
-                for one in RELEASES
-            )
-            for row in held[:MOST_HELD_WITH_BUTTONS]
-        )
-
-    await call.answer(happens)
-
-
-def _held_line(call: Call, row: Delivery) -> str:
-    zone = zone_here(call.place, call.engine.settings)
-    told = call.say(
-        "posts.held_line",
-        id=str(row.id),
-        post=str(row.post_id or "–"),
-        time=moment(call.locale, row.created_at, zone, now=call.engine.clock.now()),
-        persona=row.persona_name or "–",
-        place=call.say("posts.in_place", id=str(row.chat_id)),
-        chat=f"{row.chat.front} {row.chat.chat}",
-    )
-    words = cut(" ".join(row.text.split()), LONGEST_IN_LIST)
-    return f"{told}\n   {call.say('posts.quoted', theme=words)}" if words else told
-
-
-async def _again(call: Call) -> None:
-    await _release(call, again=True)
-
-
-async def _arrived(call: Call) -> None:
-    await _release(call, again=False)
-
-
-async def _release(call: Call, *, again: bool) -> None:
-    told = numbered(call.words)
-    if told is None:
-        raise BadRequest(say("posts.which_held"))
-    words = call.say("posts.sent_again" if again else "posts.had_arrived", id=str(told[0]))
-    await call.engine.posting.release(
-        told[0], again=again, within=answering(call, lambda _answer, _nothing: words)
+        post.id, chat_id=None if everywhere else call.place.id, within=call.answering(words)
     )
 
 
@@ -317,9 +228,7 @@ async def _pause_place(call: Call, *, paused: bool) -> None:
         await _pause_persona(call, paused=paused)
         return
     words = call.say("posts.place_paused" if paused else "posts.place_resumed")
-    await call.engine.posting.pause_place(
-        call.place.id, paused, within=answering(call, lambda _answer, _schedules: words)
-    )
+    await call.engine.posting.pause_place(call.place.id, paused, within=call.answering(words))
 
 
 async def _pause_persona(call: Call, *, paused: bool) -> None:
@@ -340,13 +249,12 @@ async def _pause_persona(call: Call, *, paused: bool) -> None:
             raise NotFound(say(f"posts.none_to_{done}", persona=called))
         return call.say(f"posts.persona_{done}d", n=count, persona=called, where=where)
 
-    await call.engine.posting.pause_persona(record.id, paused, chat_id, within=answering(call, words))
+    await call.engine.posting.pause_persona(record.id, paused, chat_id, within=call.answering(words))
 
 
-_ID = Option("id", "", OptionKind.NUMBER, required=True, least=1)
 _WHOSE = (
     Option("persona", "", OptionKind.PERSONA),
-    Option(EVERYWHERE, "", OptionKind.CHOICE, flag=EVERYWHERE, choices=(Choice(YES, ""),)),
+    switch(EVERYWHERE),
 )
 
 COMMANDS = (
@@ -358,19 +266,17 @@ COMMANDS = (
         parts=(
             Part("list", _list, quiet=True),
             Part("all", _list_all, quiet=True, operators_only=True),
-            Part("show", _show, (_ID,), quiet=True),
-            Part("approve", _approve, (_ID,), quiet=True),
-            Part("picture", _picture, (_ID,), quiet=True),
-            Part("caption", _caption, (_ID,), quiet=True),
-            Part("edit", _edit, (_ID, Option("words", "")), quiet=True, asks=_asks_caption),
-            Part("skip", _skip, (_ID,), quiet=True),
-            Part("recall", _recall, (_ID,), quiet=True),
-            Part("held", _held, quiet=True, operators_only=True),
-            Part("again", _again, (_ID,), quiet=True, operators_only=True),
-            Part("arrived", _arrived, (_ID,), quiet=True, operators_only=True),
+            Part("show", _show, (ID,), quiet=True),
+            Part("approve", _approve, (ID,), quiet=True),
+            Part("picture", _picture, (ID,), quiet=True),
+            Part("caption", _caption, (ID,), quiet=True),
+            Part("edit", _edit, (ID, Option("words", "")), quiet=True, asks=_asks_caption),
+            Part("skip", _skip, (ID,), quiet=True),
+            Part("recall", _recall, (ID,), quiet=True),
+            *held.PARTS,
         ),
     ),
-    Command("recall", _recall, (_ID,), topic="posts", quiet=True),
+    Command("recall", _recall, (ID,), topic="posts", quiet=True),
     Command("pause", _pause, _WHOSE, topic="posts"),
     Command("resume", _resume, _WHOSE, topic="posts"),
 )

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from bot import orders
-from bot.commands import posts
-from bot.commands.calling import Answer, Asked, Asking, Call, Command, Part
-from bot.commands.named import numbered
+from bot.commands import posts, standing
+from bot.commands.calling import ID, Answer, Asked, Asking, Call, Command, Part
 from bot.commands.plans import APPROVALS, Plan, edited, goes_elsewhere, moment, names_of, planned, told
-from bot.commands.posts import answering
+from bot.commands.settings import zone_here
 from bot.front import Button, Choice, Option, OptionKind
 from engine.errors import BadRequest, NotFound, Refused
 from engine.locales import say
-from engine.schedules import rests_with_persona
+from engine.posting import Transaction
+from engine.schedules import orders_pictures, rests_with_persona
+from engine.standing import ASKED
 from engine.store import chats, personas
-from engine.store import posts as store
+from engine.store import schedules as store
 from engine.store.atonce import Work
 from engine.store.records import Post, Question, Schedule, ScheduleState
 
@@ -73,7 +74,9 @@ def _stands(call: Call, schedule: Schedule) -> str:
 
 def _buttons(call: Call, schedule: Schedule) -> tuple[Button, ...]:
     pauses = "pause" if schedule.state is ScheduleState.ACTIVE else "resume"
-    parts = (pauses, "skip", "run") if pauses == "pause" else (pauses,)
+    parts = [pauses]
+    if pauses == "pause":
+        parts += ["skip"] if orders_pictures(schedule) else ["skip", "run"]
     return tuple(
         Button(call.say(f"posts.button.{part}", id=str(schedule.id)), f"schedule {part} {schedule.id}")
         for part in parts
@@ -92,20 +95,43 @@ async def _new(call: Call) -> None:
     if saved := _SAVED.fullmatch(call.words):
         await _save(call, int(saved[1]), int(saved[2]))
         return
+    if standing.is_meant(call.flags):
+        await _order(call, call.words, call.flags, turn_id=call.said.turn.id, keep=orders.YES in call.flags)
+        return
     plan = await _plan_of(call, call.words, call.flags, turn_id=call.said.turn.id)
     if orders.YES in call.flags:
         await _keep(call, plan)
         return
     schedule = plan.as_schedule(call.place, call.engine.clock.now())
-    lines = told(call.engine, call.locale, schedule, plan.persona.persona.called)
+    await _show(call, schedule, plan.persona.persona.called)
+
+
+async def _show(call: Call, schedule: Schedule, persona: str) -> None:
+    """What would be kept, and the button that keeps it."""
+    lines = told(call.engine, call.locale, schedule, persona)
 
     async def happens(answer: Answer) -> None:
         answer.text = "\n".join([*lines, call.say("posts.save_it")])
         # The words stand in the turn that they came with; a button holds numbers alone.
-        order = f"schedule new save {call.said.turn.id} {plan.persona.id}"
+        order = f"schedule new save {call.said.turn.id} {schedule.persona_id}"
         answer.buttons = ((Button(call.say("posts.button.save"), order, "good"),),)
 
     await call.answer(happens)
+
+
+async def _order(call: Call, words: str, flags: Mapping[str, str], *, turn_id: int, keep: bool) -> None:
+    """Pictures by the clock, instead of posts."""
+    await call.demand_operator()
+    timing, order = standing.asked(words, flags)
+    place, zone = call.place, flags.get("zone") or zone_here(call.place, call.engine.settings)
+    orders_them = call.engine.standing
+    if not keep:
+        plan = await orders_them.planned(place=place, timing=timing, zone=zone, order=order)
+        await _show(call, plan, "")
+        return
+    asked = f"turn:{turn_id}"
+    once = await _once(call, lambda one: one.options.get(ASKED) == asked, "")
+    await orders_them.add(place=place, timing=timing, zone=zone, order=order, asked=asked, within=once)
 
 
 async def _plan_of(
@@ -132,24 +158,31 @@ async def _plan_of(
     )
 
 
-async def _keep(call: Call, plan: Plan) -> None:
-    """What was ordered in a turn is kept once, however often somebody says so."""
+async def _once(call: Call, is_it: Callable[[Schedule], bool], persona: str) -> Transaction:
+    """What was ordered in a turn is kept once, however often somebody says so; `is_it` knows it again."""
     is_operator = await call.is_operator()
 
     async def once(work: Work[Any]) -> Any:
         async def happens(answer: Answer) -> Any:
-            there = await store.schedule_listing(answer.tx, chat_id=call.place.id)
-            schedule = next((one for one in there if one.options.get("seed") == plan.options["seed"]), None)
+            await chats.hold(answer.tx, call.place.id)
+            there = await store.listing(answer.tx, chat_id=call.place.id)
+            schedule = next((one for one in there if is_it(one)), None)
             if schedule is None:
                 open_ones = [one for one in there if one.state is not ScheduleState.ENDED]
                 if len(open_ones) >= MOST and not is_operator:
                     raise Refused(say("posts.too_many", n=MOST))
                 schedule = await work(answer.tx)
-            answer.text = _kept(call, schedule, plan.persona.persona.called)
+            answer.text = _kept(call, schedule, persona)
             return schedule
 
         return await call.answer(happens)
 
+    return once
+
+
+async def _keep(call: Call, plan: Plan) -> None:
+    seed = plan.options["seed"]
+    once = await _once(call, lambda one: one.options.get("seed") == seed, plan.persona.persona.called)
     await call.engine.posting.add(
         place=call.place,
         persona=plan.persona,
@@ -178,19 +211,16 @@ async def _save(call: Call, turn_id: int, persona_id: int) -> None:
         raise Refused(say("rights.asker_only"))
     first, _, rest = order.words.partition(" ")
     words = rest if first.lower() == "new" else order.words
-    plan = await _plan_of(
-        call, *orders.flagged(words, orders.switches_of(_NEW)), turn_id=turn_id, persona_id=persona_id
-    )
-    await _keep(call, plan)
+    words, flags = orders.flagged(words, orders.switches_of(_NEW))
+    if standing.is_meant(flags):
+        await _order(call, words, flags, turn_id=turn_id, keep=True)
+        return
+    await _keep(call, await _plan_of(call, words, flags, turn_id=turn_id, persona_id=persona_id))
 
 
 async def _named(call: Call, part: str) -> tuple[Schedule, str]:
     """The schedule that an order names, and what else it says. Others' are, to all but operators, not there."""
-    await call.demand_charge()
-    found = numbered(call.words)
-    if found is None:
-        raise BadRequest(say("posts.which_schedule", part=part))
-    number, words = found
+    number, words = await call.number_in_charge(say("posts.which_schedule", part=part))
     schedule = await call.engine.posting.get(number)
     if await call.is_operator():
         return schedule, words
@@ -204,7 +234,7 @@ async def _named(call: Call, part: str) -> tuple[Schedule, str]:
 async def _pause(call: Call) -> None:
     schedule, _ = await _named(call, "pause")
     words = call.say("posts.paused", id=str(schedule.id))
-    await call.engine.posting.pause(schedule.id, within=answering(call, lambda _answer, _schedule: words))
+    await call.engine.posting.pause(schedule.id, within=call.answering(words))
 
 
 async def _resume(call: Call) -> None:
@@ -213,7 +243,7 @@ async def _resume(call: Call) -> None:
     def words(_answer: Answer, resumed: Schedule) -> str:
         return call.say("posts.resumed", id=str(resumed.id), next=_stands(call, resumed))
 
-    await call.engine.posting.resume(schedule.id, within=answering(call, words))
+    await call.engine.posting.resume(schedule.id, within=call.answering(words))
 
 
 async def _run(call: Call) -> None:
@@ -223,7 +253,7 @@ async def _run(call: Call) -> None:
         return call.say("posts.runs", id=str(post.id))
 
     turn = f"turn:{call.said.turn.id}"
-    await call.engine.posting.run_now(schedule.id, by=turn, within=answering(call, words))
+    await call.engine.posting.run_now(schedule.id, by=turn, within=call.answering(words))
 
 
 async def _skip(call: Call) -> None:
@@ -233,13 +263,13 @@ async def _skip(call: Call) -> None:
         skipped, _ = outcome
         return call.say("posts.next_skipped", id=str(skipped.id), next=_stands(call, skipped))
 
-    await call.engine.posting.skip_next(schedule.id, within=answering(call, words))
+    await call.engine.posting.skip_next(schedule.id, within=call.answering(words))
 
 
 async def _remove(call: Call) -> None:
     schedule, _ = await _named(call, "remove")
     words = call.say("posts.removed", id=str(schedule.id))
-    await call.engine.posting.remove(schedule.id, within=answering(call, lambda _answer, _posts: words))
+    await call.engine.posting.remove(schedule.id, within=call.answering(words))
 
 
 async def _edit(call: Call) -> None:
@@ -253,11 +283,7 @@ async def _edit(call: Call) -> None:
         lines = told(call.engine, call.locale, changed, names.get(changed.persona_id, "–"))
         return "\n".join([call.say("posts.edited", id=str(changed.id)), *lines])
 
-    await edited(call.engine, schedule, words, call.flags, within=answering(call, tells))
-
-
-def _switch(name: str) -> Option:
-    return Option(name, "", OptionKind.CHOICE, flag=name, choices=(Choice(orders.YES, ""),))
+    await edited(call.engine, schedule, words, call.flags, within=call.answering(tells))
 
 
 #: What is said of a schedule beside its time, when it is made and when it is changed.
@@ -265,8 +291,8 @@ _HOW = (
     Option("theme", "", flag="theme"),
     Option("zone", "", flag="zone"),
     Option("style", "", OptionKind.STYLE, flag="style"),
-    _switch("text-only"),
-    _switch("picture-only"),
+    orders.switch("text-only"),
+    orders.switch("picture-only"),
     Option(
         "approval",
         "",
@@ -278,8 +304,7 @@ _HOW = (
     Option("to", "", flag="to"),
 )
 _WHO = Option("persona", "", OptionKind.PERSONA, flag="persona")
-_NEW = (Option("when", ""), _WHO, *_HOW, _switch(orders.YES))
-_ID = Option("id", "", OptionKind.NUMBER, required=True, least=1)
+_NEW = (Option("when", ""), _WHO, *_HOW, *standing.OPTIONS, orders.switch(orders.YES))
 
 COMMANDS = (
     Command(
@@ -291,12 +316,12 @@ COMMANDS = (
         parts=(
             Part("list", _list, quiet=True),
             Part("new", _new, _NEW, quiet=True, asks=_asks_when),
-            Part("pause", _pause, (_ID,), quiet=True),
-            Part("resume", _resume, (_ID,), quiet=True),
-            Part("run", _run, (_ID,), quiet=True),
-            Part("skip", _skip, (_ID,), quiet=True),
-            Part("edit", _edit, (_ID, Option("when", ""), *_HOW, _switch("both")), quiet=True),
-            Part("remove", _remove, (_ID,), quiet=True),
+            Part("pause", _pause, (ID,), quiet=True),
+            Part("resume", _resume, (ID,), quiet=True),
+            Part("run", _run, (ID,), quiet=True),
+            Part("skip", _skip, (ID,), quiet=True),
+            Part("edit", _edit, (ID, Option("when", ""), *_HOW, orders.switch("both")), quiet=True),
+            Part("remove", _remove, (ID,), quiet=True),
         ),
     ),
     *posts.COMMANDS,

@@ -3,131 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
-from bot.cli import run
 from bot.terminal.words import safe, safe_line
 from engine.store import personas as store
 from personas.cards import CardFormat, write_card
 from personas.persona import Persona
-from tests.bot.logged import own_log
-
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Ended:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def environment(home: Path, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
-    ours = {"GREENROOM_HOME": str(home), "GREENROOM_WEB__PORT": "0", "PYTHONPATH": str(ROOT)}
-    return kept | ours | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100"} | more
-
-
-class Greenroom:
-    """The command, on one home: in this process, where a start of its own would show nothing more."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.home = folder / "home"
-
-    def __call__(self, *arguments: str, said: str = "", **more: str) -> Ended:
-        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in "oe")
-        stdin = io.TextIOWrapper(io.BytesIO(said.encode()), encoding="utf-8")
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err), own_log():
-            patch.setattr(sys, "stdin", stdin)
-            patch.chdir(self.folder)
-            for name in os.environ.keys() - environment(self.home):
-                patch.delenv(name)
-            for name, value in environment(self.home, **more).items():
-                patch.setenv(name, value)
-            code = run(list(arguments))
-        return Ended(code, *(one.buffer.getvalue().decode() for one in (out, err)))
-
-    def process(self, *arguments: str, said: str = "") -> Ended:
-        """The same as a process."""
-        ended = subprocess.run(
-            [sys.executable, "-m", "bot.cli", *arguments],
-            input=said,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            cwd=self.folder,
-            env=environment(self.home),
-            timeout=60,
-            check=False,
-        )
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
-
-    def told(self, *arguments: str, said: str = "") -> Any:
-        """What `--json` says; it must have worked."""
-        ended = self(*arguments, "--json", said=said)
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout)
-
-    def starts(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "bot.cli", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.folder,
-            env=environment(self.home),
-        )
-
-
-@pytest.fixture
-def greenroom(tmp_path: Path) -> Greenroom:
-    return Greenroom(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Greenroom:
-    """A home that several tests only look at, or add to."""
-    greenroom = Greenroom(tmp_path_factory.mktemp("lived-in"))
-    assert greenroom("personas", "list").returncode == 0
-    return greenroom
-
-
-@pytest.fixture(scope="module")
-def owner(lived_in: Greenroom) -> Iterator[subprocess.Popen[str]]:
-    """A running `greenroom up` on the home that is lived in. At its end it closes in order, whatever was asked."""
-    process = lived_in.starts("up")
-    _until(process, "Open.")
-    yield process
-    process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert "Traceback" not in log
-
-
-def _until(process: subprocess.Popen[str], words: str) -> str:
-    assert process.stdout is not None
-    said = ""
-    while words not in said:
-        line = process.stdout.readline()
-        assert line, f"it ended without saying {words!r}: {said}"
-        said += line
-    return said
+from tests.bot.command_line import Greenroom, environment
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -234,6 +123,7 @@ def test_a_picture_is_written_and_its_words_are_told(greenroom: Greenroom, tmp_p
     assert [job["state"] for job in listed] == ["done", "done"]
     shown = greenroom("jobs", "show", "1")
     assert "mending a cape" in shown.stdout
+    assert f"seed 7 · {picture['word_count']} words · stand-in · {picture['seconds']:.1f} s" in shown.stdout
     assert greenroom("jobs", "retry", "1").returncode == 2
     assert greenroom("jobs", "show", "99").returncode == 4
 

@@ -4,37 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from engine.language import PROMPT_WORDS, count_words
-from tests.bot.test_cli import Greenroom, _until
+from tests.bot.command_line import Greenroom
 
 PROMPT = "an old woman mending a net, rubber boots, on a pier between crates, low evening light, a calm mood"
-
-
-@pytest.fixture
-def greenroom(tmp_path: Path) -> Greenroom:
-    return Greenroom(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Greenroom:
-    return Greenroom(tmp_path_factory.mktemp("lived-in"))
-
-
-@pytest.fixture(scope="module")
-def owner(lived_in: Greenroom) -> Iterator[subprocess.Popen[str]]:
-    """A running `greenroom up`; at its end it closes in order, whatever was asked."""
-    process = lived_in.starts("up")
-    _until(process, "Open.")
-    yield process
-    process.terminate()
-    _, log = process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert "Traceback" not in log
 
 
 def test_a_prompt_is_looked_through_without_a_house(greenroom: Greenroom) -> None:

@@ -16,20 +16,15 @@ from pathlib import Path
 import pytest
 
 from bot.cli.batches import money, span
-from bot.cli.imagining import until_ended
+from bot.cli.following import until_ended
 from bot.client import Client
 from bot.house import open_house
 from engine.errors import BadRequest, NotFound
 from engine.settings import Settings
 from engine.testing import FakeRenderer
-from tests.bot.test_cli import ROOT, Greenroom, _until, environment
+from tests.bot.command_line import ROOT, Greenroom, environment, until
 
 SMALL = ("--size", "64")
-
-
-@pytest.fixture
-def greenroom(tmp_path: Path) -> Greenroom:
-    return Greenroom(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +237,7 @@ def test_killed_in_the_middle_the_same_command_goes_on_and_doubles_nothing(green
 @pytest.fixture
 def owner(greenroom: Greenroom) -> Iterator[subprocess.Popen[str]]:
     process = greenroom.starts("up")
-    _until(process, "Open.")
+    until(process, "Open.")
     yield process
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -14,39 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store import chats, outbox, personas
 from engine.store import posts as store
-from engine.store.database import Database
-from engine.store.records import ChatRef, DeliveryKind, DeliveryState, PostState
+from engine.store.records import DeliveryKind, DeliveryState, PostState
 from engine.store.tables import deliveries, schedules
-from tests.bot.test_cli import Greenroom, _until
+from tests.bot.command_line import DEN, Greenroom, changed, until
 
-#: Two places, and what they are called.
-DEN, HALL = ChatRef("telegram", "bot", "-100815"), ChatRef("discord", "bot", "4711", "9")
-
-
-@pytest.fixture
-def greenroom(tmp_path: Path) -> Greenroom:
-    """A home with a cast and two places in it."""
-    greenroom = Greenroom(tmp_path)
-    assert greenroom("personas", "list").returncode == 0
-
-    async def places(tx: AsyncConnection) -> None:
-        who = (await personas.listing(tx))[0]
-        for ref in (DEN, HALL):
-            await chats.add_place(tx, ref, persona_id=who.id, now=datetime.now(UTC), shared=True)
-
-    changed(greenroom, places)
-    return greenroom
-
-
-def changed(greenroom: Greenroom, work: Callable[[AsyncConnection], Any]) -> Any:
-    async def change() -> Any:
-        database = await Database.open(f"sqlite:///{greenroom.home / 'greenroom.db'}")
-        try:
-            return await database.change(work)
-        finally:
-            await database.close()
-
-    return asyncio.run(change())
+pytestmark = pytest.mark.usefixtures("two_places")
 
 
 def waits(greenroom: Greenroom, key: str = "k", caption: str = "Good morning.\x1b[31m") -> int:
@@ -336,7 +304,7 @@ def test_posts_wait_in_the_inbox_until_somebody_decides(greenroom: Greenroom) ->
 def test_a_house_that_runs_hears_of_what_is_changed_beside_it(greenroom: Greenroom) -> None:
     process = greenroom.starts("up")
     try:
-        _until(process, "Open.")
+        until(process, "Open.")
         added = greenroom.told(
             "schedule", "add", "daily 09:00", "stars", "--place", "1", "--text-only", "--yes"
         )
