@@ -1,0 +1,324 @@
+"""Who is calling, and what they may do: the house's own command line, a page that is signed in, or a key's program.
+
+Everything but a few named paths needs a caller, whatever a route says of itself; a route says which scope it needs
+besides. How a page signs in: see `signing_in.py`. Which names and pages are ours: see `origins.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Literal
+
+import structlog
+from fastapi import Depends
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
+
+from bot import passwords
+from bot.web.problems import come_back, explained, of_http
+from bot.web.rates import Rates
+from engine.engine import Engine
+from engine.errors import GreenroomError, SettingsError, StoreError
+from engine.rights import HOUSE
+from engine.settings import is_loopback, split_host
+from engine.store import keys, sessions
+from engine.store.records import Account, Key, Scope, Session
+
+__all__ = ["Caller", "Doors", "Guard", "Scope", "caller", "check_bind", "needs", "scope_of"]
+
+log = structlog.get_logger(__name__)
+
+COOKIE = "greenroom"
+#: A page of ours says so; a form of somebody else's cannot.
+PAGE_SAYS = ("x-greenroom", "page")
+
+#: What answers whoever comes. Everything else needs a caller.
+OPEN = frozenset({"/", "/sign-in", "/favicon.ico", "/healthz", "/readyz"})
+OPEN_UNDER = ("/page/", "/hooks/", "/files/")
+#: What answers programs of this machine, where nobody else can come; others need to be allowed to read.
+OPEN_AT_HOME = frozenset({"/metrics"})
+
+#: So often an open socket is looked after: is its caller still one? And a key's last use is noted no more often.
+LOOK_AGAIN, NOTE_AGAIN = 5.0, 60.0
+GOOD_BYE = 4401
+
+_TOKEN = re.compile(r"[\w-]{20,100}", re.ASCII)
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+
+NOBODY = (
+    "The secret of this Greenroom is needed: a key, as `Authorization: Bearer grk_…`, or a page that is "
+    "signed in."
+)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks. Whoever came in by a key, with a page too, is that key's."""
+
+    kind: Literal["house", "page", "key"]
+    account: Account
+    #: All that they may do: whoever may manage may everything.
+    scopes: frozenset[Scope]
+    name: str
+    key_id: int | None = None
+    #: The browser that is signed in, where it is one.
+    session_id: int | None = None
+    #: So many requests a minute; 0: as many as they like.
+    rate: int = 0
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes
+
+
+async def caller(connection: HTTPConnection) -> Caller:
+    """Who asks, for a route: `Annotated[Caller, Depends(caller)]`. Of sockets too."""
+    known = connection.scope.get("greenroom.caller")
+    if isinstance(known, Caller):
+        return known
+    doors: Doors = connection.app.state.doors
+    return await doors.recognise(connection)
+
+
+@functools.cache
+def needs(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
+    """For a route that only some may use: `Depends(needs(Scope.MAKE))`. It answers the caller."""
+
+    async def allowed(who: Annotated[Caller, Depends(caller)]) -> Caller:
+        if not who.may(scope):
+            raise HTTPException(403, f"This needs the scope {scope}, and {who.name} has it not.")
+        return who
+
+    return allowed
+
+
+def scope_of(dependency: object) -> Scope | None:
+    """The scope that a route's dependency stands for."""
+    return next((scope for scope in Scope if needs(scope) is dependency), None)
+
+
+class Doors:
+    """The doors of one house. It remembers how often keys were used lately, and no more: rows are the truth."""
+
+    def __init__(self, engine: Engine, secret: str) -> None:
+        self.engine = engine
+        self._secret = secret.encode()
+        self._rates = Rates(engine.clock)
+        #: When the last use of a key was noted.
+        self._noted: dict[int, float] = {}
+
+    async def recognise(self, connection: HTTPConnection) -> Caller:
+        """Whoever asks; or a refusal, as it is told."""
+        if shown := connection.headers.getlist("authorization"):
+            kind, _, word = shown[0].partition(" ")
+            if len(shown) == 1 and kind.lower() == "bearer":
+                return await self._by_word(word.strip())
+        elif (session := await self.session_of(connection)) is not None:
+            _check_meant(connection)
+            who = await self._of_session(session)
+            connection.scope["greenroom.caller"] = who
+            return who
+        raise _nobody()
+
+    async def session_of(self, connection: HTTPConnection) -> Session | None:
+        """The good session whose cookie is shown. It opens nothing by itself: see `recognise`."""
+        token = connection.cookies.get(COOKIE, "")
+        if not _TOKEN.fullmatch(token):
+            return None
+        found = partial(sessions.find, kept=keys.kept_of(token), now=self.engine.clock.now())
+        return await self.engine.database.look(found)
+
+    async def key_of(self, word: str) -> Key | None:
+        if not word.startswith(keys.PREFIX):
+            return None
+        return await self.engine.database.look(partial(keys.find, kept=keys.kept_of(word)))
+
+    def is_at_home(self, connection: HTTPConnection) -> bool:
+        """Whether this comes from this very machine, and nobody else's request can look as if it did."""
+        web, headers = self.engine.settings.web, connection.headers
+        if web.beyond_loopback or web.trusted_proxies or any(name in headers for name in _FORWARDED):
+            return False
+        peer = connection.client.host if connection.client else ""
+        return is_loopback(peer) and is_loopback(split_host(headers.get("host", ""))[0])
+
+    async def is_still_in(self, who: Caller) -> bool:
+        """Whether somebody who was let in would be again."""
+        if who.session_id is not None:
+            good = partial(sessions.is_good, session_id=who.session_id, now=self.engine.clock.now())
+            return await self.engine.database.look(good)
+        if who.key_id is not None:
+            return await self.engine.database.look(partial(keys.is_good, key_id=who.key_id))
+        return True
+
+    async def until_out(self, who: Caller) -> None:
+        """Returns once somebody is not welcome any more: signed out, revoked, over."""
+        while True:
+            await self.engine.clock.sleep(LOOK_AGAIN)
+            try:
+                if not await self.is_still_in(who):
+                    return
+            except StoreError as error:
+                log.warning("caller_not_looked_after", cause=str(error))
+
+    async def _by_word(self, word: str) -> Caller:
+        if secrets.compare_digest(word.encode("utf-8", "surrogateescape"), self._secret):
+            return Caller("house", Account(HOUSE, "operator"), frozenset(Scope), "the house")
+        if (key := await self.key_of(word)) is None:
+            raise _nobody()
+        return await self._of_key(key)
+
+    async def _of_session(self, session: Session) -> Caller:
+        if session.key is not None:
+            return await self._of_key(session.key, session.id)
+        return Caller("page", Account("web", "home"), frozenset(Scope), "the page", session_id=session.id)
+
+    async def _of_key(self, key: Key, session_id: int | None = None) -> Caller:
+        if wait := self._rates.wait(key.id, key.rate):
+            told = come_back(wait)
+            said = (
+                f"{key.name} may ask {key.rate} times a minute. Come back in {told['Retry-After']} seconds."
+            )
+            raise HTTPException(429, said, told)
+        await self._note(key)
+        scopes = frozenset(Scope) if Scope.MANAGE in key.scopes else key.scopes
+        account = Account("web", f"key:{key.id}", key.name)
+        return Caller("key", account, scopes, key.name, key.id, session_id, key.rate)
+
+    def left(self, who: Caller) -> dict[str, str]:
+        """What a key's program is told of its limit, in the words that programs know from OpenAI."""
+        if who.key_id is None or not who.rate:
+            return {}
+        left = self._rates.left(who.key_id, who.rate)
+        return {
+            "X-RateLimit-Limit-Requests": str(who.rate),
+            "X-RateLimit-Remaining-Requests": str(left),
+        }
+
+    async def _note(self, key: Key) -> None:
+        now = self.engine.clock.monotonic()
+        if now - self._noted.get(key.id, -NOTE_AGAIN) < NOTE_AGAIN:
+            return
+        self._noted[key.id] = now
+        try:
+            used = partial(keys.used, key_id=key.id, now=self.engine.clock.now())
+            await self.engine.database.change(used)
+        except StoreError as error:
+            # A full disk keeps nobody from reading.
+            log.warning("use_of_key_not_noted", key=key.id, cause=str(error))
+
+
+class _SentOutError(Exception):
+    """Somebody who was let in is not welcome any more, in the middle of what they are told."""
+
+
+class Guard:
+    """Stands before all routes. Who is not welcome any more is told no more, in an open stream or socket too."""
+
+    def __init__(self, app: ASGIApp, doors: Doors) -> None:
+        self._app = app
+        self._doors = doors
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        path: str = scope.get("path", "")
+        if scope["type"] not in ("http", "websocket") or path in OPEN or path.startswith(OPEN_UNDER):
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        if path in OPEN_AT_HOME and self._doors.is_at_home(connection):
+            await self._app(scope, receive, send)
+            return
+        try:
+            who = await self._doors.recognise(connection)
+            if path in OPEN_AT_HOME:
+                await needs(Scope.READ)(who)
+        except HTTPException as refused:
+            await of_http(connection, refused)(scope, receive, send)
+        except GreenroomError as error:
+            await explained(connection, error, self._doors.engine.clock)(scope, receive, send)
+        else:
+            scope["greenroom.caller"] = who
+            if who.kind == "house":
+                await self._app(scope, receive, send)
+            elif scope["type"] == "http":
+                await self._told(who, scope, receive, send)
+            else:
+                await self._looked_after(who, self._app(scope, receive, send), send)
+
+    async def _told(self, who: Caller, scope: Connection, receive: Receive, send: Send) -> None:
+        clock = self._doors.engine.clock
+        looked = clock.monotonic()
+
+        async def sent(message: Message) -> None:
+            nonlocal looked
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self._doors.left(who))
+            # What streams for long goes on while its caller is one; nothing else takes so long.
+            elif (now := clock.monotonic()) - looked >= LOOK_AGAIN:
+                looked = now
+                if not await self._doors.is_still_in(who):
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                    raise _SentOutError
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sent)
+        except _SentOutError:
+            log.info("stream_ended", caller=who.name)
+
+    async def _looked_after(self, who: Caller, served: Awaitable[None], send: Send) -> None:
+        serving = asyncio.ensure_future(served)
+        looking = asyncio.ensure_future(self._doors.until_out(who))
+        try:
+            await asyncio.wait({serving, looking}, return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                # It may be closing by itself just now.
+                with suppress(RuntimeError):
+                    await send({"type": "websocket.close", "code": GOOD_BYE, "reason": "signed out"})
+                return
+            serving.result()
+        finally:
+            for task in (serving, looking):
+                task.cancel()
+            await asyncio.wait({serving, looking})
+
+
+def _check_meant(connection: HTTPConnection) -> None:
+    """A browser sends the cookie along with what other pages make it ask. Only our own page means it."""
+    headers = connection.headers
+    site, mode = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-mode", "")
+    if site not in ("same-origin", "none") and mode != "navigate":
+        raise HTTPException(403, "Another page asks here in the name of this browser, and is not answered.")
+    if connection.scope["type"] == "websocket":
+        if "origin" not in headers:
+            raise HTTPException(403, "A browser that opens a line says from which page. This one did not.")
+    elif connection.scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+        name, value = PAGE_SAYS
+        if headers.get(name) != value:
+            raise HTTPException(403, "What a page changes, it has to mean: X-Greenroom: page is missing.")
+
+
+def _nobody() -> HTTPException:
+    return HTTPException(401, NOBODY, {"WWW-Authenticate": 'Bearer realm="Greenroom"'})
+
+
+async def check_bind(engine: Engine) -> None:
+    """Refuse to open to others what anybody could walk into."""
+    web = engine.settings.web
+    if not web.beyond_loopback or passwords.is_set(engine.home):
+        return
+    if not await engine.database.look(keys.are_there):
+        where = web.host if not is_loopback(web.host) else ", ".join(web.allowed_hosts)
+        raise SettingsError(
+            f"[web] opens this Greenroom to others ({where}), and it has neither a password nor a key. "
+            "Set a password with `greenroom password`, or make a key with `greenroom keys new NAME --scope chat`; "
+            "or leave web.host at 127.0.0.1 and web.allowed_hosts empty."
+        )

@@ -1,0 +1,140 @@
+"""How the API says that something went wrong: problem+json with a sentence for a person, and its status.
+
+Under /v1, where programs made for OpenAI's API ask, the same is said in OpenAI's form.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocketState
+
+from engine.clock import Clock
+from engine.errors import (
+    BadRequest,
+    GreenroomError,
+    NotFound,
+    OverLimit,
+    Refused,
+    SettingsError,
+    StoreError,
+    TryAgain,
+)
+
+STATUS: tuple[tuple[type[GreenroomError], int], ...] = (
+    (OverLimit, 429),
+    (Refused, 403),
+    (NotFound, 404),
+    (BadRequest, 400),
+    (SettingsError, 500),
+    (StoreError, 507),
+    (TryAgain, 503),
+)
+
+BROKEN = "Something went wrong on Greenroom's side; its log says what."
+
+_SCHEMA = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "const": "about:blank"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "A sentence for a person."},
+    },
+}
+
+#: What every route documents, as `responses=`.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": told, "content": {"application/problem+json": {"schema": _SCHEMA}}}
+    for status, told in (
+        (400, "Not understood: out of range, or not a thing that is known."),
+        (401, "Nobody who is known: a key or a session is needed."),
+        (403, "Understood, and not allowed."),
+        (404, "What was named is not there."),
+        (409, "Somebody was quicker, or it is in no state for this."),
+        (413, "More was sent than is taken."),
+        (421, "This Greenroom is not called so."),
+        (422, "What was sent does not have the right form."),
+        (429, "Too often, or a quota is used up; Retry-After says when to come back."),
+        (503, "Passing trouble; Retry-After says when to come back."),
+        (507, "The store cannot be used as it is."),
+    )
+}
+
+#: OpenAI's words for what went wrong.
+_KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+def answered(
+    connection: HTTPConnection, status: int, detail: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The problem, in the form that whoever asked there understands."""
+    if connection.url.path.startswith("/v1/"):
+        usual = "server_error" if status >= 500 else "invalid_request_error"
+        error = {"message": detail, "type": _KINDS.get(status, usual), "param": None, "code": None}
+        return JSONResponse({"error": error}, status, headers)
+    body = {"type": "about:blank", "status": status, "detail": detail}
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def explained(connection: HTTPConnection, error: GreenroomError, clock: Clock) -> Response:
+    """An error of ours."""
+    status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+    wait = None
+    if isinstance(error, OverLimit):
+        wait = (error.free_at - clock.now()).total_seconds()
+    elif isinstance(error, TryAgain):
+        wait = error.after_s
+    return answered(connection, status, str(error), None if wait is None else come_back(wait))
+
+
+def come_back(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}
+
+
+def install(app: FastAPI, clock: Clock) -> None:
+    """Whatever goes wrong in a route of this app is a problem from now on."""
+
+    async def ours(connection: Request | WebSocket, error: Exception) -> Response | None:
+        assert isinstance(error, GreenroomError)  # noqa: S101 - it is registered for these
+        return await _shown(connection, explained(connection, error, clock), str(error))
+
+    async def refused(connection: Request | WebSocket, error: Exception) -> Response | None:
+        assert isinstance(error, StarletteHTTPException)  # noqa: S101
+        return await _shown(connection, of_http(connection, error), error.detail)
+
+    async def not_understood(connection: Request | WebSocket, error: Exception) -> Response | None:
+        problems = error.errors() if isinstance(error, RequestValidationError) else []
+        said = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in problems)
+        detail = said or "That was not understood."
+        return await _shown(connection, answered(connection, 422, detail), detail)
+
+    # Starlette's types know no handler that a socket has too.
+    handlers: Any = (
+        (GreenroomError, ours),
+        (StarletteHTTPException, refused),
+        (RequestValidationError, not_understood),
+    )
+    for kind, handler in handlers:
+        app.add_exception_handler(kind, handler)
+
+
+def of_http(connection: HTTPConnection, error: StarletteHTTPException) -> Response:
+    return answered(connection, error.status_code, error.detail, error.headers)
+
+
+async def _shown(connection: Request | WebSocket, answer: Response, detail: str) -> Response | None:
+    if isinstance(connection, WebSocket) and connection.application_state is not WebSocketState.CONNECTING:
+        # It was let in already: all that can be said is good-bye. A close frame has room for 123 bytes.
+        if connection.application_state is WebSocketState.CONNECTED:
+            await connection.close(1011, detail.encode()[:120].decode(errors="ignore"))
+        return None
+    return answer

@@ -1,0 +1,92 @@
+"""The real app on a real engine, without the rest of a house, and those who come to its doors."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from bot.desk import Desk
+from bot.house import Server
+from bot.web.app import create_app
+from bot.web.lines import Lines
+from bot.web.pages import Pages
+from engine.engine import Engine
+from engine.store import keys
+from engine.store.records import Key, Place, Scope
+
+SECRET = "s" * 43
+#: What a page of ours sends along.
+PAGE = {"X-Greenroom": "page", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
+
+
+def app_of(engine: Engine) -> FastAPI:
+    async def came(_place: Place) -> None:
+        """Nothing is owed to anybody here."""
+
+    lines, pages = Lines(), Pages(engine.database, engine.clock)
+    return create_app(engine, Desk(engine, [lines, pages]), lines, pages, SECRET, came)
+
+
+def visitor(
+    app: FastAPI, *, at: str = "http://127.0.0.1:8321", address: str = "127.0.0.1", **headers: str
+) -> httpx.AsyncClient:
+    """A browser or a program, at an address of its own."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    way = httpx.ASGITransport(app, client=(address, 50_000), raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=way, base_url=at, headers=named)
+
+
+def with_key(app: FastAPI, key: str) -> httpx.AsyncClient:
+    return visitor(app, Authorization=f"Bearer {key}")
+
+
+async def a_key(engine: Engine, *scopes: Scope, name: str = "", rate: int = 0) -> tuple[str, Key]:
+    """A new key: its word, and what is known of it."""
+    word = keys.new_key()
+    adding = partial(
+        keys.add,
+        name=name or f"key {word[-6:]}",
+        kept=keys.kept_of(word),
+        scopes=frozenset(scopes),
+        rate=rate,
+        now=engine.clock.now(),
+    )
+    return word, await engine.database.change(adding)
+
+
+async def revoked(engine: Engine, key: Key) -> None:
+    await engine.database.change(partial(keys.revoke, wanted=key.name, now=engine.clock.now()))
+
+
+@asynccontextmanager
+async def served(app: Callable[..., Any], **how: Any) -> AsyncIterator[int]:
+    """The app on a real server on loopback; answers its port."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        door.listen(16)
+        server = Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", **how))
+        serving = asyncio.create_task(server.serve([door]))
+        try:
+            yield int(door.getsockname()[1])
+        finally:
+            server.should_exit = True
+            server.force_exit = True
+            await asyncio.wait([serving], timeout=5)
+            serving.cancel()
+
+
+def problem(answer: httpx.Response, status: int) -> str:
+    """The sentence of a refusal, in the form that all of them have."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert told["status"] == status
+    return str(told["detail"])
