@@ -1,0 +1,198 @@
+"""The routes of the page's chats: who is there, what stands there, say something, press, stop, what may be meant.
+
+A program that came in by a key has chats of its own, whose names begin with the key's; it never sees that.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.desk import Desk
+from bot.shown import persona_shown
+from bot.web import typing_on
+from bot.web.doors import Caller, Scope, needs
+from bot.web.messages_shown import message_shown, stamp
+from bot.web.pages import Pages
+from bot.web.problems import PROBLEMS
+from engine.engine import Engine
+from engine.errors import NotFound
+from engine.rights import OPERATOR, PAGE
+from engine.store import chats, people
+from engine.store import page_news as store
+from engine.store.records import Account, ChatRef, Incoming, Message
+
+ChatName = Annotated[str, Path(pattern=r"^[\w.:-]{1,64}$")]
+Key = Annotated[str, Field(min_length=1, max_length=64)]
+Talker = Annotated[Caller, Depends(needs(Scope.CHAT))]
+
+#: More than the longest message that any setting would allow.
+MOST_WORDS = 100_000
+NO_BUTTON = "This button is not there any more."
+
+
+class Entering(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    persona: Annotated[str, Field(max_length=200)] = ""
+    chat: Annotated[str, Field(pattern=r"^[\w.:-]{1,64}$")] = "home"
+
+
+class Saying(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, Field(max_length=MOST_WORDS)]
+    #: The sender's own id of this message: sent twice, it is heard once.
+    key: Key
+
+
+class Pressing(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    message: int
+    #: The button's id, as the message has it.
+    button: Annotated[str, Field(min_length=1, max_length=200)]
+    key: Key
+    #: What is added, where the button asks for words.
+    words: Annotated[str, Field(max_length=MOST_WORDS)] = ""
+
+
+def ref_of(who: Caller, front: Pages, chat: str) -> ChatRef:
+    """The chat that a caller means."""
+    return front.chat(f"{mine(who)}{chat}")
+
+
+def mine(who: Caller) -> str:
+    """How the names of a caller's chats begin, unseen by themselves."""
+    return f"key:{who.key_id}:" if who.key_id is not None else ""
+
+
+def account_of(who: Caller, language: str = "") -> Account:
+    """Who talks: a key's program, or else the operator, whether on the page or by the command line's secret."""
+    if who.key_id is not None:
+        return who.account
+    return Account(PAGE, OPERATOR, language=language.split(",")[0].split(";")[0].strip())
+
+
+def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
+    router = APIRouter(prefix="/talks", responses=PROBLEMS)
+
+    @router.get("")
+    async def listing(
+        who: Talker,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        before: Annotated[int | None, Query(ge=1)] = None,
+        keys: bool = False,
+    ) -> dict[str, Any]:
+        """The chats of the caller, the last used first. `keys`: those of programs too."""
+        own = mine(who)
+        asked = partial(store.talks, front=front.name, account=front.account, begins=own, before=before)
+        found = await engine.database.look(partial(asked, most=limit + 1, keys=keys or bool(own)))
+        items = [
+            {
+                "chat": one.chat.removeprefix(own),
+                "persona": {"slug": one.persona, "name": one.name},
+                "last": one.last,
+                "when": one.when.isoformat() if one.when else None,
+            }
+            for one in found[:limit]
+        ]
+        return {"items": items, "next": found[limit - 1].place if len(found) > limit else None}
+
+    @router.post("")
+    async def enter(entering: Entering, who: Talker) -> dict[str, Any]:
+        """Somebody opens a chat. Naming a persona brings it in; where nothing was said yet, it greets."""
+        ref = ref_of(who, front, entering.chat)
+        record, _recent = await engine.presence.enter(ref, most=1, wanted=entering.persona, tell=True)
+        engine.events.publish("notice.stored", chat=ref)
+        return {"chat": entering.chat, "persona": persona_shown(record)}
+
+    @router.get("/{chat}")
+    async def about(chat: ChatName, who: Talker) -> dict[str, Any]:
+        ref = ref_of(who, front, chat)
+        place = await engine.database.look(partial(chats.place, ref=ref))
+        record = await engine.presence.host(place) if place else None
+        chat_id, revision = await engine.database.look(partial(store.revision, chat=ref))
+        return {
+            "chat": chat,
+            "persona": persona_shown(record) if record else None,
+            "revision": stamp(chat_id, revision),
+            "answering": desk.answering(ref),
+        }
+
+    @router.get("/{chat}/messages")
+    async def messages(
+        chat: ChatName,
+        who: Talker,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        before: Annotated[int | None, Query(ge=1)] = None,
+    ) -> dict[str, Any]:
+        """What stands in a chat, the oldest first: the last messages, or those before one of them."""
+        ref = ref_of(who, front, chat)
+        news = await engine.database.look(partial(store.before, chat=ref, message=before, most=limit))
+        return {
+            "items": [message_shown(one, news.shots) for one in news.messages],
+            "next": news.messages[0].id if news.more and news.messages else None,
+        }
+
+    @router.post("/{chat}/messages", status_code=202)
+    async def say(chat: ChatName, said: Saying, who: Talker, request: Request) -> dict[str, Any]:
+        """Say something. `told` is why it was not heard, where it was not."""
+        account = account_of(who, request.headers.get("accept-language", ""))
+        return await _hear(ref_of(who, front, chat), account, said.text, said.key, kept=True)
+
+    @router.post("/{chat}/press", status_code=202)
+    async def press(chat: ChatName, pressed: Pressing, who: Talker, request: Request) -> dict[str, Any]:
+        ref = ref_of(who, front, chat)
+        found = await engine.database.look(partial(store.get, chat=ref, message=pressed.message))
+        buttons = [one for row in found.buttons for one in row] if found else []
+        if all(one.order != pressed.button for one in buttons):
+            if not await engine.database.look(partial(_was_heard, key=_key(ref, pressed.key))):
+                raise NotFound(NO_BUTTON)
+            return {"heard": pressed.key, "told": "", "message": None}
+        account = account_of(who, request.headers.get("accept-language", ""))
+        order = f"/{pressed.button.removeprefix('/')} {pressed.words}".rstrip()
+        return await _hear(ref, account, order, pressed.key, kept=False)
+
+    @router.post("/{chat}/stop")
+    async def stop(chat: ChatName, who: Talker) -> dict[str, Any]:
+        return {"stopped": desk.stop(ref_of(who, front, chat))}
+
+    @router.get("/{chat}/suggest")
+    async def suggest(
+        chat: ChatName, who: Talker, typed: Annotated[str, Query(max_length=2_000)] = ""
+    ) -> dict[str, Any]:
+        """What somebody may mean who has typed so much: `value` takes the place of all behind `at`."""
+        account = account_of(who)
+        known = await engine.database.look(partial(people.known, account=account))
+        heard = Incoming(ref_of(who, front, chat), account, typed, "")
+        return await typing_on.suggestions(desk, typed, heard, known.language if known else "")
+
+    async def _hear(ref: ChatRef, account: Account, text: str, key: str, *, kept: bool) -> dict[str, Any]:
+        incoming = Incoming(
+            ref, account, text, _key(ref, key), stranger=False, pressed=not kept, kept_by_us=kept
+        )
+        await desk.hear(incoming)
+        await front.announce(ref)
+        kept_one = await engine.database.look(partial(_kept, key=incoming.dedup_key)) if kept else None
+        return {
+            "heard": key,
+            "told": front.refused(incoming.key),
+            "message": message_shown(kept_one, {}) if kept_one else None,
+        }
+
+    def _key(ref: ChatRef, key: str) -> str:
+        return f"{ref.chat}:{key}"
+
+    async def _was_heard(tx: AsyncConnection, key: str) -> bool:
+        return await chats.heard(tx, f"{front.name}:{front.account}:{key}") is not None
+
+    async def _kept(tx: AsyncConnection, key: str) -> Message | None:
+        turn_id = await chats.heard(tx, key)
+        return await store.of_turn(tx, turn_id) if turn_id is not None else None
+
+    return router
