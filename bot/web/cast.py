@@ -1,0 +1,83 @@
+"""The cast as the page shows it: a list to choose from, page by page, and everybody's face."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.faces import Faces
+from bot.web.doors import Scope, needs
+from bot.web.files import HARMLESS
+from bot.web.problems import PROBLEMS
+from engine.engine import Engine
+from engine.errors import NotFound
+from engine.store import personas
+from personas.persona import Persona
+
+#: So many seconds a face is not asked for again: nobody gets another one more often than that.
+FRESH = 60
+
+
+def routes(engine: Engine, faces: Faces) -> APIRouter:
+    router = APIRouter(responses=PROBLEMS, dependencies=[Depends(needs(Scope.READ))])
+
+    @router.get("/personas")
+    async def listing(
+        q: Annotated[str, Query(max_length=200)] = "",
+        tag: Annotated[str, Query(max_length=200)] = "",
+        before: Annotated[str, Query(max_length=200)] = "",
+        limit: Annotated[int, Query(ge=1, le=200)] = 60,
+    ) -> dict[str, Any]:
+        """Everybody by name, or whoever `q` may mean. `next` is the slug behind which the next page begins."""
+
+        async def found(tx: AsyncConnection) -> list[tuple[personas.Entry, Persona]]:
+            told = []
+            for entry in await personas.listing(tx):
+                persona = await engine.presence.persona(tx, entry.id, entry.revision)
+                if _is_meant(entry, persona, q.casefold().split(), tag.casefold()):
+                    told.append((entry, persona))
+            return told
+
+        everybody = await engine.database.look(found)
+        start = next((place + 1 for place, (entry, _) in enumerate(everybody) if entry.slug == before), 0)
+        page = everybody[start : start + limit]
+        more = len(everybody) > start + limit
+        return {"items": [_shown(*one) for one in page], "next": page[-1][0].slug if more else None}
+
+    @router.get("/personas/{slug}/face")
+    async def face(slug: str, request: Request) -> Response:
+        async with engine.database.read() as tx:
+            record = await personas.find(tx, slug)
+        found = await faces.of(record.id)
+        if found is None:
+            raise NotFound("They have left the house.")
+        headers = {**HARMLESS, "ETag": f'"{found.key}"', "Cache-Control": f"private, max-age={FRESH}"}
+        if request.headers.get("if-none-match", "") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(await found.picture(), media_type="image/png", headers=headers)
+
+    return router
+
+
+def _is_meant(entry: personas.Entry, persona: Persona, words: list[str], tag: str) -> bool:
+    if tag and tag not in (one.casefold() for one in entry.tags):
+        return False
+    about = " ".join((entry.name, entry.slug, persona.occupation, *entry.tags)).casefold()
+    return all(word in about for word in words)
+
+
+def _shown(entry: personas.Entry, persona: Persona) -> dict[str, Any]:
+    return {
+        "slug": entry.slug,
+        "name": entry.name,
+        "called": persona.called,
+        "occupation": persona.occupation,
+        "tags": list(entry.tags),
+        "rating": persona.rating.value,
+        "origin": entry.origin,
+        "revision": entry.revision,
+        "face": f"/api/v1/personas/{entry.slug}/face",
+    }

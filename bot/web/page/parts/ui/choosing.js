@@ -1,0 +1,14 @@
+// What there is to choose from: personas and styles by their names.
+
+import { get } from "../api.js";
+import { useAsked } from "./asked.js";
+
+const NOBODY = { personas: [], styles: [] };
+
+/** `{personas: [{slug, name}], styles: [{slug, name}]}`, empty until it is known. */
+export function useVocabulary() {
+  return useAsked((signal) => get("/vocabulary", { signal })).found ?? NOBODY;
+}
+
+/** As the choices of a field, with a first one that leaves it open. */
+export const choicesOf = (named, open) => [["", open], ...named.map((one) => [one.slug, one.name])];

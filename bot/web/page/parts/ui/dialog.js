@@ -1,0 +1,46 @@
+// A window over the page. The browser keeps the focus inside, closes it by Escape, and gives the focus back.
+
+import { newKey } from "../api.js";
+import { html, useEffect, useRef, useState } from "../vdom.js";
+import { say } from "../words.js";
+import { Button } from "./button.js";
+
+export function Dialog({ title, close, children, actions, wide = false }) {
+  const dialog = useRef(null);
+  const [name] = useState(() => `dialog-${newKey()}`);
+  useEffect(() => {
+    const before = document.activeElement;
+    const shown = dialog.current;
+    shown.showModal();
+    return () => {
+      shown.close();
+      if (before?.isConnected) before.focus();
+    };
+  }, []);
+  const outside = (event) => event.target === dialog.current && close();
+  const cancelled = (event) => {
+    event.preventDefault(); // it goes when whoever shows it says so
+    close();
+  };
+  return html`
+    <dialog ref=${dialog} class="dialog ${wide ? "dialog-wide" : ""}" aria-labelledby=${name} onCancel=${cancelled} onMouseDown=${outside}>
+      <div class="dialog-inside">
+        <header class="dialog-head">
+          <h2 id=${name}>${title}</h2>
+          <${Button} kind="quiet" icon="close" label=${say("close")} onClick=${close} />
+        </header>
+        <div class="dialog-body">${children}</div>
+        ${actions && html`<footer class="dialog-actions">${actions}</footer>`}
+      </div>
+    </dialog>
+  `;
+}
+
+/** Asks once more before something that cannot be undone. */
+export function Sure({ title, children, yes, act, close, kind = "danger" }) {
+  const actions = html`
+    <${Button} kind="quiet" onClick=${close}>${say("cancel")}<//>
+    <${Button} kind=${kind} onClick=${act}>${yes}<//>
+  `;
+  return html`<${Dialog} title=${title} close=${close} actions=${actions}><p>${children}</p><//>`;
+}

@@ -1,0 +1,58 @@
+// Lists that come page by page: `{items, next}`, where `next` is the cursor of the page behind.
+
+import { html, useCallback, useEffect, useRef, useState } from "../vdom.js";
+import { say } from "../words.js";
+import { Button } from "./button.js";
+import { Waiting } from "./empty.js";
+import { Problem } from "./problem.js";
+
+const NOTHING = { items: [], next: null, loading: true, trouble: null };
+
+/** `load(cursor, signal)` asks for a page. When one of `facts` changes, the list begins anew. */
+export function usePages(load, facts = []) {
+  const [list, setList] = useState(NOTHING);
+  const asking = useRef(null);
+  const more = useCallback(async (cursor, before) => {
+    asking.current?.abort();
+    const mine = new AbortController();
+    asking.current = mine;
+    setList({ items: before, next: cursor, loading: true, trouble: null });
+    try {
+      const page = await load(cursor, mine.signal);
+      if (!mine.signal.aborted) setList({ items: [...before, ...page.items], next: page.next, loading: false, trouble: null });
+    } catch (trouble) {
+      if (!mine.signal.aborted) setList({ items: before, next: cursor, loading: false, trouble });
+    }
+  }, facts);
+  useEffect(() => {
+    more(null, []);
+    return () => asking.current?.abort();
+  }, [more]);
+  return {
+    ...list,
+    setItems: (change) => setList((now) => ({ ...now, items: change(now.items) })),
+    further: () => list.loading || more(list.next, list.items),
+    again: () => more(null, []),
+  };
+}
+
+/** Stands under a list, and asks for the next page when it comes into sight. */
+export function Pager({ pages }) {
+  const end = useRef(null);
+  const ready = !pages.loading && !pages.trouble && pages.next !== null;
+  useEffect(() => {
+    if (!ready || !end.current) return undefined;
+    const watcher = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && pages.further(), {
+      rootMargin: "400px",
+    });
+    watcher.observe(end.current);
+    return () => watcher.disconnect();
+  }, [ready, pages.next]);
+  return html`
+    <div ref=${end} class="pager">
+      ${pages.loading && html`<${Waiting} label=${say("loading")} />`}
+      <${Problem} trouble=${pages.trouble} again=${pages.further} />
+      ${ready && html`<${Button} onClick=${pages.further}>${say("more")}<//>`}
+    </div>
+  `;
+}
