@@ -5,7 +5,6 @@ It knows a job and a language. When the message is shown or changed, and where, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -139,9 +138,8 @@ def cut(text: str, most: int) -> str:
 
 def _reason(locale: Locale, facts: Mapping[str, Any]) -> str:
     """Why there is only a stand-in, where the house has a sentence for it in every language."""
-    told = {"said": str(facts.get("because", "")), "key": facts["because_key"]}
-    kept = json.dumps(told | {"facts": facts.get("because_facts") or {}})
-    reason = locale.says(sentences.told(kept))
+    told = {"key": facts["because_key"], "facts": facts.get("because_facts") or {}}
+    reason = locale.says(sentences.restored(told | {"said": facts.get("because", "")}))
     # What a model says of itself tells nobody that this is not its picture.
     return f"{locale.say('cards.stood_in')} {reason}" if "because_facts" in facts else reason
 

@@ -25,6 +25,9 @@ from engine.store.records import Delivery, DeliveryKind, JobState, Picture
 
 log = structlog.get_logger(__name__)
 
+#: Pictures with their bytes.
+Shown = tuple[tuple[Picture, bytes], ...]
+
 #: As large as faces are shown in a list of personas.
 GALLERY_SIDE = 256
 
@@ -46,8 +49,8 @@ class Completing:
         if row.job_id is not None:
             row = await self._job_s(row, row.job_id)
         face = await self._faces.of(row.persona_id) if row.persona_id is not None else None
-        image = await self._gallery(row.manner.faces) if row.manner.faces else b""
-        return Outgoing(row, image=image, face=face, replaces=replaces)
+        image, faces = await self._gallery(row.manner.faces) if row.manner.faces else (b"", ())
+        return Outgoing(row, image=image, faces=faces, face=face, replaces=replaces)
 
     async def _job_s(self, row: Delivery, job_id: int) -> Delivery:
         """The message of a job: what is true of it now, whatever was when this was owed."""
@@ -69,41 +72,41 @@ class Completing:
         """A finished job. A file that has gone is told, not waited for."""
         asked, made = await self._engine.database.look(partial(_shown_of, job_id=job_id))
         locale = locale_of(row.language)
-        try:
-            if not made:
-                raise NotFound("its pictures were deleted meanwhile")
-            shown = tuple([(picture, await self._engine.files.get(picture.file)) for picture in made])
-        except NotFound:
+        shown = await self._with_bytes(made)
+        if not shown:
             return Outgoing(replace(row, text=locale.say("house.file_gone", job=str(job_id))))
         if not edits:
             return Outgoing(row, shown)
         caption = cards.caption(locale, asked.persona_name if asked else "", [one for one, _bytes in shown])
         manner = replace(row.manner, buttons=cards.buttons(locale, job_id, JobState.DONE, len(made)))
-        pngs = [png for _picture, png in shown]
-        image = await self._engine.atelier.do(as_grid, sum(map(len, pngs)), pngs)
-        return Outgoing(replace(row, text=caption, manner=manner), shown, image=image)
+        return Outgoing(replace(row, text=caption, manner=manner), shown, image=await self._grid(shown))
 
     async def _post(self, row: Delivery, *, edits: bool) -> Outgoing:
         """A persona's caption with its picture above it, in one message. A picture that has gone is left away."""
-        shown = await self._pictures_of(row.job_id) if row.job_id is not None else ()
+        shown: Shown = ()
+        if row.job_id is not None:
+            _asked, made = await self._engine.database.look(partial(_shown_of, job_id=row.job_id))
+            shown = await self._with_bytes(made)
         if row.job_id is not None and not shown:
             log.warning("post_without_its_picture", post=row.post_id, job=row.job_id, delivery=row.id)
         if not edits:
             return Outgoing(row, shown)
         face = await self._faces.of(row.persona_id) if row.persona_id is not None else None
-        pngs = [png for _picture, png in shown]
-        image = await self._engine.atelier.do(as_grid, sum(map(len, pngs)), pngs) if pngs else b""
-        return Outgoing(row, shown, image=image, face=face)
+        return Outgoing(row, shown, image=await self._grid(shown), face=face)
 
-    async def _pictures_of(self, job_id: int) -> tuple[tuple[Picture, bytes], ...]:
-        """What a job made, with its bytes; nothing where a part of it has gone."""
-        _asked, made = await self._engine.database.look(partial(_shown_of, job_id=job_id))
+    async def _with_bytes(self, made: Sequence[Picture]) -> Shown:
+        """Nothing where a part of it has gone."""
         try:
             return tuple([(picture, await self._engine.files.get(picture.file)) for picture in made])
         except NotFound:
             return ()
 
-    async def _gallery(self, persona_ids: tuple[int, ...]) -> bytes:
+    async def _grid(self, shown: Shown) -> bytes:
+        pngs = [png for _picture, png in shown]
+        return await self._engine.atelier.do(as_grid, sum(map(len, pngs)), pngs) if pngs else b""
+
+    async def _gallery(self, persona_ids: tuple[int, ...]) -> tuple[bytes, tuple[str, ...]]:
+        """The faces in one picture, and whose they are."""
         async with self._engine.database.read() as tx:
             records = []
             for one in persona_ids:
@@ -113,7 +116,8 @@ class Completing:
             (record.persona.called, await self._faces.picture(record, GALLERY_SIDE)) for record in records
         ]
         size = sum(len(png) for _name, png in faces)
-        return await self._engine.atelier.do(as_gallery, size, faces) if faces else b""
+        image = await self._engine.atelier.do(as_gallery, size, faces) if faces else b""
+        return image, tuple(record.persona.slug for record in records)
 
 
 async def _replaced_by(tx: AsyncConnection, row: Delivery) -> tuple[str, ...]:

@@ -133,7 +133,9 @@ class Deliveries:
         # Most looks find nothing, and nobody's words wait in line for the store behind them.
         if not await self._engine.database.look(partial(outbox.anything, fronts=fronts, now=now)):
             return False
-        owed = await self._engine.database.change(partial(outbox.take, fronts=fronts, now=now))
+        most_rated = self._engine.settings.safety.rating
+        take = partial(outbox.take, fronts=fronts, now=now, most_rated=most_rated)
+        owed = await self._engine.database.change(take)
         by_chat: dict[ChatRef, list[Delivery]] = {}
         for row in owed:
             by_chat.setdefault(row.chat, []).append(row)
@@ -178,11 +180,13 @@ class Deliveries:
             log.warning("delivery_postponed", delivery=row.id, attempt=row.attempts, cause=repr(error))
             return min(outbox.LONGEST_PAUSE, timedelta(seconds=2.0**row.attempts))
         await self._write_down(partial(_sent, row=row, messages=messages, now=self._engine.clock.now()))
+        self._engine.gauges.count("deliveries", row.chat.front, "sent")
         if self._hands:
             self._hands.after(row)
         return None
 
     async def _give_up(self, row: Delivery, error: str) -> None:
+        self._engine.gauges.count("deliveries", row.chat.front, "failed")
         log.error("delivery_given_up", delivery=row.id, turn=row.turn_id, job=row.job_id, cause=error)
         await self._write_down(partial(outbox.give_up, delivery_id=row.id, error=error))
 

@@ -62,4 +62,4 @@ class Faces:
             if record.face_picture_id is not None
             else f"{record.id}-r{record.revision}"
         )
-        return Face(record.persona.called, key, partial(self.picture, record, SIDE))
+        return Face(record.persona.called, key, partial(self.picture, record, SIDE), record.persona.slug)

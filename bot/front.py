@@ -54,6 +54,7 @@ class Face:
     key: str
     #: A square PNG.
     picture: Callable[[], Awaitable[bytes]]
+    slug: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Outgoing:
     pictures: tuple[tuple[Picture, bytes], ...] = ()
     #: What is shown of the pictures where a message holds one: the picture, or all of them as a grid. Or faces.
     image: bytes = b""
+    #: Whose faces these are, where they are faces: slugs.
+    faces: tuple[str, ...] = ()
     face: Face | None = None
     #: Messages of ours in whose place this comes: a draft, the message in which a job showed how it went.
     replaces: tuple[str, ...] = ()
@@ -114,6 +117,8 @@ class Progress:
     buttons: Buttons = ()
     #: A picture in the making, small.
     preview: bytes = b""
+    #: While it is drawn: its words without what changes at each step, for who shows the steps in another way.
+    still: str = ""
 
 
 class OptionKind(StrEnum):

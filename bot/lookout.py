@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,12 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import alerts, monitor
 from engine.alerts import Model, Seen, Standing, Stretch, stretched
+from engine.bell import Bell
 from engine.engine import Engine
 from engine.events import Event, Watch
 from engine.language.scribe import State
 from engine.locales import Said, locale_of
 from engine.pictures import painting
+from engine.store import alerts as store
 from engine.store import chats, outbox, troubles
+from engine.store.alerts import Told
 from engine.store.records import DeliveryKind, Place
 from engine.store.troubles import Mark, Mishap
 
@@ -70,38 +73,27 @@ class Lookout:
         self._left: list[int] = []
         #: A picture model that was there once is missed when it is gone.
         self._paints = False
-        self._news = asyncio.Event()
+        self._bell = Bell(engine.clock)
 
     async def run(self) -> None:
         with self._engine.events.watch(lambda event: event.name in NEWS) as news:
             heeding = asyncio.create_task(self._heed(news))
             try:
                 while True:
-                    self._news.clear()
+                    self._bell.hush()
                     await self.look()
-                    await self._pause()
+                    await self._bell.rest(LOOK_EVERY)
             finally:
                 heeding.cancel()
 
     async def _heed(self, news: Watch) -> None:
         async for event in news:
             self._take_in(event)
-            self._news.set()
+            self._bell.ring()
 
     def _take_in(self, event: Event) -> None:
         if event.name == LEFT:
             self._left += event.about["places"]
-
-    async def _pause(self) -> None:
-        waits = [
-            asyncio.ensure_future(self._engine.clock.sleep(LOOK_EVERY)),
-            asyncio.ensure_future(self._news.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
 
     async def look(self) -> None:
         """Look once, and tell what there is to tell. What could not be told is seen again at the next look."""
@@ -117,9 +109,10 @@ class Lookout:
             left=news.left,
         )
         at = self._engine.clock.monotonic()
-        standing, told = alerts.heed(news.known.standing, alerts.troubles(seen), at)
+        before = news.known.standing
+        standing, told = alerts.heed(before, alerts.troubles(seen), at)
         if told:
-            await self._tell(told)
+            await self._tell(told, self._kept(before, standing, at))
         self._known = replace(news.known, standing=standing)
         del self._left[: len(left)]
 
@@ -133,7 +126,10 @@ class Lookout:
         met = frozenset((*failed, *unseen))
         if known is None:
             # Whatever is held now still is to be decided; all else was told when it happened, or is long past.
-            return News(Known(since, mark, met), tuple(one for one in unseen if one.held), ())
+            held = [one for one in unseen if one.held]
+            told = {one.key: one for one in await store.told(tx)}
+            new = tuple(one for one in held if alerts.key_of(one) not in told)
+            return News(Known(since, mark, met, standing=self._remembered(told.values())), new, ())
         return News(
             Known(
                 since,
@@ -161,7 +157,26 @@ class Lookout:
         self._paints = self._paints or made.found is not None or bool(settings.pictures.model)
         return Model(self._paints, "" if made.found else made.reason, stood_in)
 
-    async def _tell(self, told: Sequence[Said]) -> None:
+    def _remembered(self, told: Iterable[Told]) -> Standing:
+        """How things stood when the house closed. Clocks that never jump begin anew with each start."""
+        now, at = self._engine.clock.now(), self._engine.clock.monotonic()
+        ago = {one.key: max(0.0, (now - one.at).total_seconds()) for one in told}
+        return Standing(
+            told={key: at - seconds for key, seconds in ago.items()},
+            left_open=frozenset(one.key for one in told if one.lasts),
+        )
+
+    def _kept(self, before: Standing, standing: Standing, at: float) -> list[Told]:
+        """What changed in what was told: it is new, or over."""
+        now = self._engine.clock.now()
+        changed = [key for key, when in standing.told.items() if when == at and before.told.get(key) != at]
+        changed += [key for key in before.open if key not in standing.open and key not in changed]
+        return [
+            Told(key, now - timedelta(seconds=at - standing.told.get(key, at)), key in standing.open)
+            for key in changed
+        ]
+
+    async def _tell(self, told: Sequence[Said], kept: Sequence[Told]) -> None:
         people = self._engine.settings.people
         operators = people.operators if people.alerts else ()
         own = await self._engine.database.look(partial(troubles.own_chats, operators=operators))
@@ -178,6 +193,8 @@ class Lookout:
                 if len(told) > MOST_LINES:
                     lines.append(locale.say("alerts.more", n=len(told) - MOST_LINES))
                 await outbox.owe(tx, chat.chat_id, DeliveryKind.NOTICE, text="\n".join(lines), now=now)
+            await store.keep(tx, kept)
+            await store.forget(tx, before=now - alerts.AGAIN_AFTER)
 
         await self._engine.database.change(owed)
         self._engine.events.publish("notice.stored")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot.front import Option
+from bot.front import Choice, Option, OptionKind
 
 #: Stops the reply that is being written: what the button under a draft orders.
 STOP = "stop"
@@ -52,6 +52,11 @@ def flagged(words: str, switches: Sequence[str] = ()) -> tuple[str, dict[str, st
 def switches_of(options: Sequence[Option]) -> list[str]:
     """The flags that can only say yes: they say it by standing there."""
     return [one.flag for one in options if one.flag and [choice.value for choice in one.choices] == [YES]]
+
+
+def switch(name: str) -> Option:
+    """A flag that can only say yes."""
+    return Option(name, "", OptionKind.CHOICE, flag=name, choices=(Choice(YES, ""),))
 
 
 def order_of(path: Sequence[str], options: Sequence[Option], told: Mapping[str, object]) -> str:

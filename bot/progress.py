@@ -225,7 +225,9 @@ class Easels:
         text = self._working(easel, locale, asked) if easel.running else await self._waiting(locale, asked)
         buttons = cards.buttons(locale, job_id, asked.job.state)
         preview = self._engine.worker.preview(job_id)
-        return Progress(asked.ref, shown[-1], text, buttons, preview)
+        begun = cards.progressing(locale, asked.job, asked.persona_name, step=0, steps=0)
+        still = begun if easel.running else ""
+        return Progress(asked.ref, shown[-1], text, buttons, preview, still)
 
     def _working(self, easel: Easel, locale: Locale, asked: jobs.Asked) -> str:
         # After a restart, or in another process, the row is all there is.
@@ -255,10 +257,7 @@ async def expectation(engine: Engine, job: Job) -> tuple[int | None, estimating.
 
     Whoever calls it tells somebody. What they are told first is kept, so that the house learns how good its word is.
     """
-    pace = await engine.database.look(partial(promises.pace, job=job, head_start=HEAD_START))
-    done = job.step / job.steps if job.state is JobState.RUNNING and job.steps else 0.0
-    guess = estimating.expected(pace.made, promises.work_of(job.request, done), pace.before)
-    ready = estimating.corrected(guess, pace.met) if guess else None
+    guess, ready = await guesses(engine, job)
     if guess and ready and job.promised_at is None:
         given = partial(promises.give, job_id=job.id, told=ready, guessed=guess, now=engine.clock.now())
         try:
@@ -266,6 +265,14 @@ async def expectation(engine: Engine, job: Job) -> tuple[int | None, estimating.
         except GreenroomError as error:  # they are told all the same
             log.warning("promise_not_kept", job=job.id, cause=str(error))
     return await engine.queue.position(job.id), ready
+
+
+async def guesses(engine: Engine, job: Job) -> tuple[estimating.Expected | None, estimating.Expected | None]:
+    """When a job may be ready, before and after that was corrected by past errors; nobody is promised anything."""
+    pace = await engine.database.look(partial(promises.pace, job=job, head_start=HEAD_START))
+    done = job.step / job.steps if job.state is JobState.RUNNING and job.steps else 0.0
+    guess = estimating.expected(pace.made, promises.work_of(job.request, done), pace.before)
+    return guess, estimating.corrected(guess, pace.met) if guess else None
 
 
 async def record_told(engine: Engine, locale: Locale) -> str:

@@ -37,6 +37,7 @@ def run_shown(standing: Standing) -> dict[str, Any]:
         "stand_ins": counts.stand_ins,
         "seconds": counts.seconds,
         "cost": counts.cost,
+        "currency": standing.currency,
         "expected": _expected(standing.expected),
     }
 
@@ -52,6 +53,7 @@ def plan_shown(plan: Plan) -> dict[str, Any]:
         "total": plan.total,
         "expected": _expected(plan.expected),
         "cost": plan.cost,
+        "currency": plan.currency,
         "goes_on": named(plan.goes_on) if plan.goes_on else None,
         "members": [
             {"id": member.id, "persona_id": member.persona_id, "slug": member.slug, "name": member.name}

@@ -17,7 +17,6 @@ from engine.errors import BadRequest
 from engine.locales import say
 from engine.occurrences import occurrences, zone_of
 from engine.planning import (
-    AHEAD,
     MOST_AHEAD,
     SKIPPED,
     Plan,
@@ -29,7 +28,7 @@ from engine.planning import (
     seed_of,
     theme_of,
 )
-from engine.store import posts
+from engine.store import posts, schedules
 from engine.store.posts import Under
 from engine.store.records import Post, PostState, Schedule
 from engine.timetable import Timing
@@ -50,21 +49,26 @@ class Open:
     coming: datetime | None
 
 
-async def look(tx: AsyncConnection, now: datetime) -> Open:
-    """What there is to do. Nearly always that is nothing, and it is asked again and again."""
-    planned = await posts.to_plan(tx, soon=now + AHEAD, far=now + MOST_AHEAD, usual=AHEAD.total_seconds())
+async def look(tx: AsyncConnection, now: datetime, needed: timedelta = timedelta()) -> Open:
+    """What there is to do. Nearly always that is nothing, and it is asked again and again.
+
+    `needed`: see `ahead_of`.
+    """
+    usual = ahead_of({}, needed)
+    planned = await schedules.to_plan(tx, soon=now + usual, far=now + MOST_AHEAD, usual=usual.total_seconds())
     due = await posts.due(tx, now=now)
-    times = [
-        at - (AHEAD if ahead is None else ahead_of({"ahead": ahead}))
-        for at, ahead in await posts.next_times(tx)
-    ]
+    times = [at - ahead_of(options, needed) for at, options in await schedules.next_times(tx)]
     times += [at for one in due if (at := look_again_at(one, now)) is not None]
     if (next_due := await posts.next_due(tx, after=now)) is not None:
         times.append(next_due)
     return Open(
         now,
-        tuple(one for one in planned if one.next_due_at and one.next_due_at - ahead_of(one.options) <= now),
-        tuple(await posts.over(tx)),
+        tuple(
+            one
+            for one in planned
+            if one.next_due_at and one.next_due_at - ahead_of(one.options, needed) <= now
+        ),
+        tuple(await schedules.over(tx)),
         tuple(await posts.made(tx)),
         tuple(due),
         # Whatever could not be done at its time is tried again a moment later.
@@ -90,7 +94,7 @@ async def behind(tx: AsyncConnection, now: datetime) -> list[tuple[Schedule, dat
     with the first of its times that is neither a post nor skipped.
     """
     found: list[tuple[Schedule, datetime]] = []
-    for schedule in await posts.timed(tx, after=now):
+    for schedule in await schedules.timed(tx, after=now):
         with suppress(BadRequest):  # it cannot be read, which is told when it is planned
             due = await _first_free(tx, schedule, now)
             if due is not None:
@@ -118,7 +122,7 @@ async def taken_in(
 ) -> list[Post]:
     """The times of a plan as posts. Nothing where somebody else has planned them, or changed the schedule."""
     since = schedule.next_due_at
-    moved = await posts.change_schedule(tx, schedule, move=True, next_due_at=plan.next_due)
+    moved = await schedules.change(tx, schedule, move=True, next_due_at=plan.next_due)
     if moved is None:
         return []
     made: list[Post | None] = []

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from engine.condition import gigabytes
 from engine.locales import Said, say
+from engine.store.alerts import HELD
 from engine.store.records import Place
 from engine.store.troubles import Mishap
 
@@ -77,6 +78,8 @@ class Standing:
     told: Mapping[str, float] = field(default_factory=dict)
     #: What was told and is not over yet, with what is said when it is.
     open: Mapping[str, Said] = field(default_factory=dict)
+    #: What was told before a restart, and nobody knows whether it is over.
+    left_open: frozenset[str] = frozenset()
 
 
 def stretched(before: Stretch, done: Iterable[tuple[bool, datetime]]) -> Stretch:
@@ -93,6 +96,8 @@ def heed(before: Standing, troubles: Sequence[Trouble], at: float) -> tuple[Stan
     told = {key: when for key, when in before.told.items() if at - when < AGAIN_AFTER.total_seconds()}
     for trouble in troubles:
         began = since.setdefault(trouble.key, at)
+        if trouble.over is not None and trouble.key in before.left_open:
+            open_[trouble.key] = trouble.over
         if at - began < trouble.patience.total_seconds() or trouble.key in told:
             continue
         told[trouble.key] = at
@@ -106,6 +111,7 @@ def heed(before: Standing, troubles: Sequence[Trouble], at: float) -> tuple[Stan
             {key: began for key, began in since.items() if key in there},
             told,
             {key: over for key, over in open_.items() if key in there},
+            before.left_open - there,
         ),
         news,
     )
@@ -134,19 +140,25 @@ def _lasting(seen: Seen) -> Iterator[Trouble]:
 def _happened(seen: Seen) -> Iterator[Trouble]:
     for one in seen.mishaps:
         post, place, why = str(one.post_id or "–"), str(one.chat_id), _short(one.error) or "–"
-        # A schedule that fails at every turn says so once.
-        of = f"schedule:{one.schedule_id}" if one.schedule_id else f"post:{one.post_id}"
         if one.held:
-            key, told = f"held:{one.delivery_id}", say("alerts.held", post=post, place=place)
+            told = say("alerts.held", post=post, place=place)
         elif one.delivery_id is not None:
-            key, told = f"unseen:{of}:{place}", say("alerts.unseen", post=post, place=place, why=why)
+            told = say("alerts.unseen", post=post, place=place, why=why)
         else:
-            key, told = f"failed:{of}", say("alerts.failed", post=post, place=place, why=why)
-        yield Trouble(key, told)
+            told = say("alerts.failed", post=post, place=place, why=why)
+        yield Trouble(key_of(one), told)
     for place_left in seen.left:
         ref = place_left.ref
         told = say("alerts.left", place=str(place_left.id), front=ref.front, chat=ref.chat)
         yield Trouble(f"left:{ref.front}:{ref.account}:{ref.chat}", told)
+
+
+def key_of(one: Mishap) -> str:
+    """A schedule that fails at every turn says so once; what is held is decided one by one."""
+    of = f"schedule:{one.schedule_id}" if one.schedule_id else f"post:{one.post_id}"
+    if one.held:
+        return f"{HELD}{one.delivery_id}"
+    return f"unseen:{of}:{one.chat_id}" if one.delivery_id is not None else f"failed:{of}"
 
 
 def _short(reason: str) -> str:

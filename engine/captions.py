@@ -167,17 +167,13 @@ def without_links(text: str) -> str:
     ).strip()
 
 
-def likeness(one: str, other: str) -> float:
-    """How much of the words that say something two texts have in common; 1: all of them.
+def alike(text: str, others: Iterable[str]) -> float:
+    """How much of the words that say something it has in common with the one of them that it is most like; 1: all of
+    them, 0: too little to be noticed.
 
-    >>> likeness("Morning coffee, wherever you are.", "Good morning! Coffee, wherever you are?")
+    >>> alike("Morning coffee, wherever you are.", ["Good morning! Coffee, wherever you are?"])
     0.75
     """
-    return _shared(_words(one), _words(other))
-
-
-def alike(text: str, others: Iterable[str]) -> float:
-    """The likeness to the one of them that it is most like; 0 where that is not enough to be noticed."""
     words = _words(text)
     most = max((_shared(words, _words(other)) for other in others), default=0.0)
     return most if most >= ALIKE else 0.0

@@ -25,13 +25,13 @@ from engine import limits, rights, safety
 from engine.clock import Clock
 from engine.errors import NotFound
 from engine.events import Events
-from engine.language import ReplyWanted, Source
+from engine.language import LanguageModel, ReplyWanted, Source
 from engine.language.writers import Writers, Written
 from engine.locales import locale_of
 from engine.memory import Context, Memory, note_of
 from engine.presence import Presence
 from engine.settings import Settings
-from engine.store import chats, messages, outbox, people
+from engine.store import chats, messages, outbox, pages, people
 from engine.store.chats import Said
 from engine.store.database import Database
 from engine.store.people import Arrival
@@ -53,6 +53,8 @@ class Draft:
     """A reply while it is being written: what stands so far, and the handle to stop it."""
 
     on_text: Callable[[str], None] = lambda _text: None
+    #: Told who begins to write; another one may begin again from nothing.
+    on_model: Callable[[LanguageModel], None] = lambda _model: None
     text: str = ""
     stopped: bool = False
     _writing: asyncio.Task[object] | None = None
@@ -74,7 +76,7 @@ class Draft:
             return Written("", Source.MODEL, "")
         self._writing = task = asyncio.current_task()
         try:
-            return await writers.write(wanted, on_text=self.show)
+            return await writers.write(wanted, on_text=self.show, on_model=self.on_model)
         except asyncio.CancelledError:
             # A stop by a person is no stop of the house: if that closes too, the next start answers.
             if not self.stopped or task is None or task.uncancel() > 0:
@@ -181,6 +183,8 @@ class Conversation:
             ],
             wanted=wanted,
         )
+        if incoming.kept_by_us:
+            await pages.heard(tx, turn, self._text_of(incoming), person, now)
         is_first = found.person is None and incoming.stranger
         if is_first:
             told = locale_of(person.language).say("house.first_contact")

@@ -11,7 +11,9 @@ from importlib import resources
 import structlog
 
 from engine import monitor
+from engine.borrowing import Borrowing
 from engine.broker import Broker
+from engine.callbacks import Callbacks
 from engine.captions import Captions
 from engine.casting import Casting
 from engine.clock import Clock, SystemClock
@@ -19,6 +21,8 @@ from engine.conversation import Conversation
 from engine.errors import SettingsError
 from engine.events import Events
 from engine.feeding import Feeder
+from engine.gauges import Gauges
+from engine.history import Busy, History
 from engine.home import Home
 from engine.imagining import Imagining, Instructions
 from engine.language import LanguageModel
@@ -36,20 +40,24 @@ from engine.pictures.atelier import Atelier
 from engine.pictures.painters import Painters
 from engine.pictures.painting import loras_checked, painter
 from engine.pictures.queue import EmbeddedQueue
+from engine.pictures.thumbs import Thumbs
 from engine.pictures.worker import Worker
 from engine.posting import Posting
 from engine.presence import Presence
 from engine.publishing import Publishing
+from engine.pulls import Pulls
 from engine.runs import Runs
 from engine.safety import BlockList
 from engine.second_thoughts import SecondThoughts
 from engine.settings import Settings
+from engine.speaking import Speaking
 from engine.standing import Standing
 from engine.store import personas
 from engine.store.database import Database
 from engine.store.files import Files
 from engine.store.outgoing import open_files
 from engine.styles import Style, load_poses, load_styles
+from engine.telling import Telling
 from personas.cast import shipped_cast
 from personas.persona import Pose
 
@@ -68,21 +76,29 @@ class Engine:
     clock: Clock
     database: Database
     files: Files
+    #: The same files, and small copies of them.
+    thumbs: Thumbs
     events: Events
     queue: Queue
     presence: Presence
     conversation: Conversation
     second_thoughts: SecondThoughts
+    speaking: Speaking
     imagining: Imagining
     runs: Runs
     standing: Standing
     casting: Casting
     posting: Posting
     newsroom: Newsroom
+    callbacks: Callbacks
     worker: Worker
     atelier: Atelier
     spent: Spent
     shelf: Shelf
+    gauges: Gauges
+    history: History
+    pulls: Pulls
+    telling: Telling
 
     @classmethod
     @asynccontextmanager
@@ -119,7 +135,8 @@ class Engine:
             )
             stack.push_async_callback(shelf.close)
             understudy = Understudy()
-            writers = Writers([*models, understudy], choose=None if models else shelf.for_)
+            gauges = Gauges()
+            writers = Writers([*models, understudy], choose=None if models else shelf.for_, gauges=gauges)
             stack.push_async_callback(writers.close)
             atelier = Atelier()
             stack.callback(atelier.close)
@@ -127,6 +144,8 @@ class Engine:
             painters = Painters(painter(settings, stand_in, broker.share("pictures")), stand_in, clock)
             files = await stack.enter_async_context(open_files(settings.files, home, clock))
             events = Events()
+            pulls = Pulls(settings.home, events)
+            stack.push_async_callback(pulls.close)
             queue = await stack.enter_async_context(_queue(database, settings, clock))
             presence = Presence(database, settings, clock)
             spent = Spent()
@@ -140,6 +159,7 @@ class Engine:
                 clock,
                 atelier,
                 between=lambda step, device: broker.between_steps(step) if shelf.shares(device) else None,
+                cost_per_hour=settings.pictures.cost_per_hour,
             )
             # Asked to let go, it finishes its pass: words do not wait for the whole line.
             broker.takes_part("pictures", let_go=worker.rest, busy=lambda: False)
@@ -164,7 +184,8 @@ class Engine:
                 understudy.captions,
                 BlockList(settings.safety.blocked_words).allows,
             )
-            making = Making(database, captions, imagining, presence, settings, clock)
+            borrowing = Borrowing(database, files, atelier, settings, clock)
+            making = Making(database, captions, imagining, borrowing, presence, settings, clock)
             publishing = Publishing(database, making, imagining, events, clock)
             feeder = Feeder(database, imagining, queue, events, settings, clock)
             runs = Runs(database, imagining, feeder, events, settings, clock, instructions)
@@ -174,21 +195,35 @@ class Engine:
                 clock=clock,
                 database=database,
                 files=files,
+                thumbs=Thumbs(files, home.thumbs, atelier),
                 events=events,
                 queue=queue,
                 presence=presence,
                 conversation=Conversation(database, writers, presence, events, settings, clock, memory),
                 second_thoughts=SecondThoughts(database, writers, memory, events, clock),
+                speaking=Speaking(database, writers, memory, presence, settings, clock),
                 imagining=imagining,
                 runs=runs,
-                standing=Standing(database, runs, presence, clock),
+                standing=Standing(database, runs, clock),
                 casting=Casting(database, writers, settings, clock),
                 posting=Posting(database, publishing, making, imagining, clock),
                 newsroom=Newsroom(database, publishing, settings, clock),
+                callbacks=Callbacks(database, events, settings.web, clock, home),
                 worker=worker,
                 atelier=atelier,
                 spent=spent,
                 shelf=shelf,
+                gauges=gauges,
+                history=History(
+                    database,
+                    settings,
+                    events,
+                    clock,
+                    gauges,
+                    lambda: Busy(len(worker.in_hand), shelf.waiting),
+                ),
+                pulls=pulls,
+                telling=Telling(database, presence, events, settings, clock),
             )
 
     async def work(self) -> None:

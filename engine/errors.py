@@ -9,6 +9,7 @@ GreenroomError
 │   ├── OverLimit          too much, too fast; says when it is free again
 │   └── Unsuitable         safety: rating or block list
 ├── BadRequest             not understood: empty, too long, out of range
+│   └── Conflict           somebody was quicker
 ├── ModelUnavailable       no model can answer now; the understudy steps in
 ├── RenderFailed           a picture could not be made
 │   └── PictureFailed      this one, as it was asked for; others can
@@ -66,6 +67,10 @@ class Unsuitable(Refused):
 
 class BadRequest(GreenroomError):
     """Not understood: empty, too long, out of range, or not a thing we know."""
+
+
+class Conflict(BadRequest):
+    """Somebody else has changed it meanwhile: look again first."""
 
 
 class ModelUnavailable(GreenroomError):

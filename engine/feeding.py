@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import ordering, wishes
+from engine.bell import Bell
 from engine.clock import Clock
 from engine.errors import GreenroomError
 from engine.events import Event, Events
@@ -88,12 +89,12 @@ class Feeder:
         self._feeds: dict[int, _Feed] = {}
         #: Runs whose feeds are no longer what the rows say.
         self._anew: set[int] = set()
-        self._wake = asyncio.Event()
+        self._bell = Bell(clock)
 
     def look(self, run_id: int) -> None:
         """A run was opened, paused or gone on with: what is known of it is looked up anew."""
         self._anew.add(run_id)
-        self._wake.set()
+        self._bell.ring()
 
     async def set_aside(self, job_ids: Sequence[int]) -> None:
         """They were cancelled in their rows, until their run is gone on with: out of the line with them."""
@@ -114,7 +115,7 @@ class Feeder:
         async with self._hearing():
             look = False
             while True:
-                self._wake.clear()
+                self._bell.hush()
                 try:
                     wants_more = await self._round(look=look)
                 except Exception:
@@ -136,7 +137,7 @@ class Feeder:
                 async for event in watch:
                     for feed in self._feeds.values():
                         if feed.end({event.about["job"]}) and feed.wants_a_look:
-                            self._wake.set()
+                            self._bell.ring()
 
             hearing = asyncio.create_task(hear())
             try:
@@ -149,16 +150,9 @@ class Feeder:
     async def _rested(self) -> bool:
         """Until there is news; True when it is only time to look whether there was some that nobody told."""
         if not self._feeds and self._database.is_sqlite:
-            await self._wake.wait()  # one process owns the home: whoever opens a run does it here
+            await self._bell.rung()  # one process owns the home: whoever opens a run does it here
             return False
-        waking = asyncio.create_task(self._wake.wait())
-        looking = asyncio.create_task(self._clock.sleep(LOOK_AGAIN))
-        try:
-            await asyncio.wait([waking, looking], return_when=asyncio.FIRST_COMPLETED)
-            return not waking.done()
-        finally:
-            for task in (waking, looking):
-                task.cancel()
+        return not await self._bell.rest(LOOK_AGAIN)
 
     async def _round(self, *, look: bool) -> bool:
         """A portion for each that is hungry; True while one of them is."""

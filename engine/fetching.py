@@ -1,6 +1,7 @@
-"""The hands that fetch a document from the web: bounded in time, bytes and redirects, and never from inside a house.
+"""The hands that fetch a document from the web, or tell it something: bounded in time, bytes and redirects, and never
+inside a house.
 
-What is fetched, and what it says, is not known here.
+What is fetched or told is not known here.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import asyncio
 import ipaddress
 import socket
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -66,14 +68,49 @@ async def fetch(
     Raises `BadRequest` for what is no address or too large, `Refused` for what is private, `NotFound` for what is not
     there, and `TryAgain`, with the time after which, for what may pass.
     """
-    import aiohttp
-
     known = {"If-None-Match": etag, "If-Modified-Since": modified}
     asked = {name: value for name, value in known.items() if value} | {
         "Accept": accept,
         "Accept-Encoding": "gzip, deflate",
-        "User-Agent": f"Greenroom/{metadata.version('greenroom')} (a reader of feeds)",
+        "User-Agent": f"{_agent()} (a reader of feeds)",
     }
+    async with _out(address, private, patience) as session:
+        return await _followed(session, check_address(address, private=private), asked, private, most)
+
+
+async def tell(
+    address: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    private: bool = False,
+    patience: float = PATIENCE,
+) -> None:
+    """Post something to an address, once. It is heard where the answer begins with 2; nobody is followed elsewhere.
+
+    Raises what `fetch` raises: `NotFound` where there is nothing any more, `TryAgain` for all that may pass.
+    """
+    sent = {"User-Agent": _agent()} | dict(headers)
+    async with _out(address, private, patience) as session:
+        there = check_address(address, private=private)
+        async with session.post(there, data=body, headers=sent, allow_redirects=False) as answer:
+            if answer.status == 410:
+                raise NotFound(say("fetching.not_there", status=str(answer.status)))
+            if not 200 <= answer.status < 300:
+                after = _retry_after(answer.headers.get("Retry-After", ""))
+                told = say("fetching.status", host=host_of(address), status=str(answer.status))
+                raise TryAgain(told, after_s=after.total_seconds())
+
+
+def _agent() -> str:
+    return f"Greenroom/{metadata.version('greenroom')}"
+
+
+@asynccontextmanager
+async def _out(address: str, private: bool, patience: float) -> AsyncIterator[Any]:
+    """A session to that address alone; whatever goes wrong within is an error of ours."""
+    import aiohttp
+
     # Each name is looked up by us and connected to as it was looked up: it cannot lead elsewhere a moment later. And
     # whatever a name was taken for on the way, the address that a connection goes to is looked at once more.
     connector = aiohttp.TCPConnector(
@@ -88,7 +125,7 @@ async def fetch(
                 trust_env=False,
                 timeout=aiohttp.ClientTimeout(total=None),
             ) as session:
-                return await _followed(session, check_address(address, private=private), asked, private, most)
+                yield session
     except GreenroomError:
         raise
     except TimeoutError:

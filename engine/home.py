@@ -65,6 +65,11 @@ class Home:
         return self.path / "outgoing"
 
     @property
+    def thumbs(self) -> Path:
+        """Small copies of pictures, which can be made anew."""
+        return self.path / "cache" / "thumbs"
+
+    @property
     def log(self) -> Path:
         return self.path / "log" / "greenroom.log"
 
@@ -132,6 +137,30 @@ class Home:
         except OSError as error:
             raise StoreError(f"The key {file} cannot be kept: {error.strerror}.") from None
         return made
+
+    @property
+    def _password(self) -> Path:
+        return self.path / "password"
+
+    def password_hash(self) -> str:
+        """What is kept of the page's password; empty where there is none."""
+        try:
+            return self._password.read_text(encoding="ascii").strip() or "unreadable"
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError):
+            # There is one, and nobody can show it: that keeps the door shut.
+            return "unreadable"
+
+    def keep_password_hash(self, told: str) -> None:
+        """An empty one takes the password away."""
+        try:
+            if told:
+                _write_for_us_alone(self._password, told.encode("ascii"))
+            else:
+                self._password.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"The password {self._password} cannot be changed: {error.strerror}.") from None
 
     def owner(self) -> Address | None:
         """Who owns this home now; a note left behind by a killed process is not believed."""

@@ -106,8 +106,12 @@ class Imagining:
         *,
         rating: Rating = Rating.ALL_AGES,
         ledger: Ledger | None = None,
+        prompt: str = "",
     ) -> PictureRequest:
-        """Everything that the picture will be made from. Slow when a model writes; nothing is stored yet."""
+        """Everything that the picture will be made from. Slow when a model writes; nothing is stored yet.
+
+        `prompt`: somebody has it already, so that nobody writes one. See `remaking.by_hand` for what it may hold.
+        """
         seed, count = seed_of(wish), count_of(wish)
         width, height = size_of(wish, self._settings.pictures)
         effort = effort_of(wish, self._settings.pictures)
@@ -139,14 +143,19 @@ class Imagining:
             seed=seed,
             model=wish.model,
         )
-        written = await self._writers.write(wanted, accept=self._accepted)
+        if prompt:
+            text, source, count_of_words = prompt, Source.PERSON, count_words(prompt)
+        else:
+            written = await self._writers.write(wanted, accept=self._accepted)
+            text, source = weighed(written.text, asked), written.source
+            count_of_words = count_words(written.text)
         return PictureRequest(
             scene=words,
-            prompt=weighed(written.text, asked),
+            prompt=text,
             negative=negative_for(style, printable(wish.negative), record.persona.picture.avoid),
             style=style.slug,
-            source=written.source,
-            word_count=count_words(written.text),
+            source=source,
+            word_count=count_of_words,
             seed=seed,
             count=count,
             width=width,
@@ -155,7 +164,7 @@ class Imagining:
             guidance=effort.guidance,
             rating=rating,
             # A template reads no instructions.
-            prompt_version=version if written.source is Source.MODEL else "",
+            prompt_version=version if source is Source.MODEL else "",
             ledger=ledger.__dict__,
             scheduler=effort.scheduler,
             hires=effort.hires,
@@ -251,6 +260,7 @@ class Imagining:
     def nudge(self) -> None:
         """A job was committed: workers need not wait for their next look."""
         self._queue.nudge()
+        self._events.publish("jobs.made")
 
     async def cancel(self, job_id: int) -> Job:
         """Nothing comes of it any more: out of the line, or its worker stops at the next step."""
@@ -275,6 +285,7 @@ class Imagining:
                 raise BadRequest(say("pictures.job.not_failed", id=str(job_id)))
             await self._queue.submit(tx, job.id, fairness.rank_of(job))
         self.nudge()
+        self._events.publish("jobs.made", job=job_id)
         return job
 
     async def mend_line(self) -> None:

@@ -17,20 +17,43 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import safety
+from engine.borrowing import Borrowing
 from engine.captions import REMEMBERED, Captions, Occasion, Quoted, part_of_day, scene_about, scene_of
 from engine.clock import Clock
 from engine.errors import GreenroomError, NotFound, StoreError
+from engine.estimating import Work
 from engine.imagining import Imagining, Wish
 from engine.language.writers import Written
+from engine.lead import Lead, look
 from engine.locales import Said, say
 from engine.occurrences import zone_of
-from engine.planning import about_of, picture_until, state_made, targets_of, wants
+from engine.planning import (
+    about_of,
+    instead,
+    is_to_borrow,
+    lenders_first,
+    lenders_instead,
+    picture_until,
+    state_made,
+    take_of,
+    targets_of,
+    wants,
+)
 from engine.presence import Presence
 from engine.settings import Settings
-from engine.store import chats, people, posts
+from engine.store import chats, people, pictures, posts, promises, schedules
 from engine.store.database import Database
 from engine.store.posts import Under
-from engine.store.records import JobState, Lane, PersonaRecord, Place, Post, PostState, ScheduleState
+from engine.store.records import (
+    JobState,
+    Lane,
+    PersonaRecord,
+    PictureRequest,
+    Place,
+    Post,
+    PostState,
+    ScheduleState,
+)
 from engine.wishes import SEEDS
 from personas.appearance import Ledger
 from personas.persona import Rating
@@ -77,6 +100,7 @@ class Making:
         database: Database,
         captions: Captions,
         imagining: Imagining,
+        borrowing: Borrowing,
         presence: Presence,
         settings: Settings,
         clock: Clock,
@@ -84,6 +108,7 @@ class Making:
         self._database = database
         self._captions = captions
         self._imagining = imagining
+        self._borrowing = borrowing
         self._presence = presence
         self._settings = settings
         self._clock = clock
@@ -101,7 +126,7 @@ class Making:
         if subject.post.state is PostState.PLANNED:
             made = await self._with_caption(subject.post, subject)
         if made is not None and made.state is PostState.MAKING and made.job_id is None:
-            await self._picture(made, subject)
+            await self._pictured(made, subject)
         return True
 
     async def caption(self, post: Post, *, unlike: tuple[str, ...] = ()) -> Written:
@@ -140,8 +165,17 @@ class Making:
             log.info("post_written", post=post.id, source=written.source.value, model=written.model)
         return await self._database.change(partial(_captioned, post=post, changes=changes))
 
-    async def _picture(self, post: Post, subject: Subject) -> None:
-        """Its picture, in line; a picture that cannot even be asked for is no reason not to post."""
+    async def _pictured(self, post: Post, subject: Subject) -> None:
+        """Its picture, in line or lent; none at all is no reason not to post."""
+        rating = subject.reached.rating
+        if is_to_borrow(post):
+            if not await self._borrowing.lend(post, lenders_instead(post), allowed=rating):
+                await self._database.change(partial(_as_it_is, post=post))
+        elif not await self._borrowing.lend(post, lenders_first(post), allowed=rating):
+            await self._order(post, subject)
+
+    async def _order(self, post: Post, subject: Subject) -> None:
+        """Its picture, in line; where that cannot even be asked for, perhaps somebody lends one."""
         occasion = subject.occasion
         theme, owner = post.theme, f"schedule:{post.schedule_id}" if post.schedule_id else "posts"
         about = about_of(post)
@@ -157,14 +191,18 @@ class Making:
                 subject.record, wish, rating=subject.reached.rating, ledger=ledger
             )
 
+            lane = Lane.EVENTS
+            if about is None:
+                lane = (await self.lead(request)).lane(post.due_at - self._clock.now())
+
             async def order(tx: AsyncConnection) -> int:
                 accepted = await self._imagining.put_in_line(
                     tx,
                     request,
                     persona_id=subject.record.id,
                     person=None,
-                    lane=Lane.SCHEDULED if about is None else Lane.EVENTS,
-                    dedup_key=f"post:{post.id}:{post.options.get('take', 1)}",
+                    lane=lane,
+                    dedup_key=f"post:{post.id}:{take_of(post)}",
                     fair_owner=owner,
                     deadline_at=picture_until(post, self._clock.now()),
                 )
@@ -180,10 +218,17 @@ class Making:
         except GreenroomError as error:
             log.warning("post_without_picture", post=post.id, cause=str(error))
             why = say("posting.reason.no_picture", why=error)
-            await self._without_picture(post, why)
+            if not await self._borrowing.lend(post, lenders_instead(post), allowed=subject.reached.rating):
+                await self._without_picture(post, why)
             return
         self._imagining.nudge()
         log.info("post_pictured", post=post.id, job=job_id)
+
+    async def lead(self, request: PictureRequest | None = None) -> Lead:
+        """How long before its time this picture, or a usual one, is to be asked for."""
+        usual = self._settings.pictures
+        work = promises.work_of(request) if request else Work(usual.width, usual.height, usual.steps)
+        return await self._database.look(partial(look, work=work, now=self._clock.now()))
 
     async def _subject(self, tx: AsyncConnection, post_id: int) -> Subject:
         post = await posts.get(tx, post_id)
@@ -220,7 +265,7 @@ class Making:
             return Reached((), why=say("posting.reason.schedule_gone"))
         confirmed = True
         if post.schedule_id is not None:
-            schedule = await posts.schedule(tx, post.schedule_id)
+            schedule = await schedules.get(tx, post.schedule_id)
             if schedule.state is ScheduleState.PAUSED and not post.options.get("by_hand"):
                 return Reached((), why=say("posting.reason.schedule_paused"))
         if (person := post.options.get("person")) is not None:
@@ -278,24 +323,35 @@ async def without_picture(
     return await posts.change(tx, post.id, was=(PostState.MAKING,), of_job=of_job, state=state, error=why)
 
 
+async def _as_it_is(tx: AsyncConnection, post: Post) -> Post | None:
+    """Nobody lends it a picture: it goes on with the stand-in that was drawn, or with what there is without one."""
+    now = await posts.get(tx, post.id, alone=True)
+    if now.picture_id is None:
+        return await without_picture(tx, now, now.error)
+    drawn = await pictures.get(tx, now.picture_id)
+    return await posts.change(
+        tx, post.id, was=(PostState.MAKING,), state=state_made(now), job_id=drawn.job_id
+    )
+
+
 async def gathered(tx: AsyncConnection, under: Under) -> Post | None:
-    """A picture has come, or will not. Whether somebody has to approve the post is read again: they may have."""
+    """A picture has come, or will not. Whether somebody has to approve the post is read again: they may have.
+
+    Where there is only a stand-in, and somebody may lend a picture, that is tried next: it goes on being made.
+    """
     post = under.post
+    change = partial(posts.change, tx, post.id, was=(PostState.MAKING,), of_job=post.job_id)
     if under.job_state is not JobState.DONE or under.picture_id is None:
         why = say("posting.reason.picture_cancelled")
         if under.job_state is JobState.FAILED:
             why = say("posting.reason.no_picture", why=under.job_error)
+            if lenders_instead(post):
+                return await change(job_id=None, error=why, options=instead(post))
         return await without_picture(tx, post, why, of_job=post.job_id)
     now = await posts.get(tx, post.id, alone=True)
-    return await posts.change(
-        tx,
-        post.id,
-        was=(PostState.MAKING,),
-        of_job=post.job_id,
-        state=state_made(now),
-        picture_id=under.picture_id,
-        error="",
-    )
+    if lenders_instead(now) and (await pictures.get(tx, under.picture_id)).stand_in:
+        return await change(job_id=None, picture_id=under.picture_id, error="", options=instead(now))
+    return await change(state=state_made(now), picture_id=under.picture_id, error="")
 
 
 def _sentence(error: object) -> str:

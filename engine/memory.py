@@ -25,6 +25,8 @@ from personas.prompting import Line
 
 #: What a lorebook may take of the room at one turn.
 LORE_TOKENS = 1_000
+#: What a model reads in place of words that nobody has said.
+GO_ON = "(Go on.)"
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Memory:
         person_name: str,
         *,
         seed: int,
-        talk: int,
+        talk: int | str,
         rejected: tuple[str, ...] = (),
         note: str = "",
     ) -> ReplyWanted:

@@ -16,6 +16,7 @@ from engine.occurrences import Occurrence, occurrences, zone_of
 from engine.store.posts import Under
 from engine.store.records import JobState, Post, PostState, Schedule
 from engine.timetable import GRACE, Span, Timing
+from personas.persona import Rating
 
 #: So long before its time a post is begun, unless its schedule says otherwise; and the most that it can say.
 AHEAD = timedelta(hours=1)
@@ -30,6 +31,10 @@ BY_HAND_PATIENCE = timedelta(hours=2)
 SLOW = timedelta(minutes=5)
 #: Where a schedule keeps the times that were skipped, so that nobody is told that they come.
 SKIPPED = "skipped"
+#: Where a post keeps who is to lend it its picture: the item that it is about, or the operator's folder.
+PICTURE_OF, ITEM, FOLDER, RENDER = "picture_of", "item", "folder", "render"
+#: Where it keeps of which of its pictures nothing could come but what somebody lends.
+INSTEAD = "instead"
 #: How far back missed times are looked at one by one.
 LOOK_BACK = timedelta(days=8)
 
@@ -107,12 +112,12 @@ def key_of(schedule: Schedule, occurrence: str) -> str:
     return f"schedule:{schedule.id}:{occurrence}"
 
 
-def ahead_of(options: Mapping[str, Any]) -> timedelta:
-    """How long before its time a post is begun."""
+def ahead_of(options: Mapping[str, Any], needed: timedelta = timedelta()) -> timedelta:
+    """How long before its time a post is begun; `needed` is what a picture takes to be there in time."""
     told = options.get("ahead")
-    if not isinstance(told, int | float):
-        return AHEAD
-    return min(MOST_AHEAD, max(timedelta(), timedelta(seconds=float(told))))
+    ahead = timedelta(seconds=float(told)) if isinstance(told, int | float) else AHEAD
+    least = needed if options.get("picture", True) else timedelta()
+    return min(MOST_AHEAD, max(ahead, least))
 
 
 def post_options(schedule: Schedule, timing: Timing | None = None) -> dict[str, Any]:
@@ -148,14 +153,47 @@ class About:
     title: str
     text: str = ""
     link: str = ""
+    #: Its own picture, and under which licence that is, where that is told; and who may see it.
+    picture: str = ""
+    licence: str = ""
+    rating: Rating = Rating.ALL_AGES
 
 
 def about_of(post: Post) -> About | None:
     told = post.options.get("item")
     if not isinstance(told, Mapping):
         return None
-    words = (str(told.get(name, "")) for name in ("title", "text", "link"))
-    return About(int(told.get("feed", 0)), *words)
+    words = {name: str(told.get(name, "")) for name in ("title", "text", "link", "picture", "licence")}
+    rating = Rating.ADULT if told.get("adult") else Rating.ALL_AGES
+    return About(int(told.get("feed", 0)), **words, rating=rating)
+
+
+def take_of(post: Post) -> int:
+    """Which picture of a post this is: each that is asked for anew is another."""
+    return int(post.options.get("take", 1))
+
+
+def lenders_first(post: Post) -> tuple[str, ...]:
+    """Who is to lend a post its picture before any is rendered. A second one of the same item there is not."""
+    lender = post.options.get(PICTURE_OF)
+    return (str(lender),) if lender == FOLDER or (lender == ITEM and take_of(post) == 1) else ()
+
+
+def lenders_instead(post: Post) -> tuple[str, ...]:
+    """Who may lend it one where none could be rendered."""
+    return tuple(
+        one for one in (ITEM, FOLDER) if about_of(post) is not None and one != post.options.get(PICTURE_OF)
+    )
+
+
+def instead(post: Post) -> dict[str, Any]:
+    """The options of a post of which no picture could be rendered: who may lend it one is asked next."""
+    return post.options | {INSTEAD: take_of(post)}
+
+
+def is_to_borrow(post: Post) -> bool:
+    """Whether no picture could be rendered: until another one is asked for, nobody tries that again."""
+    return bool(post.options.get(INSTEAD) == take_of(post))
 
 
 def words_of(post: Post) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -16,6 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import occurrences, safety, schedules
+from engine import posts as orders
 from engine.captions import LONGEST
 from engine.clock import Clock
 from engine.errors import BadRequest, NotFound
@@ -24,16 +24,17 @@ from engine.language import Source
 from engine.locales import say
 from engine.making import PAUSED, POSTS, Making
 from engine.occurrences import zone_of
-from engine.planning import SKIPPED, is_by_hand, seed_of, state_made, targets_of, wants
+from engine.planning import (
+    SKIPPED,
+    seed_of,
+)
 from engine.publishing import Publishing
-from engine.store import chats, outbox, posted, posts
+from engine.store import chats, outbox, posts
+from engine.store import schedules as rows
 from engine.store.atonce import Work
 from engine.store.database import Database
 from engine.store.records import (
     Delivery,
-    DeliveryKind,
-    DeliveryState,
-    Manner,
     Person,
     PersonaRecord,
     Place,
@@ -48,9 +49,6 @@ from engine.timewords import read
 log = structlog.get_logger(__name__)
 
 Outcome = TypeVar("Outcome")
-
-#: Where a post keeps the chats that took their copy of it back.
-TAKEN_BACK = "taken_back"
 
 
 class Transaction(Protocol):
@@ -124,10 +122,10 @@ class Posting:
         return schedule
 
     async def listing(self, chat_id: int | None = None) -> list[Schedule]:
-        return await self._database.look(partial(posts.schedule_listing, chat_id=chat_id))
+        return await self._database.look(partial(rows.listing, chat_id=chat_id))
 
     async def get(self, schedule_id: int) -> Schedule:
-        return await self._database.look(partial(posts.schedule, schedule_id=schedule_id))
+        return await self._database.look(partial(rows.get, schedule_id=schedule_id))
 
     def next_times(self, schedule: Schedule, most: int = 5) -> list[datetime]:
         """When it posts next, in UTC; a schedule that is paused is told as if it were not."""
@@ -205,6 +203,7 @@ class Posting:
 
         post = await self._through(within)(ordered)
         log.info("post_ordered", post=post.id, schedule=schedule_id)
+        self.publishing.tell_changed(post.id)
         self.publishing.nudge()
         return post
 
@@ -225,77 +224,34 @@ class Posting:
 
     async def approve(self, post_id: int, *, within: Transaction | None = None) -> Post:
         """It is shown at its time; one that is not made yet waits for nobody once it is."""
-
-        async def approved(tx: AsyncConnection) -> Post:
-            known = await _open(tx, post_id)
-            state = PostState.READY if known.state is PostState.WAITING else known.state
-            options = known.options | {"approved": True}
-            changed = await posts.change(tx, post_id, was=(known.state,), state=state, options=options)
-            return _unchanged(changed)
-
+        approved = partial(orders.approve, post_id=post_id, now=self._clock.now())
         return await self._changed_post(approved, "post_approved", within)
 
     async def skip(self, post_id: int, *, within: Transaction | None = None) -> Post:
-        async def skipped(tx: AsyncConnection) -> Post:
-            known = await posts.get(tx, post_id)
-            if known.schedule_id is not None and not is_by_hand(known):
-                schedule = await posts.schedule(tx, known.schedule_id)
-                await schedules.with_skipped(tx, schedule, known, now=self._clock.now())
-            known = await _open(tx, post_id)
-            why = say("posting.reason.by_hand")
-            changed = await posts.change(tx, post_id, was=(known.state,), state=PostState.SKIPPED, error=why)
-            return _unchanged(changed)
-
+        skipped = partial(orders.skip, post_id=post_id, now=self._clock.now())
         post = await self._changed_post(skipped, "post_skipped", within)
         await self._let_go([post])
         return post
 
     async def reword(self, post_id: int, caption: str | None, *, within: Transaction | None = None) -> Post:
         """Another caption: this one, or None: one that a model writes, and that is to be approved like any other."""
-        known = await self._database.look(partial(_open, post_id=post_id))
+        known = await self._database.look(partial(orders.open_one, post_id=post_id))
         if caption is None:
             made = await self._making.caption(known, unlike=(known.caption,) if known.caption else ())
             text, source = made.text, made.source
         else:
             text, source = safety.cleaned(caption, most=LONGEST), Source.PERSON
             self._imagining.check_words(text)
-
-        async def reworded(tx: AsyncConnection) -> Post:
-            now = await _open(tx, post_id)
-            options = now.options | {"text": True}
-            state = now.state
-            if caption is None:
-                options = _unapproved(options)
-                if state in (PostState.WAITING, PostState.READY):
-                    state = state_made(replace(now, options=options))
-            changes: dict[str, Any] = {"caption": text, "source": source, "options": options}
-            return _unchanged(await posts.change(tx, post_id, was=(now.state,), state=state, **changes))
-
+        reworded = partial(orders.reword, post_id=post_id, text=text, source=source)
         return await self._changed_post(reworded, "post_reworded", within)
 
     async def repicture(self, post_id: int, *, within: Transaction | None = None) -> Post:
         """Another picture, put in line as soon as its prompt is written."""
-
-        async def again(tx: AsyncConnection) -> tuple[Post, Post]:
-            known = await _open(tx, post_id)
-            if not wants(known, "picture"):
-                raise BadRequest(say("posting.no_picture_wanted", id=str(post_id)))
-            options = _unapproved(known.options) | {"take": int(known.options.get("take", 1)) + 1}
-            state = known.state if known.state is PostState.PLANNED else PostState.MAKING
-            changed = await posts.change(
-                tx,
-                post_id,
-                was=(known.state,),
-                state=state,
-                job_id=None,  # the picture that it has is kept until there is another
-                error="",
-                options=options,
-            )
-            return _unchanged(changed), known
-
+        again = partial(orders.repicture, post_id=post_id)
         post, before = await self._through(within)(again)
         await self._let_go([before])
         log.info("post_repictured", post=post_id)
+        self.publishing.tell_changed(post_id)
         return post
 
     async def recall(
@@ -304,42 +260,10 @@ class Posting:
         """A post that was published is taken back, everywhere or in one chat, also out of what is remembered of the
         talk; answers how many messages that are.
         """
-        now = self._clock.now()
-
-        async def recalled(tx: AsyncConnection) -> int:
-            known = await posts.get(tx, post_id, alone=True)
-            before = tuple(known.options.get(TAKEN_BACK, ()))
-            after = (*before, *(targets_of(known) if chat_id is None else (chat_id,)))
-            state = PostState.RECALLED if set(after) >= set(targets_of(known)) else PostState.PUBLISHED
-            options = known.options if chat_id is None else known.options | {TAKEN_BACK: list(after)}
-            back = await posts.change(tx, post_id, was=(PostState.PUBLISHED,), state=state, options=options)
-            if back is None:
-                if known.state in posts.OPEN:
-                    raise BadRequest(say("posting.not_published", id=str(post_id)))
-                raise _over(known)
-            if chat_id in before:
-                raise _over(replace(known, state=PostState.RECALLED))
-            count = 0
-            for shown in await posts.shown(tx, post_id):
-                if shown.chat_id in before or chat_id not in (None, shown.chat_id):
-                    continue
-                if shown.state is DeliveryState.SENDING and state is PostState.PUBLISHED:
-                    # What arrives is taken back by itself only where the whole post is.
-                    raise BadRequest(say("posting.on_its_way", id=str(post_id)))
-                if shown.state is DeliveryState.SENT and shown.messages:
-                    gone = Manner(removes=shown.messages)
-                    await outbox.owe(tx, shown.chat_id, DeliveryKind.REMOVAL, manner=gone, now=now)
-                    count += len(shown.messages)
-                elif shown.state in (DeliveryState.PENDING, DeliveryState.HELD):
-                    gone_with = "The post was taken back."
-                    await outbox.give_up(tx, shown.delivery_id, error=gone_with, untold=True)
-                    count += 1
-                if shown.turn_id is not None:
-                    await posted.take_out(tx, shown.turn_id)
-            return count
-
+        recalled = partial(orders.recall, post_id=post_id, chat_id=chat_id, now=self._clock.now())
         count = await self._through(within)(recalled)
         log.info("post_recalled", post=post_id, messages=count)
+        self.publishing.tell_changed(post_id)
         self.publishing.tell_outbox()
         return count
 
@@ -350,7 +274,7 @@ class Posting:
             if await chats.place_of(tx, chat_id) is None:
                 raise NotFound(say("posting.no_target", id=str(chat_id)))
             await chats.set_setting(tx, chat_id, POSTS, PAUSED if paused else "")
-            there = await posts.schedule_listing(tx, chat_id=chat_id)
+            there = await rows.listing(tx, chat_id=chat_id)
             return sum(one.state is ScheduleState.ACTIVE for one in there)
 
         count = await self._through(within)(set_so)
@@ -409,6 +333,7 @@ class Posting:
     async def _changed_post(self, work: Work[Post], what: str, within: Transaction | None) -> Post:
         post = await self._through(within)(work)
         log.info(what, post=post.id, state=post.state.value)
+        self.publishing.tell_changed(post.id)
         self.publishing.nudge()
         return post
 
@@ -419,25 +344,3 @@ class Posting:
                 with suppress(BadRequest, NotFound):  # it has ended
                     await self._imagining.cancel(post.job_id)
         self.publishing.nudge()
-
-
-async def _open(tx: AsyncConnection, post_id: int) -> Post:
-    known = await posts.get(tx, post_id, alone=True)
-    if known.state not in posts.OPEN:
-        raise _over(known)
-    return known
-
-
-def _over(post: Post) -> BadRequest:
-    return BadRequest(say("posting.is_over", id=str(post.id), state=say(f"posting.state.{post.state.value}")))
-
-
-def _unchanged(post: Post | None) -> Post:
-    if post is None:
-        raise BadRequest(say("posting.changed_meanwhile"))
-    return post
-
-
-def _unapproved(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Nobody has seen it as it is now; but who orders a post by hand wants it whatever it is."""
-    return {**options, "approved": bool(options.get("by_hand"))}

@@ -102,10 +102,12 @@ class Presence:
         except NotFound:
             return None  # deleted since; the talk with it stays in the store
 
-    async def enter(self, ref: ChatRef, *, most: int, wanted: str = "") -> tuple[PersonaRecord, list[Turn]]:
+    async def enter(
+        self, ref: ChatRef, *, most: int, wanted: str = "", tell: bool = False
+    ) -> tuple[PersonaRecord, list[Turn]]:
         """Somebody opens a chat: who is there and what was said last. A new talk begins with a greeting.
 
-        `wanted` names a persona to find there; its own talk in this chat goes on.
+        `wanted` names a persona to find there; its own talk in this chat goes on. `tell`: the greeting is owed, too.
         """
         async with self._database.write() as tx:
             place = await chats.place(tx, ref) or await self.new_place(tx, ref)
@@ -115,7 +117,7 @@ class Presence:
                 await chats.set_persona(tx, place.id, named.id)
                 record = named
             recent = await chats.recent(tx, place.id, most=most)
-            return record, recent or [await self.greet(tx, place, record.persona, record.id)]
+            return record, recent or [await self.greet(tx, place, record.persona, record.id, tell=tell)]
 
     async def bring(self, tx: AsyncConnection, place: Place, record: PersonaRecord, person: Person) -> bool:
         """One persona instead of all others, going on where it stood here; True when it is new here, and greeted."""
@@ -203,10 +205,6 @@ class Presence:
         if tell:
             await outbox.owe(tx, place.id, DeliveryKind.REPLY, turn_id=turn.id, now=now)
         return turn
-
-    async def usual(self, tx: AsyncConnection) -> PersonaRecord:
-        """Whoever is there where nobody else was asked for."""
-        return await self._usual(tx)
 
     async def _usual(self, tx: AsyncConnection) -> PersonaRecord:
         named = self._settings.chat.persona

@@ -13,16 +13,18 @@ from datetime import datetime
 from functools import partial
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.agenda import Open, behind, is_followed, look, taken_in
+from engine.bell import Bell
 from engine.clock import Clock
 from engine.errors import BadRequest, GreenroomError, NotFound
 from engine.events import Events, Watch
 from engine.imagining import Imagining
+from engine.lead import Lead
 from engine.locales import say
-from engine.making import Making, Reached, gathered
+from engine.making import Making, gathered
 from engine.occurrences import zone_of
+from engine.owing import published, reached
 from engine.planning import (
     PICTURE_PATIENCE,
     PUNCTUAL,
@@ -30,20 +32,13 @@ from engine.planning import (
     ahead_of,
     planned,
     seed_of,
-    shown_until,
     verdict,
-    wants,
-    words_of,
 )
-from engine.store import outbox, pictures, posted, posts
-from engine.store.arriving import SHOWN_UNTIL
+from engine.store import posts, schedules
 from engine.store.database import Database
 from engine.store.posts import Under
 from engine.store.records import (
-    DeliveryKind,
     JobState,
-    Picture,
-    Place,
     Post,
     PostState,
     Schedule,
@@ -55,17 +50,13 @@ log = structlog.get_logger(__name__)
 
 #: Another process may have changed rows without being able to nudge us, in seconds.
 LOOK_EVERY = 5.0
+#: How often it is looked up how long pictures take, in seconds.
+LEAD_EVERY = 300.0
 #: So many posts are made at once, each of another persona: the second is to know what the first one said.
 AT_ONCE = 4
 #: A post that could not be made so often, for no reason of ours, has failed once it is late. Until then it is tried
 #: again and again, with pauses that grow up to so many seconds.
 MOST_TRIES, LONGEST_PAUSE = 5, 60.0
-
-
-@dataclass(frozen=True)
-class Published:
-    post: Post
-    deliveries: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -85,17 +76,23 @@ class Publishing:
         self._imagining = imagining
         self._events = events
         self._clock = clock
-        self._news = asyncio.Event()
+        self._bell = Bell(clock)
         self._to_make = asyncio.Event()
         #: Posts that could not be made.
         self._tried: dict[int, Tried] = {}
+        #: How long pictures take here, and when that was looked up, in monotonic seconds.
+        self._known_lead: tuple[Lead, float] | None = None
         #: The latest moment that was seen; None: nothing was looked at yet.
         self._seen: datetime | None = None
 
     def nudge(self) -> None:
         """Something was changed: there may be something to do at once."""
-        self._news.set()
+        self._bell.ring()
         self._to_make.set()
+
+    def tell_changed(self, post_id: int) -> None:
+        """Whoever looks at a post sees another one now."""
+        self._events.publish("post.changed", post=post_id)
 
     def tell_outbox(self) -> None:
         """Something is owed."""
@@ -111,7 +108,7 @@ class Publishing:
 
     async def _heed(self, news: Watch) -> None:
         async for _event in news:
-            self._news.set()
+            self._bell.ring()
 
     async def _keep_making(self) -> None:
         while True:
@@ -121,23 +118,14 @@ class Publishing:
 
     async def _keep_time(self) -> None:
         while True:
-            self._news.clear()
+            self._bell.hush()
             until = await self.round()
             self._to_make.set()
-            await self._pause(until)
+            await self._rest(until)
 
-    async def _pause(self, until: datetime | None) -> None:
-        """Until it is time, or there is news, or somebody else may have changed something."""
+    async def _rest(self, until: datetime | None) -> None:
         pauses = (one.again_at - self._clock.monotonic() for one in self._tried.values())
-        seconds = min([LOOK_EVERY, *(pause for pause in pauses if pause > 0)])
-        if until is not None:
-            seconds = min(seconds, max(0.001, (until - self._clock.now()).total_seconds()))
-        waits = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._news.wait())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
+        await self._bell.rest(min([LOOK_EVERY, *(pause for pause in pauses if pause > 0)]), until=until)
 
     async def round(self) -> datetime | None:
         """All that can be done at once; answers when there is more to do. To make posts takes long: see `make`."""
@@ -157,7 +145,15 @@ class Publishing:
         return open_.coming
 
     async def _look(self) -> Open:
-        return await self._database.look(partial(look, now=self._clock.now()))
+        needed = (await self._lead()).needed
+        return await self._database.look(partial(look, now=self._clock.now(), needed=needed))
+
+    async def _lead(self) -> Lead:
+        """How long pictures take here; looked up now and then, for it costs more than a look that finds nothing."""
+        at = self._clock.monotonic()
+        if self._known_lead is None or at - self._known_lead[1] >= LEAD_EVERY:
+            self._known_lead = await self._making.lead(), at
+        return self._known_lead[0]
 
     async def _heed_clock(self) -> None:
         """What was planned while the clock was ahead, perhaps by another process, would leave a long silence."""
@@ -167,14 +163,14 @@ class Publishing:
             return
         self._seen = now
         for schedule, due in await self._database.look(partial(behind, now=now)):
-            back = partial(posts.change_schedule, known=schedule, move=True, next_due_at=due)
+            back = partial(schedules.change, known=schedule, move=True, next_due_at=due)
             if await self._database.change(back) is not None:
                 log.warning(
                     "schedule_set_back", schedule=schedule.id, was=str(schedule.next_due_at), now=str(due)
                 )
 
     async def _end(self, schedule: Schedule) -> None:
-        ended = partial(posts.change_schedule, known=schedule, move=True, state=ScheduleState.ENDED)
+        ended = partial(schedules.change, known=schedule, move=True, state=ScheduleState.ENDED)
         if await self._database.change(ended) is not None:
             log.info("schedule_ended", schedule=schedule.id)
 
@@ -187,7 +183,7 @@ class Publishing:
             # It was written by a hand or a program that knew more, or less. The others go on.
             told = {"schedule": schedule.id, "spec": schedule.spec, "cause": str(error)}
             log.error("schedule_unreadable", **told)  # noqa: TRY400 - the sentence says it all
-            paused = partial(posts.change_schedule, known=schedule, state=ScheduleState.PAUSED)
+            paused = partial(schedules.change, known=schedule, state=ScheduleState.PAUSED)
             return await self._database.change(paused) is not None
 
     async def _plan_one(self, schedule: Schedule, now: datetime) -> bool:
@@ -197,7 +193,7 @@ class Publishing:
             zone_of(schedule.zone),
             since=schedule.next_due_at or now,
             now=now,
-            ahead=ahead_of(schedule.options),
+            ahead=ahead_of(schedule.options, (await self._lead()).needed),
             seed=seed_of(schedule),
         )
         made = await self._database.change(
@@ -227,7 +223,7 @@ class Publishing:
                 return len(tried)
             tried |= {post.id for post in batch.values()}
             if any(await asyncio.gather(*(self._make(post) for post in batch.values()))):
-                self._news.set()
+                self._bell.ring()
 
     async def _make(self, post: Post) -> bool:
         """False where its row is as it was."""
@@ -244,6 +240,8 @@ class Publishing:
             await self._making.give_up(post, say("posting.reason.not_made"))
             return True
         self._tried.pop(post.id, None)
+        if changed:
+            self.tell_changed(post.id)
         return changed
 
     async def _gather(self, under: Under) -> bool:
@@ -253,6 +251,7 @@ class Publishing:
             return False
         told = log.info if post.picture_id is not None else log.warning
         told("post_made", post=post.id, job=under.post.job_id, state=post.state.value, error=post.error)
+        self.tell_changed(post.id)
         return True
 
     # Posts are shown.
@@ -261,10 +260,10 @@ class Publishing:
         """What is due is owed to its chats, or is not; False where it is still waited for."""
         what = verdict(under, open_.now, newer=is_followed(under, open_.due))
         if what is Verdict.WAIT:
-            reached = await self._database.look(partial(self._reached, post=under.post))
-            if reached.places:
+            there = await self._database.look(partial(reached, post=under.post, making=self._making))
+            if there.places:
                 return False
-            await self._let_go(under, what, why=reached.why)
+            await self._let_go(under, what, why=there.why)
         elif what is Verdict.PUBLISH:
             await self._publish_one(under, open_.now)
         else:
@@ -273,11 +272,11 @@ class Publishing:
 
     async def _publish_one(self, under: Under, now: datetime) -> None:
         post = under.post
-        published = await self._database.change(partial(self._published, under=under, now=now))
-        if published is None:
+        shown = await self._database.change(partial(published, under=under, making=self._making, now=now))
+        if shown is None:
             return  # somebody else was quicker
-        if not published.deliveries:
-            log.warning("post_skipped", post=post.id, cause=published.post.error)
+        if not shown.deliveries:
+            log.warning("post_skipped", post=post.id, cause=shown.post.error)
             await self._stop_painting(under)
             return
         late = round((now - post.due_at).total_seconds(), 3)
@@ -286,67 +285,11 @@ class Publishing:
             post=post.id,
             schedule=post.schedule_id,
             late=late,
-            chats=len(published.deliveries),
+            chats=len(shown.deliveries),
         )
         self._events.publish("post.published", post=post.id, chat_id=post.chat_id)
         if under.picture_id is None:
             await self._stop_painting(under)
-
-    async def _published(self, tx: AsyncConnection, under: Under, now: datetime) -> Published | None:
-        post = await posts.get(tx, under.post.id, alone=True)
-        if post.state is not under.post.state:
-            return None
-        change = partial(posts.change, tx, post.id, was=(post.state,))
-        reached = await self._reached(tx, post)
-        if not reached.places:
-            skipped = await change(state=PostState.SKIPPED, error=reached.why)
-            return Published(skipped, ()) if skipped else None
-        picture = await _picture(tx, under.picture_id or post.picture_id)
-        why, text = post.error, words_of(post)
-        places: list[tuple[Place, Picture | None]] = []
-        if picture is None and wants(post, "picture"):
-            why = why or say("posting.reason.picture_late")
-        for place in reached.places:
-            # It was made for what could be shown everywhere then.
-            fits = picture is not None and reached.may_show(place, picture.rating)
-            if picture is not None and not fits:
-                why = why or say("posting.reason.picture_rated")
-            if text or fits:
-                places.append((place, picture if fits else None))
-        if not places:
-            skipped = await change(state=PostState.SKIPPED, error=why)
-            return Published(skipped, ()) if skipped else None
-        until = shown_until(post, now)
-        shown = await change(
-            state=PostState.PUBLISHED,
-            picture_id=picture.id if picture else None,
-            job_id=picture.job_id if picture else post.job_id,
-            error=why,
-            options=post.options | ({SHOWN_UNTIL: until.isoformat()} if until else {}),
-        )
-        if shown is None:
-            return None
-        owed = [
-            await outbox.owe(
-                tx,
-                place.id,
-                DeliveryKind.POST,
-                text=text,
-                turn_id=await posted.remember(tx, place, shown, text, now=now),
-                post_id=shown.id,
-                job_id=seen.job_id if seen else None,
-                source=shown.source,
-                now=now,
-            )
-            for place, seen in places
-        ]
-        return Published(shown, tuple(owed))
-
-    async def _reached(self, tx: AsyncConnection, post: Post) -> Reached:
-        try:
-            return await self._making.reached(tx, post)
-        except NotFound:
-            return Reached((), why=say("posting.reason.persona_gone"))
 
     async def _let_go(self, under: Under, what: Verdict, *, why: str = "") -> None:
         post, state, error = under.post, PostState.SKIPPED, why or say(_REASONS[what])
@@ -364,13 +307,6 @@ class Publishing:
         if under.post.job_id is not None and under.job_state in (JobState.QUEUED, JobState.RUNNING):
             with suppress(BadRequest, NotFound):  # it has just ended
                 await self._imagining.cancel(under.post.job_id)
-
-
-async def _picture(tx: AsyncConnection, picture_id: int | None) -> Picture | None:
-    if picture_id is not None:
-        with suppress(NotFound):  # somebody has deleted it
-            return await pictures.get(tx, picture_id)
-    return None
 
 
 _REASONS = {

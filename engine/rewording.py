@@ -13,23 +13,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import safety
-from engine.errors import NotFound
 from engine.imagining import SEEDS, Imagining, Wish
-from engine.locales import say
-from engine.pictures.sdxl import finding
+from engine.pictures import painting
 from engine.pictures.sdxl.tokens import Read, readers
 from engine.pictures.sdxl.weighted import fragments, plain
 from engine.settings import LimitSettings, Settings
 from engine.store import chats, forgetting, jobs
 from engine.store.chats import Said
 from engine.store.records import PersonaRecord, PictureRequest, TurnKind, TurnState
-from engine.styles import Style, detect, named, negative_for
+from engine.styles import Style, detect, negative_for, style_named
 from engine.varying import Anyway, Change, changes_for, load_changes, shortened_to, whole, with_change
 from engine.wording import Report, validated
 from personas.appearance import Ledger
@@ -98,13 +95,6 @@ def looked_at(
         encoders=encoders,
         model=model,
     )
-
-
-def style_named(styles: Mapping[str, Style], name: str) -> Style:
-    found = named(styles, name)
-    if found is None:
-        raise NotFound(say("pictures.no_style", style=name[:40], styles=sorted(styles)))
-    return found
 
 
 async def improved(
@@ -246,11 +236,7 @@ def _instructions(name: str) -> str:
 
 def _encoders(settings: Settings) -> tuple[str, tuple[Read, ...]]:
     """The tokenizers of the model that paints here, and what it is called."""
-    if settings.pictures.models == "off":
-        return "", ()
-    wishes, here = settings.pictures, Path.cwd()
-    there = finding.find_pictures(settings.home, here, wishes.model, pickles=wishes.pickles)
-    found = finding.choose(there, wishes.model, here, pickles=wishes.pickles).found
+    found = painting.there(settings).found
     folder = None if found is None else found.config if found.single else found.path
     if found is None or folder is None:
         return "", ()

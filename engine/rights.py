@@ -14,11 +14,13 @@ from engine.store.records import Incoming
 
 #: Whoever has the home's own terminal runs the house.
 HOUSE = "terminal"
+#: The page, whose operator has signed in; other programs come in by keys that the operator made.
+PAGE, OPERATOR = "web", "home"
 
 
 def check_heard(people: PeopleSettings, incoming: Incoming) -> None:
     """Refuse to hear whom the operator does not want to be answered, and where."""
-    if incoming.chat.front == HOUSE and not incoming.stranger:
+    if incoming.chat.front in (HOUSE, PAGE) and not incoming.stranger:
         return
     names = {f"{incoming.account.front}:{incoming.account.platform_id}", *incoming.roles}
     if names & set(people.operators):
@@ -35,4 +37,7 @@ def check_heard(people: PeopleSettings, incoming: Incoming) -> None:
 
 def is_operator(people: PeopleSettings, front: str, platform_ids: Iterable[str]) -> bool:
     """Whether somebody runs this house."""
-    return front == HOUSE or any(f"{front}:{one}" in people.operators for one in platform_ids)
+    known = set(platform_ids)
+    if front == HOUSE or (front == PAGE and OPERATOR in known):
+        return True
+    return any(f"{front}:{one}" in people.operators for one in known)

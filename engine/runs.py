@@ -59,6 +59,8 @@ class Plan:
     cost: float
     #: The version of that key that is not done yet: the order would go on with it.
     goes_on: Run | None = None
+    #: What costs are counted in.
+    currency: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Standing:
     total: int
     #: Until it is done.
     expected: Expected | None = None
+    #: What costs are counted in.
+    currency: str = ""
 
     @property
     def cancelled(self) -> int:
@@ -79,6 +83,11 @@ class Standing:
     @property
     def left(self) -> int:
         return max(0, self.total - self.counts.made - self.counts.failed - self.cancelled)
+
+
+def standing_of(run: Run, counts: Counts, currency: str = "") -> Standing:
+    """As far as its rows say; how long it still takes is not among them."""
+    return Standing(run, counts, int(run.options.get("total", counts.placed)), currency=currency)
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,8 @@ class Runs:
         async with self._database.read() as tx:
             members = await cohorts.members(tx, wanted.cohort, most=order.limit)
             pace = await promises.pace(tx, _last_in_line(self._clock.now()), head_start=fairness.HEAD_START)
-            cost = await store.usual_cost(tx)
+            price = self._settings.pictures.cost_per_hour
+            cost = await store.usual_cost(tx, len(members), per_hour=price)
             newest = await store.newest(tx, wanted.key)
         work = self._work(order, len(members))
         guess = estimating.expected(pace.made, work, pace.before) if members else None
@@ -130,8 +140,9 @@ class Runs:
             len(members),
             tuple(members[:NAMED]),
             estimating.corrected(guess, pace.met) if guess else None,
-            cost * len(members),
+            cost,
             newest if newest is not None and newest.state != RunState.DONE else None,
+            currency=self._settings.pictures.currency,
         )
 
     async def begin(self, order: Order) -> Began:
@@ -180,7 +191,7 @@ class Runs:
         async with self._database.read() as tx:
             run = await store.get(tx, run_id)
             found = (await store.counts(tx, [run_id]))[run_id]
-            standing = Standing(run, found, int(run.options.get("total", found.placed)))
+            standing = standing_of(run, found, self._settings.pictures.currency)
             if run.state == RunState.DONE or not standing.left:
                 return standing
             pace = await promises.pace(tx, _last_in_line(self._clock.now()), head_start=fairness.HEAD_START)

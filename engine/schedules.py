@@ -20,6 +20,8 @@ from engine.locales import say
 from engine.occurrences import Occurrence, zone_of
 from engine.planning import MOST_AHEAD, SKIPPED, is_by_hand, key_of, post_options, seed_of, theme_of
 from engine.store import chats, posts
+from engine.store import schedules as rows
+from engine.store.jobs import LAST_ID
 from engine.store.records import Post, PostState, Schedule, ScheduleState
 from engine.timetable import Timing, written
 from engine.timewords import read
@@ -88,7 +90,7 @@ async def add(
     now: datetime,
 ) -> Schedule:
     await _check(tx, options, options)
-    return await posts.add_schedule(
+    return await rows.add(
         tx,
         chat_id=chat_id,
         persona_id=persona_id,
@@ -103,20 +105,20 @@ async def add(
 
 
 async def pause(tx: AsyncConnection, schedule_id: int) -> Schedule:
-    known = await posts.schedule(tx, schedule_id)
+    known = await rows.get(tx, schedule_id)
     if known.state is ScheduleState.ENDED:
         raise BadRequest(say("posting.has_ended", id=str(schedule_id)))
     options = _by_itself(known)
-    return _still(await posts.change_schedule(tx, known, state=ScheduleState.PAUSED, options=options))
+    return _still(await rows.change(tx, known, state=ScheduleState.PAUSED, options=options))
 
 
 async def pause_persona(tx: AsyncConnection, persona_id: int, *, chat_id: int | None = None) -> int:
     """All of a persona's schedules rest, in a chat or everywhere; answers how many that concerns."""
-    known = await posts.schedule_listing(tx, chat_id=chat_id, persona_id=persona_id)
+    known = await rows.listing(tx, chat_id=chat_id, persona_id=persona_id)
     active = [one for one in known if one.state is ScheduleState.ACTIVE and not orders_pictures(one)]
     for one in active:
         options = one.options | {WITH_PERSONA: True}
-        _still(await posts.change_schedule(tx, one, state=ScheduleState.PAUSED, options=options))
+        _still(await rows.change(tx, one, state=ScheduleState.PAUSED, options=options))
     return len(active)
 
 
@@ -124,11 +126,11 @@ async def resume_persona(
     tx: AsyncConnection, persona_id: int, *, now: datetime, chat_id: int | None = None
 ) -> int:
     """Those go on that rest because their persona did; what was paused by itself still rests."""
-    known = await posts.schedule_listing(tx, chat_id=chat_id, persona_id=persona_id)
+    known = await rows.listing(tx, chat_id=chat_id, persona_id=persona_id)
     resting = [one for one in known if rests_with_persona(one)]
     for one in resting:
         upcoming = _upcoming(one, now)
-        changed = await posts.change_schedule(
+        changed = await rows.change(
             tx,
             one,
             state=ScheduleState.ACTIVE
@@ -156,13 +158,13 @@ def _by_itself(schedule: Schedule) -> dict[str, Any]:
 
 
 async def resume(tx: AsyncConnection, schedule_id: int, *, now: datetime) -> Schedule:
-    known = await posts.schedule(tx, schedule_id)
+    known = await rows.get(tx, schedule_id)
     if known.state is ScheduleState.ACTIVE:
         return known
     upcoming = _upcoming(known, now)
     if upcoming is None and not await posts.open_of(tx, schedule_id):
         raise BadRequest(say("posting.has_ended", id=str(schedule_id)))
-    changed = await posts.change_schedule(
+    changed = await rows.change(
         tx,
         known,
         state=ScheduleState.ACTIVE,
@@ -174,12 +176,12 @@ async def resume(tx: AsyncConnection, schedule_id: int, *, now: datetime) -> Sch
 
 async def remove(tx: AsyncConnection, schedule_id: int) -> list[Post]:
     """Answers the posts that were to come of it."""
-    await posts.schedule(tx, schedule_id)
+    await rows.get(tx, schedule_id)
     gone = await posts.open_of(tx, schedule_id)
     why = say("posting.reason.schedule_gone")
     for post in gone:
         await posts.change(tx, post.id, was=posts.OPEN, state=PostState.SKIPPED, error=why)
-    await posts.delete_schedule(tx, schedule_id)
+    await rows.remove(tx, schedule_id)
     return gone
 
 
@@ -187,12 +189,12 @@ async def edit(
     tx: AsyncConnection, schedule_id: int, *, change: Change, now: datetime
 ) -> tuple[Schedule, list[Post]]:
     """The schedule as it is now, and the posts that were planned and are planned anew."""
-    known = await posts.schedule(tx, schedule_id)
+    known = await rows.get(tx, schedule_id)
     # What is None is as usual again.
     options = {name: one for name, one in (known.options | dict(change.options)).items() if one is not None}
     await _check(tx, change.options, options)
     timing, zone = change.timing or read(known.spec)[0], change.zone or zone_of(known.zone)
-    changed = await posts.change_schedule(
+    changed = await rows.change(
         tx,
         known,
         spec=written(timing),
@@ -208,7 +210,7 @@ async def edit(
 
 async def skip_next(tx: AsyncConnection, schedule_id: int, *, now: datetime) -> tuple[Schedule, list[Post]]:
     """The schedule as it is now, and the post that is not shown, if there was one."""
-    known = await posts.schedule(tx, schedule_id)
+    known = await rows.get(tx, schedule_id)
     why = say("posting.reason.by_hand")
     open_ = await posts.open_of(tx, schedule_id)
     coming = [one for one in open_ if not is_by_hand(one)]
@@ -221,21 +223,22 @@ async def skip_next(tx: AsyncConnection, schedule_id: int, *, now: datetime) -> 
     upcoming = _upcoming(known, now)
     if upcoming is None:
         raise BadRequest(say("posting.has_ended", id=str(schedule_id)))
-    await posts.add(
-        tx,
-        key=key_of(known, upcoming.key),
-        due_at=upcoming.due,
-        chat_id=known.chat_id,
-        persona_id=known.persona_id,
-        schedule_id=known.id,
-        theme=known.theme,
-        state=PostState.SKIPPED,
-        error=why,
-        options=post_options(known, read(known.spec)[0]),
-        now=now,
-    )
+    if not orders_pictures(known):
+        await posts.add(
+            tx,
+            key=key_of(known, upcoming.key),
+            due_at=upcoming.due,
+            chat_id=known.chat_id,
+            persona_id=known.persona_id,
+            schedule_id=known.id,
+            theme=known.theme,
+            state=PostState.SKIPPED,
+            error=why,
+            options=post_options(known, read(known.spec)[0]),
+            now=now,
+        )
     after = next(_times(known, upcoming.due), None)
-    moved_on = await posts.change_schedule(
+    moved_on = await rows.change(
         tx,
         known,
         move=True,  # whoever plans it at this moment is not overtaken
@@ -248,12 +251,12 @@ async def skip_next(tx: AsyncConnection, schedule_id: int, *, now: datetime) -> 
 
 async def with_skipped(tx: AsyncConnection, known: Schedule, post: Post, *, now: datetime) -> Schedule | None:
     """Nobody is told any more that this post of a schedule comes; None where the schedule was changed meanwhile."""
-    return await posts.change_schedule(tx, known, options=_with_skipped(known, post.due_at, now))
+    return await rows.change(tx, known, options=_with_skipped(known, post.due_at, now))
 
 
 async def order(tx: AsyncConnection, schedule_id: int, *, now: datetime, by: str = "") -> Post:
     """A post beside the times of its schedule, due at once. `by`: what names the order, which counts once."""
-    known = await posts.schedule(tx, schedule_id)
+    known = await rows.get(tx, schedule_id)
     if orders_pictures(known):
         raise BadRequest(say("posting.orders_pictures", id=str(schedule_id)))
     post = await posts.add(
@@ -301,7 +304,7 @@ async def _check(tx: AsyncConnection, said: Mapping[str, Any], whole: Mapping[st
     if not whole.get("picture", True) and not whole.get("text", True):
         raise BadRequest(say("posting.nothing_wanted"))
     for chat_id in said.get("targets", ()):
-        if not 0 < chat_id <= posts.LAST_ID or await chats.place_of(tx, chat_id) is None:
+        if not 0 < chat_id <= LAST_ID or await chats.place_of(tx, chat_id) is None:
             raise NotFound(say("posting.no_target", id=str(chat_id)))
 
 

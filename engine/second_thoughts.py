@@ -14,8 +14,8 @@ from engine.errors import NotFound
 from engine.events import Events
 from engine.language.writers import Writers, Written
 from engine.locales import locale_of, say
-from engine.memory import Context, Memory
-from engine.store import chats, messages, outbox, posted
+from engine.memory import GO_ON, Context, Memory
+from engine.store import chats, messages, outbox, pages, posted
 from engine.store.chats import Said
 from engine.store.database import Database
 from engine.store.records import DeliveryKind, Manner, Place, Turn, TurnState
@@ -23,9 +23,6 @@ from engine.unbroken import unbroken
 from personas.prompting import Line
 
 log = structlog.get_logger(__name__)
-
-#: What a model reads in place of words that nobody has said.
-GO_ON = "(Go on.)"
 
 
 class SecondThoughts:
@@ -146,6 +143,7 @@ class SecondThoughts:
         shown = (*await messages.of_turns(tx, ids), *await messages.drafts_under(tx, ids))
         await chats.set_head(tx, place.id, await posted.keep(tx, stay, after=before.parent_id))
         await outbox.drop(tx, ids)
+        await pages.unsaid(tx, ids)
         await chats.cut(tx, ids)
         return before, shown
 

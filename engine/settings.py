@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -65,6 +66,49 @@ def _key_in_a_header(key: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]*", key):
         raise PydanticCustomError("no_key", "write it in one word, with nothing before or behind it")
     return key
+
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)\.?(?::([0-9]{1,5}))?", re.IGNORECASE)
+
+
+def split_host(told: str) -> tuple[str, int | None]:
+    """Name and port of what stands in an address or a Host header; an empty name where it is neither."""
+    found = _HOST.fullmatch(told)
+    if found is None:
+        return "", None
+    return found[1].strip("[]").lower(), int(found[2]) if found[2] else None
+
+
+def is_loopback(name: str) -> bool:
+    if name.lower() == "localhost":
+        return True
+    with suppress(ValueError):
+        address = ip_address(name)
+        inner = getattr(address, "ipv4_mapped", None)
+        return bool((inner or address).is_loopback)
+    return False
+
+
+def _place_to_listen(host: str) -> str:
+    with suppress(ValueError):
+        return str(ip_address(host))
+    if not split_host(host)[0] or ":" in host:
+        raise PydanticCustomError("no_host", "write an address of this machine, as 127.0.0.1 or 0.0.0.0")
+    return host.lower()
+
+
+def _name_of_a_host(told: str) -> str:
+    if not split_host(told)[0]:
+        raise PydanticCustomError("no_host", "write it as greenroom.example, without https:// and path")
+    return told.lower()
+
+
+def _network(told: str) -> str:
+    try:
+        ip_network(told)
+    except ValueError:
+        raise PydanticCustomError("no_network", "write it as 127.0.0.1 or 10.0.0.0/8") from None
+    return told
 
 
 class Section(BaseModel):
@@ -202,6 +246,10 @@ class PictureSettings(Section):
     pickles: bool = False
     #: A few words that go into every picture prompt of this house.
     direction: Annotated[str, Field(max_length=200)] = ""
+    #: What an hour of the machine's time costs, so that each picture has its price; 0: it costs nothing.
+    cost_per_hour: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    #: What that is counted in, as EUR; told behind each sum.
+    currency: Annotated[str, Field(pattern=r"^[^\W\d_]{0,8}$|^[€$£¥]$")] = ""
     #: Jobs in work at once: all but one may share a pass, while the pictures of that one are encoded and stored.
     concurrency: Annotated[int, Field(ge=1, le=16)] = 4
 
@@ -237,6 +285,11 @@ class FeedSettings(Section):
     per_hour: Annotated[int, Field(ge=1, le=60)] = 5
     #: Whether feeds may be fetched from private networks and from this machine itself.
     private: bool = False
+    #: For so many seconds a post that somebody has to approve waits for that.
+    approve_within: Annotated[int, Field(ge=60, le=86_400)] = 3_600
+    #: A folder of pictures that stand in where none can be rendered, or where a feed says so; in the home, where it
+    #: is named without the way to it. Empty: there is none.
+    folder: str = ""
     #: Where others reach this house, as `https://host`, for hooks; empty: on this machine alone.
     address: Annotated[str, AfterValidator(_web_address)] = ""
 
@@ -290,9 +343,24 @@ class DiscordSettings(Section):
 
 
 class WebSettings(Section):
-    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    """The page and the API: where they listen, and under which names."""
+
+    #: `0.0.0.0`, or an address of this machine, lets other machines in. It takes a password or a key.
+    host: Annotated[str, AfterValidator(_place_to_listen)] = "127.0.0.1"
     #: 0 takes any free port.
     port: Annotated[int, Field(ge=0, le=65_535)] = 8321
+    #: Names under which this house is reached besides, as `greenroom.example` or `greenroom.example:8443`.
+    allowed_hosts: tuple[Annotated[str, AfterValidator(_name_of_a_host)], ...] = ()
+    #: Whose word is taken on where a request comes from, and whether by https: `127.0.0.1`, `10.0.0.0/8`.
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    #: Whether programs may be called back in private networks and on this machine itself.
+    private_callbacks: bool = False
+
+    @property
+    def beyond_loopback(self) -> bool:
+        """Whether others than this machine may reach it: by its address, or by a proxy that knows its name."""
+        names = (self.host, *(split_host(name)[0] for name in self.allowed_hosts))
+        return not all(is_loopback(name) for name in names)
 
 
 class LogSettings(Section):

@@ -5,7 +5,7 @@ When a time comes is `occurrences`' business, and what becomes of a run that of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,20 +15,22 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import schedules
+from engine.bell import Bell
 from engine.clock import Clock
 from engine.errors import BadRequest, NotFound
 from engine.locales import say
 from engine.occurrences import Occurrence, zone_of
 from engine.ordering import Kind, Order
 from engine.planning import planned, seed_of
-from engine.presence import Presence
 from engine.runs import Runs
-from engine.store import audits, outbox, posts
+from engine.store import audits, outbox
 from engine.store import runs as store
+from engine.store import schedules as rows
+from engine.store.atonce import Work
 from engine.store.database import Database
 from engine.store.records import DeliveryKind, Place, Run, Schedule, ScheduleState
 from engine.store.runs import Counts, RunState
-from engine.timetable import Timing
+from engine.timetable import Timing, written
 from engine.timewords import read
 
 log = structlog.get_logger(__name__)
@@ -37,6 +39,8 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY = 15.0
 #: Of a schedule's options: what is ordered, what its runs are called, and those whose end was not told yet.
 ORDER, NAME, UNTOLD = "order", "name", "untold"
+#: The order that it came with: where that is given twice, one is kept.
+ASKED = "asked"
 #: With a day and a time behind it, a name is still a key of a run.
 LONGEST_NAME = 60
 
@@ -44,50 +48,72 @@ LONGEST_NAME = 60
 class Standing:
     """Begins a run at each time, and tells its place what came of it, for as long as `run` runs."""
 
-    def __init__(self, database: Database, runs: Runs, presence: Presence, clock: Clock) -> None:
+    def __init__(self, database: Database, runs: Runs, clock: Clock) -> None:
         self._database = database
         self._runs = runs
-        self._presence = presence
         self._clock = clock
+        self._bell = Bell(clock)
 
-    async def add(self, *, place: Place, timing: Timing, zone: str, order: Order) -> Schedule:
+    async def planned(self, *, place: Place, timing: Timing, zone: str, order: Order) -> Schedule:
+        """What `add` would keep; its number is none yet."""
+        name = (await self._runs.plan(order)).key[:LONGEST_NAME].rstrip("-.")
+        options = {ORDER: _kept(order), NAME: name, "seed": f"{place.id}:{name}"}
+        return Schedule(
+            0, place.id, 0, written(timing), zone_of(zone).key, self._clock.now(), options=options
+        )
+
+    async def add(
+        self,
+        *,
+        place: Place,
+        timing: Timing,
+        zone: str,
+        order: Order,
+        asked: str = "",
+        within: Callable[[Work[Schedule]], Awaitable[Schedule]] | None = None,
+    ) -> Schedule:
         """The order's key is what its runs are called, each with its day behind; `place` is told what came of them.
 
+        `asked` names who asked for it, and when: see `ASKED`; `within` is the transaction that it is to be part of.
         Raises `BadRequest` or `NotFound` for whom, what and when there is not.
         """
-        name = (await self._runs.plan(order)).key[:LONGEST_NAME].rstrip("-.")
-        # A row has to name a persona, though none posts here.
-        persona = await self._database.look(self._presence.usual)
+        plan = await self.planned(place=place, timing=timing, zone=zone, order=order)
         added = partial(
             schedules.add,
             chat_id=place.id,
-            persona_id=persona.id,
+            persona_id=plan.persona_id,
             person_id=None,
             timing=timing,
             zone=zone_of(zone),
             theme="",
-            options={ORDER: _kept(order), NAME: name, "seed": f"{place.id}:{name}"},
+            options=plan.options | ({ASKED: asked} if asked else {}),
             now=self._clock.now(),
         )
-        schedule = await self._database.change(added)
+        name = plan.options[NAME]
+        schedule = await (within or self._database.change)(added)
         log.info("standing_order_added", schedule=schedule.id, spec=schedule.spec, run=name)
+        self._bell.ring()
         return schedule
 
     async def run(self) -> None:
         while True:
-            await self.round()
-            await self._clock.sleep(LOOK_EVERY)
+            self._bell.hush()
+            await self._bell.rest(LOOK_EVERY, until=await self.round())
 
-    async def round(self) -> None:
-        """All that can be done now."""
+    async def round(self) -> datetime | None:
+        """All that can be done now; answers when the next time comes."""
         now = self._clock.now()
-        for schedule in await self._database.look(posts.standing):
+        coming: list[datetime] = []
+        for schedule in await self._database.look(rows.standing):
             known: Schedule | None = schedule
             due = schedule.next_due_at
             if schedule.state is ScheduleState.ACTIVE and (due is None or due <= now):
                 known = await self._heed(schedule, due or now, now)
             if known is not None:
                 await self._tell(known)
+                if known.state is ScheduleState.ACTIVE and known.next_due_at is not None:
+                    coming.append(known.next_due_at)
+        return min(coming, default=None)
 
     async def _heed(self, schedule: Schedule, due: datetime, now: datetime) -> Schedule | None:
         """Its time has come. Of those that were missed at most one is made up, as with posts."""
@@ -103,7 +129,7 @@ class Standing:
 
         async def gone_on(tx: AsyncConnection) -> Schedule | None:
             untold = [*schedule.options.get(UNTOLD, ()), *([run.id] if run else [])]
-            moved = await posts.change_schedule(
+            moved = await rows.change(
                 tx,
                 schedule,
                 move=True,
@@ -141,12 +167,12 @@ class Standing:
                 await self._database.change(told)
 
     async def _told(self, tx: AsyncConnection, schedule_id: int, run: Run, counts: Counts) -> None:
-        known = await posts.schedule(tx, schedule_id)
+        known = await rows.get(tx, schedule_id)
         untold = list(known.options.get(UNTOLD, ()))
         if run.id not in untold:
             return  # another process was quicker
         untold.remove(run.id)
-        if await posts.change_schedule(tx, known, options=known.options | {UNTOLD: untold}) is None:
+        if await rows.change(tx, known, options=known.options | {UNTOLD: untold}) is None:
             return
         lines = [say("runs.standing_done", key=run.key, made=counts.made, failed=counts.failed)]
         lines += [

@@ -16,6 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
+from engine.errors import NotFound
+from engine.locales import say
 from personas.persona import Outfit, Pose, printable
 
 Called = TypeVar("Called", Outfit, Pose)
@@ -100,6 +102,14 @@ def named(styles: Mapping[str, Style], name: str) -> Style | None:
     """The style that goes by this slug or name, however it is written."""
     wanted = _plain(name)
     return next((s for s in styles.values() if wanted in {_plain(s.slug), _plain(s.name)}), None)
+
+
+def style_named(styles: Mapping[str, Style], name: str) -> Style:
+    """The one that somebody asks for by name; it must be there."""
+    found = named(styles, name)
+    if found is None:
+        raise NotFound(say("pictures.no_style", style=name[:40], styles=sorted(styles)))
+    return found
 
 
 def load_poses(extra: Path | None = None) -> tuple[Pose, ...]:

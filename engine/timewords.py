@@ -118,16 +118,15 @@ def _reading(words: str) -> _Reading:
 
 def _whole(timing: Timing, reading: _Reading) -> tuple[Timing, str]:
     """What stands behind a time: options, a theme, and options behind one that is in quotation marks."""
-    options: dict[str, Span | date | timedelta] = {}
-    _read_options(reading, options)
+    said: set[str] = set()
+    timing = _with_options(timing, reading, said)
     theme = reading.left
     if quoted := reading.take(_QUOTED):
         reading.is_quoted = True
         theme = next(words for words in quoted.groups() if words is not None).strip()
-        _read_options(reading, options)
+        timing = _with_options(timing, reading, said)
         if reading.left:
             raise BadRequest(say("schedules.behind", told=_short(reading.left)))
-    timing = replace(timing, **options)  # type: ignore[arg-type]  # each by its name
     _check(timing)
     return timing, theme
 
@@ -217,21 +216,24 @@ def _days(reading: _Reading) -> tuple[int, ...]:
     return tuple(sorted(days))
 
 
-def _read_options(reading: _Reading, told: dict[str, Span | date | timedelta]) -> None:
+def _with_options(timing: Timing, reading: _Reading, said: set[str]) -> Timing:
+    """The timing with the options that stand here; `said` are those that were named before, and then these too."""
     while (found := _OPTION.match(reading.left)) and (name := _OPTIONS.get(found[1].casefold())):
         reading.take(_OPTION)
-        if name in told:
+        if name in said:
             raise BadRequest(say("schedules.twice", word=found[1].casefold()))
+        said.add(name)
         if name == "quiet":
             span = reading.take(_SPAN)
             if span is None:
                 raise BadRequest(say("schedules.how_quiet"))
-            told[name] = _span(span)
+            timing = replace(timing, quiet=_span(span))
         elif name == "until":
             word = reading.take(_TOKEN)
-            told[name] = _date(word[0] if word else "")
+            timing = replace(timing, until=_date(word[0] if word else ""))
         else:
-            told[name] = _grace(reading)
+            timing = replace(timing, grace=_grace(reading))
+    return timing
 
 
 def _grace(reading: _Reading) -> timedelta:

@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.language import PROMPT_WORDS, count_words
 from engine.pictures import Lora, loras_told
-from engine.pictures.sdxl.longprompt import CHUNK, chunks_of, within
+from engine.pictures.sdxl.cutting import CHUNK, chunks_of, within
 from engine.pictures.sdxl.tokens import Read
 from engine.pictures.sdxl.weighted import PIECES, SPECIAL, UNSEEN, Fragment, fragments, kept, plain
 

@@ -113,6 +113,33 @@ async def persona_for(engine: Engine, place: Place, name: str, options: Mapping[
     return persona
 
 
+async def listened(
+    engine: Engine, place: Place, address: str, flags: Mapping[str, str], *, persona: str = ""
+) -> Feed:
+    """A feed that a place listens to from now on, for whoever runs the house."""
+    options = await options_told(engine, flags)
+    return await engine.newsroom.add(
+        place=place,
+        persona=await persona_for(engine, place, persona, options),
+        person=None,
+        address=check_address(address, private=engine.settings.feeds.private),
+        options=options,
+    )
+
+
+async def hooked(
+    engine: Engine, place: Place, flags: Mapping[str, str], *, persona: str = ""
+) -> tuple[Feed, str]:
+    """The same of a hook, and its secret."""
+    options = await options_told(engine, flags)
+    return await engine.newsroom.add_hook(
+        place=place,
+        persona=await persona_for(engine, place, persona, options),
+        person=None,
+        options=options,
+    )
+
+
 # In a chat
 
 

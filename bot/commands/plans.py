@@ -100,6 +100,38 @@ async def planned(
     return Plan(persona, timing, zone.key, theme, options | {"seed": seed})
 
 
+async def planned_here(
+    engine: Engine,
+    when: str,
+    flags: Mapping[str, str],
+    place: Place,
+    *,
+    seed: str = "",
+    kept: Schedule | None = None,
+) -> Plan:
+    """The same for whoever runs the house, and may name any place: who is named posts, or who is there."""
+    if wanted := flags.get("persona"):
+        persona = await engine.database.look(partial(personas.find, wanted=wanted))
+    else:
+        persona = await engine.presence.host(place)
+    rating = most_shown(engine, place)
+    return await planned(
+        engine, when, flags, place=place, persona=persona, rating=rating, seed=seed, kept=kept
+    )
+
+
+async def saved(engine: Engine, plan: Plan, place: Place) -> Schedule:
+    return await engine.posting.add(
+        place=place,
+        persona=plan.persona,
+        person=None,
+        timing=plan.timing,
+        zone=plan.zone,
+        theme=plan.theme,
+        options=plan.options,
+    )
+
+
 def themes_of(engine: Engine, words: str) -> tuple[str, list[str]]:
     """What a person wrote, as one theme, or as several that are used in turn. It is never interpreted."""
     if len(words) > LONGEST_THEME:

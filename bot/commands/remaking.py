@@ -93,7 +93,7 @@ async def _delete(call: Call) -> None:
     stopped, files = await call.answer(happens)
     # Nothing slow holds up those who write. After a crash in between, files lie there that no row shows any more.
     for file in files:
-        await call.engine.files.delete(file)
+        await call.engine.thumbs.delete(file)
     if stopped:
         await _tell_cancelled(call, job)
 

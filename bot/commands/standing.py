@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from bot import orders
+from bot.commands.settings import zone_here
 from bot.front import Option, OptionKind
+from engine.engine import Engine
 from engine.errors import BadRequest
 from engine.locales import say
 from engine.ordering import Kind, Order
+from engine.store.records import Place, Schedule
 from engine.timetable import Timing
 from engine.timewords import read
 
@@ -69,3 +72,35 @@ def asked(
         key=key,
         wish={"style": flags.get("style", "").strip().lower() or None},
     )
+
+
+async def ordered(
+    engine: Engine,
+    words: str,
+    place: Place,
+    flags: Mapping[str, str],
+    *,
+    tags: Collection[str],
+    limit: int | None = None,
+    key: str = "",
+) -> Schedule:
+    """The schedule that begins a run each time, for whoever runs the house."""
+    timing, order = asked(words, flags, tags=tags, limit=limit, key=key)
+    zone = flags.get("zone") or zone_here(place, engine.settings)
+    return await engine.standing.add(place=place, timing=timing, zone=zone, order=order)
+
+
+async def planned_order(
+    engine: Engine,
+    words: str,
+    place: Place,
+    flags: Mapping[str, str],
+    *,
+    tags: Collection[str],
+    limit: int | None = None,
+    key: str = "",
+) -> Schedule:
+    """What `ordered` would keep."""
+    timing, order = asked(words, flags, tags=tags, limit=limit, key=key)
+    zone = flags.get("zone") or zone_here(place, engine.settings)
+    return await engine.standing.planned(place=place, timing=timing, zone=zone, order=order)

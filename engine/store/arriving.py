@@ -11,11 +11,13 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine import safety
 from engine.locales import Said, say
-from engine.store import posted, sentences
+from engine.store import people, posted, sentences
 from engine.store.posts import PAUSED, SETTING
 from engine.store.records import DeliveryKind, DeliveryState, PostState
-from engine.store.tables import chats, deliveries, posts
+from engine.store.tables import chats, deliveries, pictures, posts
+from personas.persona import Rating
 
 #: Among the options of a post that was published: after this moment nobody waits for it any more.
 SHOWN_UNTIL = "shown_until"
@@ -69,6 +71,49 @@ async def _is_followed(tx: AsyncConnection, schedule_id: int | None, chat_id: in
         )
     )
     return any(SHOWN_UNTIL in options for options in (await tx.execute(later)).scalars())
+
+
+async def too_grown_up(
+    tx: AsyncConnection, delivery_ids: Collection[int], *, most: Rating
+) -> dict[int, Said]:
+    """Pictures that may not be seen any more where they go are taken out of these deliveries: what a place allows may
+    have been lowered since. Answers of which nothing is left, and why; `most` is what the operator allows anywhere.
+    """
+    found = (
+        select(posts.c.id, posts.c.options, pictures.c.rating.label("picture"), chats.c.rating.label("place"))
+        .add_columns(chats.c.allows_mature, deliveries.c.id.label("delivery_id"), deliveries.c.text)
+        .join(deliveries, deliveries.c.post_id == posts.c.id)
+        .join(chats, chats.c.id == deliveries.c.chat_id)
+        .join(pictures, pictures.c.id == posts.c.picture_id)
+        .where(
+            deliveries.c.id.in_(delivery_ids),
+            deliveries.c.kind == DeliveryKind.POST.value,
+            deliveries.c.job_id.is_not(None),
+            pictures.c.rating != Rating.ALL_AGES.value,
+        )
+        .order_by(posts.c.id)
+        .with_for_update(of=posts)
+    )
+    nothing_left: dict[int, Said] = {}
+    for row in (await tx.execute(found)).all():
+        person_id = row.options.get("person")
+        allowed = safety.allowed_rating(
+            operator=most,
+            place=Rating(row.place),
+            platform=row.allows_mature,
+            confirmed_adult=person_id is None or await people.is_adult(tx, int(person_id)),
+        )
+        if Rating(row.picture).level <= allowed.level:
+            continue
+        why = say("posting.reason.picture_rated")
+        # Of a picture alone, whose it is may be all that it says.
+        if not row.text or not row.options.get("text", True):
+            nothing_left[row.delivery_id] = why
+            continue
+        await tx.execute(update(deliveries).where(deliveries.c.id == row.delivery_id).values(job_id=None))
+        untold = update(posts).where(posts.c.id == row.id, posts.c.error == "")
+        await tx.execute(untold.values(error=sentences.kept(why)))
+    return nothing_left
 
 
 async def give_up(tx: AsyncConnection, delivery_id: int, why: str) -> None:

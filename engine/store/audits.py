@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Text, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine import costs
 from engine.store.records import JobState
 from engine.store.tables import jobs, personas, pictures
 
@@ -133,5 +134,7 @@ async def _shares(tx: AsyncConnection, run_id: int) -> dict[int | None, Share]:
     shares = {row.persona_id: Share(failed=int(row.failed)) for row in await tx.execute(asked)}
     for row in await tx.execute(made):
         before = shares.get(row.persona_id, Share())
-        shares[row.persona_id] = Share(row.n, before.failed, row.style, float(row.seconds), float(row.cost))
+        shares[row.persona_id] = Share(
+            row.n, before.failed, row.style, float(row.seconds), costs.kept(row.cost)
+        )
     return shares

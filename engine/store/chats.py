@@ -106,6 +106,15 @@ async def place_of(tx: AsyncConnection, chat_id: int) -> Place | None:
     return _place(row) if row else None
 
 
+async def hold(tx: AsyncConnection, chat_id: int) -> None:
+    """Of those who ask for this, each waits until the transaction of the one before is over.
+
+    What is said there meanwhile does not have to wait. SQLite has a single writer anyway.
+    """
+    held = select(chats.c.id).where(chats.c.id == chat_id).with_for_update(key_share=True)
+    await tx.execute(held)
+
+
 _ADD_TURN = insert(turns).returning(turns.c.id)
 
 
@@ -164,6 +173,14 @@ async def add_turn(
         wanted=tuple(wanted),
         asked_by=asked_by,
     )
+
+
+_HEARD = select(turns.c.id).where(turns.c.dedup_key == bindparam("dedup_key"))
+
+
+async def heard(tx: AsyncConnection, dedup_key: str) -> int | None:
+    """The turn that was heard under this key, if any was."""
+    return (await tx.execute(_HEARD, {"dedup_key": dedup_key})).scalar_one_or_none()
 
 
 #: The branch that ends at the head of a chat, newest first, with the persona that is there.

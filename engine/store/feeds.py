@@ -66,6 +66,18 @@ async def listing(tx: AsyncConnection, *, chat_id: int | None = None) -> list[Fe
     return [_feed(row) for row in (await tx.execute(found)).mappings()]
 
 
+async def page(
+    tx: AsyncConnection, *, chat_id: int | None = None, before: int | None = None, most: int = 100
+) -> list[Feed]:
+    """The newest first."""
+    found = select(feeds).order_by(feeds.c.id.desc()).limit(most)
+    if chat_id is not None:
+        found = found.where(feeds.c.chat_id == chat_id)
+    if before is not None:
+        found = found.where(feeds.c.id < before)
+    return [_feed(row) for row in (await tx.execute(found)).mappings()]
+
+
 async def change(tx: AsyncConnection, feed_id: int, **changes: Any) -> Feed:
     values = {name: getattr(value, "value", value) for name, value in changes.items()}
     changed = update(feeds).where(feeds.c.id == feed_id).values(values).returning(feeds)

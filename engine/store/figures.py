@@ -129,7 +129,7 @@ async def of_pictures(tx: AsyncConnection, *, now: datetime) -> PictureFigures:
     )
     counted, came_to_nothing = (await tx.execute(ended)).one()
     return PictureFigures(
-        lanes=await _lanes(tx),
+        lanes=await lanes(tx),
         made=await _made_by(tx, hour),
         asked=int((await tx.execute(asked)).scalar_one()),
         failed=came_to_nothing,
@@ -138,7 +138,7 @@ async def of_pictures(tx: AsyncConnection, *, now: datetime) -> PictureFigures:
     )
 
 
-async def _lanes(tx: AsyncConnection) -> tuple[InLane, ...]:
+async def lanes(tx: AsyncConnection) -> tuple[InLane, ...]:
     """In the order in which lanes go first; those where nothing is left out."""
     waits = jobs.c.state == JobState.QUEUED.value
     found = (
@@ -151,11 +151,11 @@ async def _lanes(tx: AsyncConnection) -> tuple[InLane, ...]:
         .where(jobs.c.state.in_([JobState.QUEUED.value, JobState.RUNNING.value]))
         .group_by(jobs.c.lane)
     )
-    lanes = {
+    there = {
         row.lane: InLane(Lane(row.lane), row.waiting, row.running, row.oldest)
         for row in await tx.execute(found)
     }
-    return tuple(lanes[lane.value] for lane in Lane if lane.value in lanes)
+    return tuple(there[lane.value] for lane in Lane if lane.value in there)
 
 
 async def _made_by(tx: AsyncConnection, since: datetime) -> tuple[MadeBy, ...]:

@@ -17,7 +17,7 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, Text, and_, cast, delete, exists, func, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.store import unposting
+from engine.store import pages, unposting
 from engine.store.jobs import OPEN, request_from_json
 from engine.store.records import DeliveryKind, DeliveryState, TurnKind
 from engine.store.tables import (
@@ -105,6 +105,7 @@ async def forget(tx: AsyncConnection, person_id: int, *, order_id: int) -> None:
     private = await _private_chats(tx, person_id, order_id)
     doomed_jobs = await _jobs_of(tx, person_id)
     doomed = await _doomed_turns(tx, person_id, private) | await unposting.turns_of(tx, person_id)
+    await pages.forgotten(tx, chat_ids=private, turn_ids=doomed, job_ids=doomed_jobs)
     await unposting.clear(tx, person_id)
     await _delete_turns(tx, doomed, order_id, doomed_jobs)
     await _delete_jobs(tx, doomed_jobs)

@@ -95,17 +95,23 @@ async def add(
     }
     row = (await tx.execute(_ADD[tx.dialect.name], values)).mappings().one_or_none()
     if row is not None:
-        return Added(_job(row), is_new=True)
+        return Added(job_of(row), is_new=True)
     there = await tx.execute(select(jobs).where(jobs.c.dedup_key == dedup_key))
-    return Added(_job(there.mappings().one()), is_new=False)
+    return Added(job_of(there.mappings().one()), is_new=False)
 
 
 async def get(tx: AsyncConnection, job_id: int) -> Job:
     if 0 < job_id <= LAST_ID:
         row = (await tx.execute(select(jobs).where(jobs.c.id == job_id))).mappings().one_or_none()
         if row is not None:
-            return _job(row)
+            return job_of(row)
     raise NotFound(say("pictures.job.unknown", id=str(job_id)))
+
+
+async def ordered(tx: AsyncConnection, dedup_key: str) -> Job | None:
+    """The job that was asked for under a key, if it was."""
+    row = (await tx.execute(select(jobs).where(jobs.c.dedup_key == dedup_key))).mappings().one_or_none()
+    return None if row is None else job_of(row)
 
 
 async def language_of(tx: AsyncConnection, job_id: int) -> str:
@@ -158,7 +164,7 @@ _BEGIN = (
 async def begin(tx: AsyncConnection, job_id: int, now: datetime) -> Job | None:
     """Work starts, perhaps again. None if the job has ended: a job handed out twice is not done twice."""
     row = (await tx.execute(_BEGIN, {"job": job_id, "now": now})).mappings().one_or_none()
-    return None if row is None else _job(row)
+    return None if row is None else job_of(row)
 
 
 async def progress(tx: AsyncConnection, job_id: int, step: int, steps: int) -> None:
@@ -227,7 +233,7 @@ async def requeue(tx: AsyncConnection, job_id: int, deadline_at: datetime | None
         .returning(jobs)
     )
     row = again.mappings().one_or_none()
-    return None if row is None else _job(row)
+    return None if row is None else job_of(row)
 
 
 def request_to_json(request: PictureRequest) -> dict[str, Any]:
@@ -272,6 +278,31 @@ def _next_tag(lane: str | BindParameter[str], fair_owner: str | BindParameter[st
     return select(func.coalesce(func.max(both.c.tag), 0)).scalar_subquery()
 
 
+async def virtual_time(tx: AsyncConnection) -> int:
+    """The highest tag that was ever started: see `engine.pictures.fairness`."""
+    started = select(func.coalesce(func.max(jobs.c.fair_tag), 0)).where(jobs.c.started_at.is_not(None))
+    return int((await tx.execute(started)).scalar_one())
+
+
+#: So many jobs are looked at for who asks lately.
+_NEWEST = 1_000
+_ASKERS = (
+    select(jobs.c.fair_owner, jobs.c.lane, jobs.c.state, jobs.c.created_at)
+    .order_by(jobs.c.id.desc())
+    .limit(_NEWEST)
+    .subquery()
+)
+
+
+async def askers(tx: AsyncConnection, *, since: datetime) -> int:
+    """How many owners have asked for a picture since then in the lane that goes first, or still wait for one."""
+    found = select(func.count(func.distinct(_ASKERS.c.fair_owner))).where(
+        _ASKERS.c.lane == Lane.INTERACTIVE.value,
+        or_(_ASKERS.c.created_at >= since, _ASKERS.c.state.in_(OPEN)),
+    )
+    return int((await tx.execute(found)).scalar_one())
+
+
 #: Made once, like the other statements of what happens at every picture: to make it takes longer than to run it.
 _ADD = {
     name: insert(jobs)
@@ -289,10 +320,10 @@ async def _one_at_a_time(tx: AsyncConnection, lane: Lane, fair_owner: str) -> No
 
 
 def _jobs(rows: Sequence[RowMapping]) -> list[Job]:
-    return [_job(row) for row in rows]
+    return [job_of(row) for row in rows]
 
 
-def _job(row: RowMapping) -> Job:
+def job_of(row: RowMapping) -> Job:
     values = {field.name: row[field.name] for field in fields(Job)}
     values["state"] = JobState(row["state"])
     values["lane"] = Lane(row["lane"])
@@ -358,7 +389,7 @@ async def asked(tx: AsyncConnection, job_id: int) -> Asked | None:
     if row is None:
         return None
     ref = ChatRef(row["front"], row["account"], row["chat"], row["thread"])
-    return Asked(_job(row), ref, row["persona_name"] or "", row["language"] or "")
+    return Asked(job_of(row), ref, row["persona_name"] or "", row["language"] or "")
 
 
 async def open_in_chats(tx: AsyncConnection) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.language import Source
+from engine.locales import Said
 from engine.store import arriving
 from engine.store.records import (
     Button,
@@ -46,7 +47,10 @@ from engine.store.records import (
     Question,
 )
 from engine.store.tables import chats, deliveries, jobs, people, personas, posts, turns
+from personas.persona import Rating
 
+#: What stands where a secret stood.
+STRUCK = "•••"
 #: No pause between two tries is longer.
 LONGEST_PAUSE = timedelta(minutes=5)
 
@@ -91,18 +95,27 @@ async def anything(tx: AsyncConnection, fronts: Collection[tuple[str, str]], *, 
 
 
 async def take(
-    tx: AsyncConnection, fronts: Collection[tuple[str, str]], *, now: datetime, most: int = 50
+    tx: AsyncConnection,
+    fronts: Collection[tuple[str, str]],
+    *,
+    now: datetime,
+    most: int = 50,
+    most_rated: Rating = Rating.ADULT,
 ) -> list[Delivery]:
     """Mark what may go out now as `sending`: in order within a chat, and nothing past one that waits.
 
-    Posts whose time is over are given up instead.
+    Posts whose time is over are given up instead, and go without a picture that may not be seen there any more;
+    `most_rated` is what the operator allows anywhere.
     """
     while True:
         ready = (await tx.execute(_READY, _asked(fronts, now, most))).all()
         if not ready:
             return []
         posted = [row.id for row in ready if row.kind == DeliveryKind.POST.value]
-        late = await arriving.too_late(tx, posted, now=now) if posted else {}
+        late: dict[int, Said] = {}
+        if posted:
+            late = await arriving.too_late(tx, posted, now=now)
+            late |= await arriving.too_grown_up(tx, posted, most=most_rated)
         for delivery_id, why in late.items():
             await give_up(tx, delivery_id, error=why)
         if not (ids := [row.id for row in ready if row.id not in late]):
@@ -195,16 +208,20 @@ def _manner(told: dict[str, Any]) -> Manner:
         replaces_turns=tuple(told.get("replaces_turns", ())),
         drafted_under=told.get("drafted_under"),
         code=tuple(told.get("code", ())),
+        secrets=tuple(told.get("secrets", ())),
     )
 
 
 _answered = turns.alias("answered")
 
 
+#: Under the words of a post that are remembered of it may stand whose its picture is.
+_of_post = case((deliveries.c.kind == DeliveryKind.POST.value, deliveries.c.text))
+
 _WHOLE = (
     select(
         deliveries,
-        func.coalesce(turns.c.text, deliveries.c.text).label("words"),
+        func.coalesce(_of_post, turns.c.text, deliveries.c.text).label("words"),
         func.coalesce(turns.c.source, deliveries.c.source).label("written_by"),
         personas.c.name.label("persona_name"),
         personas.c.slug.label("persona_slug"),
@@ -272,7 +289,7 @@ _SENT = (
         sent_at=bindparam("sent"),
         error="",
     )
-    .returning(deliveries.c.turn_id)
+    .returning(deliveries.c.turn_id, deliveries.c.manner)
 )
 
 
@@ -289,7 +306,24 @@ async def sent(
     """It arrived. None where nobody is owed it any more: whoever asked for it was forgotten meanwhile."""
     told = {"delivery": delivery_id, "sent_messages": list(messages), "sent": now}
     row = (await tx.execute(_SENT, told)).one_or_none()
-    return Sent(row.turn_id) if row else None
+    if row is None:
+        return None
+    if row.manner.get("secrets"):
+        await _strike_out(tx, [delivery_id])
+    return Sent(row.turn_id)
+
+
+async def _strike_out(tx: AsyncConnection, delivery_ids: Sequence[int]) -> None:
+    """What was to be read once is in no row any more. Nothing happens to rows that have no secrets."""
+    found = select(deliveries.c.id, deliveries.c.text, deliveries.c.manner)
+    for row in (await tx.execute(found.where(deliveries.c.id.in_(delivery_ids)))).all():
+        manner, words = _manner(row.manner), row.text
+        for secret in manner.secrets:
+            words = words.replace(secret, STRUCK)
+        if manner.secrets:
+            kept = replace(manner, secrets=(), code=tuple(set(manner.code) - set(manner.secrets)))
+            values = {"text": words, "manner": _manner_to_json(kept)}
+            await tx.execute(update(deliveries).where(deliveries.c.id == row.id).values(values))
 
 
 async def wait(
@@ -328,6 +362,7 @@ async def give_up(tx: AsyncConnection, delivery_id: int, *, error: str, untold: 
         .where(deliveries.c.id == delivery_id)
         .values(state=DeliveryState.FAILED.value, error=error)
     )
+    await _strike_out(tx, [delivery_id])
 
 
 async def wake(tx: AsyncConnection, chat_id: int) -> None:
@@ -401,11 +436,13 @@ async def owed(tx: AsyncConnection, *, chat_id: int | None = None) -> int:
 async def give_up_chat(tx: AsyncConnection, chat_id: int, *, error: str) -> None:
     """Nobody there wants to hear from us any more: what is owed is given up, and nothing is tried in vain."""
     open_states = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
-    await tx.execute(
+    given_up = await tx.execute(
         update(deliveries)
         .where(deliveries.c.chat_id == chat_id, deliveries.c.state.in_(open_states))
         .values(state=DeliveryState.FAILED.value, error=error)
+        .returning(deliveries.c.id)
     )
+    await _strike_out(tx, list(given_up.scalars()))
 
 
 async def drop(tx: AsyncConnection, turn_ids: Sequence[int]) -> None:

@@ -13,8 +13,9 @@ from sqlalchemy import RowMapping, Select, and_, bindparam, func, insert, litera
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.errors import BadRequest, NotFound
+from engine.errors import BadRequest, Conflict, NotFound
 from engine.locales import say
+from engine.store.jobs import LAST_ID
 from engine.store.records import PersonaRecord
 from engine.store.tables import persona_revisions, personas
 from personas.persona import Persona, printable, slug_of
@@ -124,6 +125,15 @@ async def listing(tx: AsyncConnection) -> list[Entry]:
     ]
 
 
+async def born(tx: AsyncConnection) -> dict[int, datetime]:
+    """When each of them came into the house."""
+    first = func.min(persona_revisions.c.created_at)
+    rows = await tx.execute(
+        select(persona_revisions.c.persona_id, first).group_by(persona_revisions.c.persona_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 async def names(tx: AsyncConnection) -> dict[int, str]:
     """What each of them is called in talk."""
     nickname = persona_revisions.c.card["nickname"].as_string()
@@ -204,9 +214,53 @@ async def revise(
         )
     )
     if changed.rowcount != 1:
-        raise BadRequest(say("personas.edited_meanwhile", name=persona.called))
+        raise Conflict(say("personas.edited_meanwhile", name=persona.called))
     await _add_revision(tx, record.id, number, persona, note=note, now=now)
     return PersonaRecord(record.id, persona, number, "edited", record.face_picture_id)
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What somebody was at a time."""
+
+    number: int
+    name: str
+    note: str
+    created_at: datetime
+
+
+async def revisions(
+    tx: AsyncConnection, persona_id: int, *, before: int | None = None, most: int = 50
+) -> list[Revision]:
+    """The newest first."""
+    found = select(
+        persona_revisions.c.number,
+        persona_revisions.c.card["name"].as_string().label("name"),
+        persona_revisions.c.note,
+        persona_revisions.c.created_at,
+    ).where(persona_revisions.c.persona_id == persona_id)
+    if before is not None:
+        found = found.where(persona_revisions.c.number < min(before, LAST_ID))
+    rows = await tx.execute(found.order_by(persona_revisions.c.number.desc()).limit(most))
+    return [Revision(row.number, row.name or "", row.note, row.created_at) for row in rows]
+
+
+async def revision(tx: AsyncConnection, persona_id: int, number: int) -> Persona:
+    """Who somebody was in a revision."""
+    if 0 < number <= LAST_ID:
+        found = select(persona_revisions.c.card).where(
+            persona_revisions.c.persona_id == persona_id, persona_revisions.c.number == number
+        )
+        card = (await tx.execute(found)).scalar_one_or_none()
+        if card is not None:
+            return Persona.model_validate(card)
+    raise NotFound(say("personas.no_revision", number=str(number)))
+
+
+async def set_face(tx: AsyncConnection, persona_id: int, picture_id: int | None) -> None:
+    """Their face from now on is this picture; None: a drawn one."""
+    changed = update(personas).where(personas.c.id == persona_id, personas.c.deleted_at.is_(None))
+    await tx.execute(changed.values(face_picture_id=picture_id))
 
 
 async def delete(tx: AsyncConnection, persona_id: int, *, now: datetime) -> None:

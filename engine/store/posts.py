@@ -1,4 +1,4 @@
-"""Schedules and the posts that come of them. One function per use.
+"""Posts, of schedules, feeds and by hand. One function per use.
 
 The rows are the truth: which time has become a post, how far that is made, and what was decided of it. A change of
 state names the states that it starts from, so that of two who decide at once only one does.
@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Float,
     Integer,
     RowMapping,
     Select,
@@ -21,9 +20,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
-    exists,
     func,
-    insert,
     or_,
     select,
     update,
@@ -35,179 +32,23 @@ from engine.errors import NotFound
 from engine.language import Source
 from engine.locales import say
 from engine.store import sentences
+from engine.store.jobs import LAST_ID
 from engine.store.records import (
     DeliveryKind,
     DeliveryState,
     JobState,
     Post,
     PostState,
-    Schedule,
-    ScheduleState,
 )
-from engine.store.tables import deliveries, jobs, pictures, posts, schedules
+from engine.store.tables import deliveries, jobs, pictures, posts
 
 #: Not shown yet, and still to be shown.
 OPEN = (PostState.PLANNED, PostState.MAKING, PostState.WAITING, PostState.READY)
 #: What a place's setting of this name says when nothing is posted there.
 SETTING, PAUSED = "posts", "paused"
-#: Ids beyond this cannot be in the column, and PostgreSQL would not even compare them.
-LAST_ID = 2**31 - 1
 
 _OPEN = tuple(state.value for state in OPEN)
-_own_ahead = schedules.c.options["ahead"].as_float()
-#: What is ordered by it is pictures, and no post: see `engine.standing`.
-_ORDERS = schedules.c.options[("order", "kind")].as_string().is_not(None)
-_ACTIVE = and_(schedules.c.state == ScheduleState.ACTIVE.value, ~_ORDERS)
 _ENDED_JOBS = tuple(state.value for state in JobState if state.ended)
-
-
-# Schedules
-
-
-async def add_schedule(
-    tx: AsyncConnection,
-    *,
-    chat_id: int,
-    persona_id: int,
-    spec: str,
-    zone: str,
-    now: datetime,
-    person_id: int | None = None,
-    theme: str = "",
-    options: dict[str, Any] | None = None,
-    next_due_at: datetime | None = None,
-) -> Schedule:
-    values = {
-        "chat_id": chat_id,
-        "persona_id": persona_id,
-        "person_id": person_id,
-        "spec": spec,
-        "zone": zone,
-        "theme": theme,
-        "state": ScheduleState.ACTIVE.value,
-        "options": options or {},
-        "next_due_at": next_due_at,
-        "created_at": now,
-    }
-    row = (await tx.execute(insert(schedules).values(values).returning(schedules))).mappings().one()
-    return _schedule(row)
-
-
-async def schedule(tx: AsyncConnection, schedule_id: int) -> Schedule:
-    if 0 < schedule_id <= LAST_ID:
-        found = select(schedules).where(schedules.c.id == schedule_id)
-        row = (await tx.execute(found)).mappings().one_or_none()
-        if row is not None:
-            return _schedule(row)
-    raise NotFound(say("posting.no_schedule", id=str(schedule_id)))
-
-
-async def schedule_listing(
-    tx: AsyncConnection, *, chat_id: int | None = None, persona_id: int | None = None
-) -> list[Schedule]:
-    found = select(schedules).order_by(schedules.c.id)
-    if chat_id is not None:
-        found = found.where(schedules.c.chat_id == chat_id)
-    if persona_id is not None:
-        found = found.where(schedules.c.persona_id == persona_id)
-    return [_schedule(row) for row in (await tx.execute(found)).mappings()]
-
-
-async def standing(tx: AsyncConnection) -> list[Schedule]:
-    """Standing orders of pictures, whatever state they are in."""
-    found = select(schedules).where(_ORDERS).order_by(schedules.c.id)
-    return [_schedule(row) for row in (await tx.execute(found)).mappings()]
-
-
-async def change_schedule(
-    tx: AsyncConnection, known: Schedule, *, move: bool = False, **changes: Any
-) -> Schedule | None:
-    """The schedule with these columns changed; None where it is not as it was known any more.
-
-    `move`: only while its next time is the one that is known, too: two who plan it at once plan it once.
-    """
-    same = [
-        schedules.c.id == known.id,
-        schedules.c.spec == known.spec,
-        schedules.c.zone == known.zone,
-        schedules.c.state == known.state.value,
-    ]
-    if move:
-        same.append(schedules.c.next_due_at == known.next_due_at)
-    values = {name: getattr(value, "value", value) for name, value in changes.items()}
-    changed = update(schedules).where(and_(*same)).values(values).returning(schedules)
-    row = (await tx.execute(changed)).mappings().one_or_none()
-    return None if row is None else _schedule(row)
-
-
-_OVER = select(schedules).where(
-    _ACTIVE,
-    schedules.c.next_due_at.is_(None),
-    ~exists().where(posts.c.schedule_id == schedules.c.id, posts.c.state.in_(_OPEN)),
-)
-
-
-async def over(tx: AsyncConnection) -> list[Schedule]:
-    """Active schedules of which nothing is to come: no time, and no post."""
-    return [_schedule(row) for row in (await tx.execute(_OVER)).mappings()]
-
-
-_TIMED = select(schedules).where(_ACTIVE, schedules.c.next_due_at > bindparam("after"))
-
-
-async def timed(tx: AsyncConnection, *, after: datetime) -> list[Schedule]:
-    """Active schedules whose next time is later than this."""
-    return [_schedule(row) for row in (await tx.execute(_TIMED, {"after": after})).mappings()]
-
-
-async def delete_schedule(tx: AsyncConnection, schedule_id: int) -> None:
-    await tx.execute(delete(schedules).where(schedules.c.id == schedule_id))
-
-
-def _to_plan() -> Select[Any]:
-    # Nearly all begin to make a post so long before its time; those that say otherwise are looked at one by one.
-    soon = schedules.c.next_due_at <= bindparam("soon")
-    far = and_(_own_ahead > bindparam("usual", type_=Float), schedules.c.next_due_at <= bindparam("far"))
-    return (
-        select(schedules)
-        .where(_ACTIVE, or_(soon, far))
-        .order_by(schedules.c.next_due_at)
-        .limit(bindparam("most", type_=Integer))
-    )
-
-
-#: Made once, like the other statements that are asked at every look: a schedule is rarely due, and often looked for.
-_TO_PLAN = _to_plan()
-
-
-async def to_plan(
-    tx: AsyncConnection, *, soon: datetime, far: datetime, usual: float, most: int = 500
-) -> list[Schedule]:
-    """Active schedules whose next time comes before `soon`; before `far`, for those that begin earlier than usual."""
-    asked = {"soon": soon, "far": far, "usual": usual, "most": most}
-    return [_schedule(row) for row in (await tx.execute(_TO_PLAN, asked)).mappings()]
-
-
-_NEXT_TIME = (
-    select(schedules.c.next_due_at)
-    .where(_ACTIVE, schedules.c.next_due_at.is_not(None), _own_ahead.is_(None))
-    .order_by(schedules.c.next_due_at)
-    .limit(1)
-)
-_NEXT_TIMES = select(schedules.c.next_due_at, _own_ahead.label("ahead")).where(
-    _ACTIVE, schedules.c.next_due_at.is_not(None), _own_ahead.is_not(None)
-)
-
-
-async def next_times(tx: AsyncConnection) -> list[tuple[datetime, float | None]]:
-    """When times of schedules come that are no posts yet, and how many seconds ahead those are begun: the next of
-    all that begin as usual, and each that says otherwise.
-    """
-    usual = (await tx.execute(_NEXT_TIME)).scalars()
-    return [*((due, None) for due in usual), *((row[0], row[1]) for row in await tx.execute(_NEXT_TIMES))]
-
-
-# Posts
 
 
 async def add(
@@ -262,15 +103,32 @@ async def listing(
     *,
     chat_id: int | None = None,
     states: Iterable[PostState] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    behind: tuple[datetime, int] | None = None,
+    soonest: bool = False,
     most: int = 20,
 ) -> list[Post]:
-    """The latest first, by the time at which they are due; of a chat: whatever is to appear there, or did."""
+    """The latest first, by the time at which they are due; of a chat: whatever is to appear there, or did.
+
+    `soonest`: the earliest first. `behind`: in that order, behind the one of that time and number.
+    """
     wanted: list[ColumnElement[bool]] = []
+    if since is not None:
+        wanted.append(posts.c.due_at >= since)
+    if until is not None:
+        wanted.append(posts.c.due_at < until)
+    if behind is not None:
+        due, number = behind
+        later = posts.c.id > number if soonest else posts.c.id < number
+        beyond = posts.c.due_at > due if soonest else posts.c.due_at < due
+        wanted.append(or_(beyond, and_(posts.c.due_at == due, later)))
     if chat_id is not None:
         wanted.append(or_(posts.c.chat_id == chat_id, _comes_to(tx, chat_id), _came_to(chat_id)))
     if states is not None:
         wanted.append(posts.c.state.in_([state.value for state in states]))
-    found = select(posts).where(and_(True, *wanted)).order_by(posts.c.due_at.desc(), posts.c.id.desc())
+    order = (posts.c.due_at, posts.c.id) if soonest else (posts.c.due_at.desc(), posts.c.id.desc())
+    found = select(posts).where(and_(True, *wanted)).order_by(*order)
     return [_post(row) for row in (await tx.execute(found.limit(most))).mappings()]
 
 
@@ -469,11 +327,6 @@ async def is_recalled(tx: AsyncConnection, post_id: int) -> bool:
     """Nobody takes it back any more before this transaction is over: whoever asks tells what follows from it."""
     found = select(posts.c.state).where(posts.c.id == post_id).with_for_update()
     return (await tx.execute(found)).scalar_one_or_none() == PostState.RECALLED.value
-
-
-def _schedule(row: RowMapping) -> Schedule:
-    values = {field.name: row[field.name] for field in fields(Schedule)}
-    return Schedule(**{**values, "state": ScheduleState(row["state"]), "options": dict(row["options"] or {})})
 
 
 def _post(row: RowMapping) -> Post:

@@ -82,6 +82,8 @@ class Incoming:
     roles: tuple[str, ...] = ()
     #: False for whoever runs the house: nobody needs to tell them what they talk with.
     stranger: bool = True
+    #: No platform keeps what was said here: it is to stand among the messages of the page.
+    kept_by_us: bool = False
 
     @property
     def dedup_key(self) -> str:
@@ -331,10 +333,11 @@ class ScheduleState(StrEnum):
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a persona posts, where, and about what."""
+    """When a persona posts, where, and about what; or when pictures are ordered, which its options say."""
 
     id: int
     chat_id: int
+    #: 0: nobody posts, for it orders pictures.
     persona_id: int
     spec: str
     zone: str
@@ -485,6 +488,8 @@ class Manner:
     faces: tuple[int, ...] = ()
     #: Passages of the words, in their order, that are to be copied as they stand: code, where the platform has it.
     code: tuple[str, ...] = ()
+    #: What is struck out of the words once they were shown: nobody can be told it again.
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -520,3 +525,96 @@ class Delivery:
     chat_id: int = 0
     #: It was being sent when the last process ended: it may have arrived.
     unsure: bool = False
+
+
+class By(StrEnum):
+    """Whose a message of the page is."""
+
+    PERSON = "person"
+    PERSONA = "persona"
+    HOUSE = "house"
+
+
+@dataclass(frozen=True)
+class Message:
+    """What stands in a chat of the page."""
+
+    id: int
+    chat_id: int
+    by: By
+    text: str
+    #: The latest change of it; one number for all messages, that only grows.
+    revision: int
+    created_at: datetime
+    name: str = ""
+    slug: str = ""
+    source: Source | None = None
+    turn_id: int | None = None
+    job_id: int | None = None
+    #: Pictures, by id; and the slugs of personas whose faces are shown.
+    pictures: tuple[int, ...] = ()
+    faces: tuple[str, ...] = ()
+    buttons: tuple[tuple[Button, ...], ...] = ()
+    #: It was taken away, and holds nothing any more.
+    gone: bool = False
+
+
+class Scope(StrEnum):
+    """What somebody may do who comes in by a key."""
+
+    #: Talk, in chats of their own.
+    CHAT = "chat"
+    #: Have pictures made, and look after the jobs of their own.
+    MAKE = "make"
+    #: Look at everything.
+    READ = "read"
+    #: Change everything. It holds the others.
+    MANAGE = "manage"
+
+
+@dataclass(frozen=True)
+class Key:
+    """What another program shows to be let in. Of the key itself only a hash is kept."""
+
+    id: int
+    name: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    #: So many requests a minute; 0: as many as they like.
+    rate: int = 0
+    used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class CallbackState(StrEnum):
+    OWED = "owed"
+    SENT = "sent"
+    GIVEN_UP = "given-up"
+
+
+@dataclass(frozen=True)
+class Callback:
+    """Somebody wants to be told at an address of theirs when a job has ended."""
+
+    id: int
+    job_id: int
+    address: str
+    state: CallbackState
+    created_at: datetime
+    #: Whose secret signs it; None: the house's.
+    key_id: int | None = None
+    attempts: int = 0
+    error: str = ""
+    #: When it is tried again.
+    available_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A browser that was let in, until it signs out or the time is over."""
+
+    id: int
+    created_at: datetime
+    ends_at: datetime
+    #: Who came in by a key may do what the key may.
+    key: Key | None = None

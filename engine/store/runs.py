@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine import costs
 from engine.errors import NotFound
 from engine.locales import say
 from engine.store.jobs import LAST_ID, OPEN
@@ -97,9 +98,13 @@ async def find(tx: AsyncConnection, wanted: str) -> Run:
     return found
 
 
-async def listing(tx: AsyncConnection, *, key: str | None = None, most: int = 20) -> list[Run]:
+async def listing(
+    tx: AsyncConnection, *, key: str | None = None, before: int | None = None, most: int = 20
+) -> list[Run]:
     """The newest first."""
     found = select(runs).order_by(runs.c.id.desc()).limit(most)
+    if before is not None:
+        found = found.where(runs.c.id < before)
     if key is not None:
         found = found.where(runs.c.key == key)
     return [_run(row) for row in (await tx.execute(found)).mappings()]
@@ -222,7 +227,7 @@ async def counts(tx: AsyncConnection, run_ids: Sequence[int]) -> dict[int, Count
             pictures=row.n,
             stand_ins=row.stand_ins,
             seconds=float(row.seconds),
-            cost=float(row.cost),
+            cost=costs.kept(row.cost),
         )
     return found
 
@@ -267,16 +272,20 @@ async def wear(tx: AsyncConnection, run_id: int, *, every: bool, after: int = 0)
     return int(found[-1].who)
 
 
-async def usual_cost(tx: AsyncConnection) -> float:
-    """What a picture cost lately. What is made on this machine costs nothing."""
+async def usual_cost(tx: AsyncConnection, count: int, *, per_hour: float = 0.0) -> float:
+    """What so many pictures would cost, as the last ones did; by the time that those took, where that has a price."""
     newest = (
-        select(pictures.c.cost)
+        select(pictures.c.cost, pictures.c.seconds)
         .where(pictures.c.stand_in.is_(False))
         .order_by(pictures.c.id.desc())
         .limit(NEWEST)
         .subquery()
     )
-    return float((await tx.execute(select(func.coalesce(func.avg(newest.c.cost), 0.0)))).scalar_one())
+    usual = select(func.avg(newest.c.cost).label("cost"), func.avg(newest.c.seconds).label("seconds"))
+    row = (await tx.execute(usual)).one()
+    if per_hour:
+        return costs.of_time(float(row.seconds or 0.0) * count, per_hour)
+    return costs.kept(float(row.cost or 0.0) * count)
 
 
 async def meant_for_post(tx: AsyncConnection, job_id: int, post_id: int) -> None:

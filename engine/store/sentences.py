@@ -29,8 +29,13 @@ def told(text: str) -> str:
         found = json.loads(text)
     except ValueError:
         return text
+    return restored(found)
+
+
+def restored(found: Mapping[str, Any]) -> str:
+    """A sentence from its words, its key and its facts."""
     try:
-        return str.__str__(words) if not isinstance(words := _unfolded(found), Said) else words
+        return _sentence(found)
     except (
         KeyError,
         IndexError,

@@ -323,7 +323,8 @@ schedules = Table(
     metadata,
     _id(),
     _to("chat_id", "chats", null=False, gone="CASCADE"),
-    _to("persona_id", "personas", null=False, gone="CASCADE"),
+    #: Null where no post comes of it: its options say what it orders.
+    _to("persona_id", "personas", gone="CASCADE"),
     _to("person_id", "people"),
     Column("spec", Text, nullable=False),
     Column("zone", String(64), nullable=False),
@@ -475,6 +476,16 @@ reactions = Table(
     Index(None, "turn_id"),
     Index(None, "job_id"),
     sqlite_autoincrement=True,
+)
+
+#: What those who run the house were told, by what makes it the same: a restart does not tell it again.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("key", String(300), primary_key=True),
+    Column("told_at", Moment, nullable=False),
+    #: It is not known to be over.
+    Column("lasts", Boolean, nullable=False, server_default=false()),
 )
 
 #: What the house asked somebody, one at a time in each chat; their next words are the answer.

@@ -64,7 +64,8 @@ _REPLIES = (
 )
 _PICTURES = (
     select(pictures.c.stand_in, pictures.c.created_at)
-    .where(pictures.c.id > bindparam("last"))
+    # One without a device was lent: nobody tried to paint it.
+    .where(pictures.c.id > bindparam("last"), pictures.c.device != "")
     .order_by(pictures.c.id)
 )
 _FAILED = select(posts.c.id, posts.c.schedule_id, posts.c.chat_id, posts.c.error).where(

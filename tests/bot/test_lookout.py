@@ -205,6 +205,52 @@ async def test_what_is_held_at_a_start_is_told_once(engine: Engine, ana: Guest) 
     assert told.text.startswith(f"Post #{post.id} may have arrived")
 
 
+@pytest.mark.parametrize("hours", [0, 1, 30])
+async def test_what_was_told_is_not_told_again_after_a_restart(
+    engine: Engine, ana: Guest, clock: ManualClock, hours: int
+) -> None:
+    async def held(key: str) -> int:
+        delivery_id = await shown_in(engine, await post_in(engine, HALL, PostState.PUBLISHED, key))
+        async with engine.database.write() as tx:
+            await outbox.take(tx, [("stage", "one")], now=clock.now())
+            await outbox.recover(tx, [("stage", "one")], recognises_repeats=False)
+        return delivery_id
+
+    await held("first")
+    await Lookout(engine).look()
+    assert "may have arrived" in (await ana.owed())[-1].text
+    clock.jump(timedelta(hours=hours))
+    await Lookout(engine).look()
+    assert await ana.owed() == []
+    second = await held("second")
+    await Lookout(engine).look()
+    [told] = await ana.owed()
+    assert told.text.count("may have arrived") == 1, "only what is new"
+    async with engine.database.write() as tx:
+        await outbox.release(tx, second, again=False, now=clock.now())
+    clock.jump(timedelta(hours=hours))
+    await Lookout(engine).look()
+    assert await ana.owed() == []
+
+
+async def test_a_full_disk_is_told_once_in_six_hours_however_often_the_house_is_opened(
+    engine: Engine, ana: Guest, clock: ManualClock, disk: list[tuple[int, int, int]]
+) -> None:
+    disk.append(FULL)
+    told = []
+    for _hour in range(8):
+        lookout = Lookout(engine)
+        await lookout.look()
+        told.append([one.text[:20] for one in await ana.owed()])
+        clock.jump(timedelta(hours=1))
+    assert [hour for hour, one in enumerate(told) if one] == [0, 6]
+    disk.append(ROOMY)
+    await lookout.look()
+    assert [one.text for one in await ana.owed()] == ["The disk of the home has room again."]
+    await Lookout(engine).look()
+    assert await ana.owed() == []
+
+
 async def test_a_language_model_that_is_silent_for_ten_minutes_is_told_and_its_return_too(
     lookout: Lookout, ana: Guest, clock: ManualClock, language: FakeLanguage
 ) -> None:

@@ -39,6 +39,7 @@ from engine.locales import locale_of
 from engine.store.records import Account, Delivery, DeliveryKind, DeliveryState, Manner
 from tests.bot.on_discord.place import OnDiscord
 from tests.bot.telegram.place import OnTelegram
+from tests.bot.web.place import on_a_page
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -152,6 +153,7 @@ PLACES: dict[str, Callable[[], AbstractAsyncContextManager[Place]]] = {
     "stage": on_a_stage,
     "telegram": on_telegram,
     "discord": on_discord,
+    "page": on_a_page,
 }
 
 

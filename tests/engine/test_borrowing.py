@@ -22,7 +22,7 @@ from engine.pictures.borrowed import MODEL, MOST_SIDE, Origin, as_ours
 from engine.pictures.metadata import read_parameters
 from engine.planning import FOLDER, ITEM, PICTURE_OF
 from engine.settings import FeedSettings, SafetySettings, Settings
-from engine.store import chats, pictures, troubles
+from engine.store import chats, outbox, pictures, troubles
 from engine.store.records import Feed, Picture, Post, PostState
 from engine.store.tables import chats as chat_rows
 from engine.store.tables import pictures as picture_rows
@@ -153,8 +153,9 @@ async def test_the_talk_remembers_the_post_without_the_credit(engine: Engine, pa
     await published(engine)
     async with engine.database.read() as tx:
         (turn,) = await chats.recent(tx, place.id, most=4)
-    (row,) = await owed(engine)
-    assert row.text == f"{turn.text}\n\n📷 example.org, CC BY 4.0"
+    async with engine.database.write() as tx:
+        (row,) = await outbox.take(tx, [("stage", "one")], now=engine.clock.now())
+    assert row.text == f"{turn.text}\n\n📷 example.org, CC BY 4.0", "and the chat is shown it"
 
 
 async def test_without_a_word_on_it_a_picture_is_rendered_and_nothing_is_fetched(

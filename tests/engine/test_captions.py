@@ -18,7 +18,6 @@ from engine.captions import (
     Captions,
     Occasion,
     alike,
-    likeness,
     part_of_day,
     plain,
     scene_of,
@@ -93,14 +92,14 @@ def test_a_theme_opens_no_line_of_its_own() -> None:
     ],
 )
 def test_captions_are_alike_where_they_say_the_same(one: str, other: str, same: bool) -> None:
-    assert (likeness(one, other) >= ALIKE) is same
-    assert likeness(one, other) == likeness(other, one)
+    assert (alike(one, [other]) >= ALIKE) is same
+    assert alike(one, [other]) == alike(other, [one])
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_likeness_is_a_share(one: str, other: str) -> None:
-    assert 0 <= likeness(one, other) <= 1
-    assert likeness(one, one) == 1
+    assert 0 <= alike(one, [other]) <= 1
+    assert alike(one, [one]) == 1
 
 
 def test_only_what_is_alike_enough_is_noticed() -> None:

@@ -23,10 +23,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, delete, insert, select, text, update
 
 from engine.errors import StoreError
-from engine.store import chats
+from engine.store import chats, posts, schedules
 from engine.store.database import HEAD, Database
 from engine.store.records import ChatRef
 from engine.store.tables import deliveries, metadata, people, personas, turns
+from engine.store.tables import schedules as schedule_rows
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -75,7 +76,7 @@ def test_migrations_run_from_an_installed_copy(tmp_path: Path) -> None:
     for package in declared["packages"]:
         folder = Path(*package.split("."))
         for pattern in ("*.py", *declared["package-data"].get(package, ())):
-            for file in (ROOT / folder).glob(pattern):
+            for file in filter(Path.is_file, (ROOT / folder).glob(pattern)):
                 target = installed / file.relative_to(ROOT)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(file, target)
@@ -258,7 +259,21 @@ INSERT INTO deliveries (id, chat_id, turn_id, kind, state, nonce, created_at)
 """
 
 
-def _at_step(url: str, step: str) -> None:
+#: A schedule with a post, one that orders pictures, and one that is gone.
+SCHEDULED = """
+INSERT INTO schedules (chat_id, persona_id, spec, zone, state, options, next_due_at, created_at)
+    VALUES (1, 1, 'daily 09:00', 'UTC', 'active', '{}', :now, :now);
+INSERT INTO schedules (chat_id, persona_id, spec, zone, state, options, created_at)
+    VALUES (1, 1, 'daily 03:00', 'UTC', 'active', '{"order" : {"kind" : "backfill"}}', :now);
+INSERT INTO schedules (chat_id, persona_id, spec, zone, state, created_at)
+    VALUES (1, 1, 'daily 05:00', 'UTC', 'ended', :now);
+DELETE FROM schedules WHERE id = 3;
+INSERT INTO posts (schedule_id, persona_id, chat_id, occurrence_key, due_at, state, created_at)
+    VALUES (1, 1, 1, 'schedule:1:today', :now, 'planned', :now)
+"""
+
+
+def _at_step(url: str, step: str, kept: str = OLD) -> None:
     """A database as the program of that step left it, with a talk in it."""
     driver = "sqlite" if url.startswith("sqlite") else "postgresql+psycopg"
     config = Config()
@@ -267,7 +282,7 @@ def _at_step(url: str, step: str) -> None:
     with made.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, step)
-        for statement in OLD.split(";"):
+        for statement in kept.split(";"):
             connection.execute(
                 text(statement), {"now": NOON if driver != "sqlite" else NOON.isoformat(" ")[:19]}
             )
@@ -296,6 +311,24 @@ async def test_a_home_of_the_first_greenroom_opens_with_all_that_was_said_in_it(
         async with database.write() as tx:
             await tx.execute(delete(turns).where(turns.c.id == 2))
             assert (await tx.execute(select(deliveries.c.turn_id))).scalar_one() is None, "it still points"
+    finally:
+        await database.close()
+
+
+async def test_schedules_that_become_nobody_s_keep_their_posts_and_their_numbers(empty_url: str) -> None:
+    await asyncio.to_thread(_at_step, empty_url, "0005", f"{OLD};{SCHEDULED}")
+    database = await Database.open(empty_url)
+    try:
+        async with database.write() as tx:
+            known, of_pictures = await schedules.listing(tx)
+            assert (known.persona_id, known.spec, known.next_due_at) == (1, "daily 09:00", NOON)
+            assert of_pictures.persona_id == 0
+            assert of_pictures.options == {"order": {"kind": "backfill"}}
+            assert [post.schedule_id for post in await posts.open_of(tx, known.id)] == [known.id]
+            added = await schedules.add(tx, chat_id=1, persona_id=0, spec="daily 04:00", zone="UTC", now=NOON)
+            assert added.id == 4, "the number of one that is gone is given to no other"
+            await tx.execute(delete(schedule_rows).where(schedule_rows.c.id == known.id))
+            assert (await posts.get(tx, 1)).schedule_id is None, "it still points"
     finally:
         await database.close()
 

@@ -31,8 +31,8 @@ from tests.engine.test_runs import (
     made,
     until,
     whose,
-    working,
 )
+from tests.working import working
 
 
 async def test_ten_times_as_many_stand_in_line_no_longer_than_a_few(engine: Engine) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from engine.store.outgoing import FIRST_PAUSE, LONGEST_PAUSE, PatientFiles
 from engine.testing import ManualClock
 from tests.servers.s3 import S3, Fault
 from tests.servers.s3.fixtures import s3_bucket, s3_server  # noqa: F401 - fixtures
+from tests.working import meanwhile
 
 KEY, OTHER = "pictures/ada/12-1_ada_noir.png", "pictures/ben/13-1_ben_noir.png"
 IN_BUCKET = "home/of/it/"
@@ -30,17 +30,6 @@ def told_of(s3: S3, **more: Any) -> FileSettings:
 
 async def beside(s3: S3, folder: Path, clock: ManualClock | None = None) -> PatientFiles:
     return await PatientFiles.beside(StoredFiles.in_bucket(told_of(s3)), folder, clock or ManualClock())
-
-
-@asynccontextmanager
-async def running(files: PatientFiles) -> AsyncIterator[None]:
-    task = asyncio.create_task(files.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def becomes_true(what: Callable[[], bool], clock: ManualClock, seconds: float = FIRST_PAUSE) -> None:
@@ -72,7 +61,7 @@ async def test_what_the_bucket_does_not_take_is_seen_meanwhile_and_goes_up_later
 ) -> None:
     clock = ManualClock()
     files = await beside(s3, tmp_path, clock)
-    async with running(files):
+    async with meanwhile(files.run()):
         s3.give(fault)
         await files.put(KEY, b"first")
         await files.put(OTHER, b"second")
@@ -117,7 +106,7 @@ async def test_a_restart_forgets_nothing_that_waits(s3: S3, tmp_path: Path) -> N
         await files.get(OTHER)
     s3.mend()
     assert await keys(files) == [KEY]
-    async with running(files):
+    async with meanwhile(files.run()):
         await all_up(files, clock)
     assert s3.objects() == {IN_BUCKET + KEY: b"first"}
 
@@ -137,7 +126,7 @@ async def test_what_is_deleted_while_the_bucket_is_away_is_gone_at_once_and_ther
             await files.get(key)
     assert IN_BUCKET + KEY in s3.objects()
     s3.mend()
-    async with running(files):
+    async with meanwhile(files.run()):
         await all_up(files, clock)
     assert s3.objects() == {}
 
@@ -151,7 +140,7 @@ async def test_what_is_put_again_after_it_was_deleted_stays(s3: S3, tmp_path: Pa
     await files.put(KEY, b"second")
     assert await files.get(KEY) == b"second"
     s3.mend()
-    async with running(files):
+    async with meanwhile(files.run()):
         await all_up(files, clock)
     assert s3.objects() == {IN_BUCKET + KEY: b"second"}
 
@@ -164,7 +153,7 @@ async def test_what_was_replaced_meanwhile_is_not_followed_by_its_old_self(s3: S
     s3.mend()
     # The old one is on its way up, slowly, when the new one comes.
     s3.give(Fault("PUT", slow=0.3, times=1))
-    async with running(files):
+    async with meanwhile(files.run()):
         asked = len(s3.asked)
         await becomes_true(lambda: len(s3.asked) > asked, clock)
         await files.put(KEY, b"new")
@@ -182,7 +171,7 @@ async def test_files_that_are_refused_hold_up_no_others(s3: S3, tmp_path: Path) 
     s3.mend()
     for name in names[:3]:
         s3.give(Fault("PUT", name, status=403, code="AccessDenied"))
-    async with running(files):
+    async with meanwhile(files.run()):
         await becomes_true(lambda: files.waiting == 3, clock, LONGEST_PAUSE)
         assert sorted(s3.objects()) == [IN_BUCKET + name for name in names[3:]]
         await files.put(KEY, b"directly")
@@ -198,7 +187,7 @@ async def test_a_bucket_that_refuses_everything_is_not_asked_for_everything(s3: 
         await before.put(f"pictures/{number}.png", b"data")
     files = await beside(s3, tmp_path, clock)
     s3.asked.clear()
-    async with running(files):
+    async with meanwhile(files.run()):
         await becomes_true(lambda: len(s3.asked) >= 3, clock, 0.0)
         await asyncio.sleep(0.2)
         assert len(s3.asked) == 3
@@ -229,7 +218,7 @@ async def test_where_nothing_can_be_kept_either_it_is_said_and_the_bucket_is_tri
     with pytest.raises(StoreError):
         await files.put(KEY, b"first")
     s3.mend()
-    async with running(files):
+    async with meanwhile(files.run()):
         await clock.advance(FIRST_PAUSE)
         await files.put(KEY, b"first")
     assert s3.objects() == {IN_BUCKET + KEY: b"first"}
@@ -247,6 +236,6 @@ async def test_somebody_who_clears_the_folder_stops_nothing(s3: S3, tmp_path: Pa
     s3.mend()
     with pytest.raises(NotFound):
         await files.get(KEY)
-    async with running(files):
+    async with meanwhile(files.run()):
         await all_up(files, clock)
     assert s3.objects() == {IN_BUCKET + OTHER: b"second"}

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from engine.errors import BadRequest, PictureFailed, RenderFailed, Stopped, TryAgain
 from engine.locales import say
-from engine.pictures import PictureWanted, Preview, Progress, Rendered, Renderer
+from engine.pictures import Looks, PictureWanted, Preview, Progress, Rendered, Renderer
 from engine.pictures.painters import LOOK_AGAIN, Painters
 from engine.pictures.placeholder import Placeholder
 from engine.testing import FakeRenderer, ManualClock
@@ -129,19 +129,54 @@ def test_one_picture_that_fails_spoils_none_of_the_others(clock: ManualClock) ->
                 raise RenderFailed("Not this seed.")
             return super().render(wanted, progress)
 
-    picky, steps, looks = Picky(), [], []
+    picky, steps = Picky(), []
 
-    def heard(step: int, _steps: int, preview: Preview | None = None) -> None:
+    def heard(step: int, _steps: int, _preview: Preview | None = None) -> None:
         steps.append(step)
-        looks.append(preview)
 
     painters = Painters(lambda: picky, Placeholder(), clock)
     made = painters.render([replace(WANTED, seed=seed) for seed in (7, 8, 9)], heard)
     assert [one.stand_in for one in made] == [False, True, False]
     assert made[1].facts["because"] == "Not this seed."
     assert steps == sorted(steps)
-    assert not any(looks), "nobody is shown what may be another's"
     assert picky.closed == 0, "a model that painted the others stays"
+
+
+def test_pictures_that_are_tried_one_by_one_can_be_looked_at_each_by_who_waits_for_it(
+    clock: ManualClock,
+) -> None:
+    class Apart(FakeRenderer):
+        """Cannot make two at once, nor the one with the seed 8."""
+
+        def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
+            if len(wanted) > 1 or wanted[0].seed == 8:
+                raise RenderFailed("Not these.")
+            return super().render(wanted, progress)
+
+    seen: dict[int, list[bytes]] = {}
+
+    def heard(_step: int, _steps: int, preview: Preview | None = None) -> None:
+        if preview is not None:
+            assert isinstance(preview, Looks), "it says whose it is"
+            for place, look in preview.each.items():
+                seen.setdefault(place, []).append(look().convert("RGB").resize((8, 8)).tobytes())
+
+    made = Painters(Apart, Placeholder(), clock).render(
+        [replace(WANTED, seed=seed) for seed in (7, 8, 9)], heard
+    )
+    assert sorted(seen) == [0, 1, 2]
+    for place, seed in enumerate((7, 8, 9)):
+        alone: list[bytes] = []
+
+        def noted(
+            _step: int, _steps: int, preview: Preview | None = None, *, to: list[bytes] = alone
+        ) -> None:
+            if preview is not None:
+                to.append(preview().convert("RGB").resize((8, 8)).tobytes())
+
+        painter = Placeholder() if made[place].stand_in else FakeRenderer()
+        painter.render([replace(WANTED, seed=seed)], noted)
+        assert seen[place] == alone
 
 
 def test_a_picture_that_cannot_be_made_as_it_was_asked_for_costs_nobody_the_model(

@@ -16,7 +16,7 @@ from engine.errors import BadRequest, NotFound
 from engine.language import CaptionWanted, Source, Wanted
 from engine.planning import PICTURE_PATIENCE
 from engine.settings import SafetySettings, Settings, StoreSettings
-from engine.store import chats, jobs, outbox, people, personas, posts
+from engine.store import chats, jobs, outbox, people, personas, schedules
 from engine.store.records import (
     Account,
     ChatRef,
@@ -234,9 +234,9 @@ async def test_a_picture_that_cannot_be_asked_for_is_left_away(settings: Setting
 
 async def posts_themed(tx: Any, theme: str) -> None:
     """A theme that was allowed when it was given."""
-    from engine.store.tables import schedules
+    from engine.store.tables import schedules as schedule_rows
 
-    await tx.execute(schedules.update().values(theme=theme))
+    await tx.execute(schedule_rows.update().values(theme=theme))
 
 
 async def test_words_only_and_pictures_only(engine: Engine) -> None:
@@ -424,7 +424,7 @@ async def test_posts_of_somebody_who_was_forgotten_are_not_shown(engine: Engine)
     )
     await until(engine, NINE - timedelta(minutes=30))
     async with engine.database.write() as tx:
-        await posts.delete_schedule(tx, schedule.id)
+        await schedules.remove(tx, schedule.id)
     await until(engine, NINE)
     post = await only_post(engine)
     assert post.state is PostState.SKIPPED

@@ -23,6 +23,7 @@ from engine.locales import locale_of
 from engine.planning import BY_HAND_PATIENCE, PICTURE_PATIENCE
 from engine.settings import SafetySettings, Settings, StoreSettings
 from engine.store import arriving, jobs, messages, outbox, posts
+from engine.store import schedules as rows
 from engine.store.records import DeliveryState, Place, Post, PostState, ScheduleState
 from engine.store.tables import chats as chat_rows
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
@@ -107,6 +108,48 @@ async def test_of_a_picture_alone_that_may_not_be_shown_any_more_nothing_is_show
     assert "too grown-up" in post.error
 
 
+@pytest.mark.parametrize("by", ["place", "operator"])
+async def test_where_the_rating_was_lowered_while_the_front_was_away_the_words_come_alone(
+    grown_up: Engine, by: str
+) -> None:
+    here, there = await place_of(grown_up, "here"), await place_of(grown_up, "there")
+    for place in (here, there):
+        await rate(grown_up, place, Rating.ADULT)
+    await scheduled(grown_up, place=here, picture=True, targets=[there.id])
+    await until(grown_up, HALF_PAST_EIGHT)
+    await paint(grown_up)
+    await until(grown_up, NINE)
+    post = await only_post(grown_up)
+    assert [one.job_id for one in await owed(grown_up)] == [post.job_id] * 2
+    if by == "place":
+        await rate(grown_up, there, Rating.ALL_AGES)
+    most = Rating.ADULT if by == "place" else Rating.ALL_AGES
+    take = partial(outbox.take, fronts=STAGE, now=grown_up.clock.now(), most_rated=most)
+    rows = await grown_up.database.change(take)
+    first = post.job_id if by == "place" else None
+    assert [(row.chat_id, row.job_id, row.text) for row in rows] == [
+        (here.id, first, post.caption),
+        (there.id, None, post.caption),
+    ]
+    assert "too grown-up" in (await only_post(grown_up)).error
+
+
+async def test_a_picture_alone_that_became_too_grown_up_while_the_front_was_away_is_given_up(
+    grown_up: Engine,
+) -> None:
+    here = await place_of(grown_up)
+    await rate(grown_up, here, Rating.ADULT)
+    await scheduled(grown_up, place=here, picture=True, text=False)
+    await until(grown_up, HALF_PAST_EIGHT)
+    await paint(grown_up)
+    await until(grown_up, NINE)
+    await rate(grown_up, here, Rating.ALL_AGES)
+    assert await taken(grown_up) == []
+    (row,) = await owed(grown_up)
+    assert (row.state, "too grown-up" in row.error) == ("failed", True)
+    assert "too grown-up" in (await only_post(grown_up)).error
+
+
 async def test_a_picture_also_suits_the_places_that_are_only_paused(grown_up: Engine) -> None:
     here, there = await place_of(grown_up, "here"), await place_of(grown_up, "there")
     await rate(grown_up, here, Rating.ADULT)
@@ -133,7 +176,7 @@ async def rounds(engine: Engine, during: Callable[[], Awaitable[object]]) -> int
         count += 1
         return await real()
 
-    loop.round = counted  # type: ignore[method-assign]
+    loop.round = counted  # type: ignore[method-assign]  # the real one is called in it
     running = asyncio.create_task(engine.posting.run())
     await during()
     running.cancel()
@@ -167,7 +210,7 @@ def failing(engine: Engine, error: Callable[[], Exception], times: int) -> list[
             raise error()
         return await real(*args, **more)
 
-    captions.write = write  # type: ignore[method-assign]
+    captions.write = write  # type: ignore[method-assign]  # the real one is called in it
     return tried
 
 
@@ -433,7 +476,7 @@ async def test_a_start_after_the_clock_was_ahead_keeps_what_was_skipped(engine: 
     schedule = await scheduled(engine)
     await engine.posting.skip_next(schedule.id)
     known = await engine.posting.get(schedule.id)
-    ahead = partial(posts.change_schedule, known=known, next_due_at=NINE + 300 * DAY)
+    ahead = partial(rows.change, known=known, next_due_at=NINE + 300 * DAY)
     await engine.database.change(ahead)
     await engine.posting.publishing.round()
     assert (await engine.posting.get(schedule.id)).next_due_at == NINE + DAY

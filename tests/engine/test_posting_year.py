@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from engine.borrowing import Borrowing
 from engine.captions import Captions
 from engine.engine import Engine
 from engine.language.understudy import Understudy
@@ -159,5 +160,6 @@ def born(engine: Engine, dies: Callable[[], bool], chance: random.Random) -> Pub
     understudy = Understudy()
     captions = Captions(Writers([understudy]), "You are {{char}}.", understudy.captions, lambda _text: True)
     presence = Presence(database, engine.settings, engine.clock)
-    making = Making(database, captions, engine.imagining, presence, engine.settings, engine.clock)
+    borrowing = Borrowing(database, engine.files, engine.atelier, engine.settings, engine.clock)
+    making = Making(database, captions, engine.imagining, borrowing, presence, engine.settings, engine.clock)
     return Publishing(database, making, engine.imagining, engine.events, engine.clock)

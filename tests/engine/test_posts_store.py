@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.errors import BadRequest, NotFound
 from engine.language import Source
 from engine.locales import FromNow, locale_of, say
-from engine.store import chats, jobs, outbox, personas, pictures, posts, sentences
+from engine.store import chats, jobs, outbox, personas, pictures, posts, schedules, sentences
 from engine.store.database import Database
 from engine.store.records import (
     ChatRef,
@@ -46,7 +46,7 @@ async def schedule_in(database: Database, here: tuple[int, int], **more: Any) ->
     chat_id, persona_id = here
     told: dict[str, Any] = {"spec": "daily 09:00", "zone": "UTC", "next_due_at": NOW + 3 * HOUR} | more
     async with database.write() as tx:
-        return await posts.add_schedule(tx, chat_id=chat_id, persona_id=persona_id, now=NOW, **told)
+        return await schedules.add(tx, chat_id=chat_id, persona_id=persona_id, now=NOW, **told)
 
 
 async def post_in(database: Database, here: tuple[int, int], key: str = "a", **more: Any) -> Post:
@@ -75,13 +75,13 @@ async def job_in(tx: AsyncConnection, persona_id: int) -> int:
 async def test_a_schedule_comes_back_as_it_was_kept(database: Database, here: tuple[int, int]) -> None:
     kept = await schedule_in(database, here, theme="tea", options={"targets": [7], "ahead": 60})
     async with database.read() as tx:
-        assert await posts.schedule(tx, kept.id) == kept
-        assert await posts.schedule_listing(tx) == [kept]
-        assert await posts.schedule_listing(tx, chat_id=here[0]) == [kept]
-        assert await posts.schedule_listing(tx, chat_id=here[0] + 1) == []
+        assert await schedules.get(tx, kept.id) == kept
+        assert await schedules.listing(tx) == [kept]
+        assert await schedules.listing(tx, chat_id=here[0]) == [kept]
+        assert await schedules.listing(tx, chat_id=here[0] + 1) == []
         for unknown in (0, -1, kept.id + 1, 10**30):
             with pytest.raises(NotFound, match="no schedule"):
-                await posts.schedule(tx, unknown)
+                await schedules.get(tx, unknown)
     assert (kept.theme, kept.options, kept.next_due_at) == (
         "tea",
         {"targets": [7], "ahead": 60},
@@ -93,7 +93,7 @@ async def test_of_two_who_move_a_schedule_on_one_does(database: Database, here: 
     known = await schedule_in(database, here)
 
     async def moved() -> bool:
-        move = partial(posts.change_schedule, known=known, move=True, next_due_at=NOW + 27 * HOUR)
+        move = partial(schedules.change, known=known, move=True, next_due_at=NOW + 27 * HOUR)
         return await database.change(move) is not None
 
     assert sorted(await asyncio.gather(*[moved() for _ in range(5)])) == [False] * 4 + [True]
@@ -104,8 +104,8 @@ async def test_a_schedule_that_was_changed_meanwhile_is_left_as_it_is(
 ) -> None:
     known = await schedule_in(database, here)
     async with database.write() as tx:
-        assert await posts.change_schedule(tx, known, spec="daily 10:00") is not None
-        assert await posts.change_schedule(tx, known, theme="tea") is None
+        assert await schedules.change(tx, known, spec="daily 10:00") is not None
+        assert await schedules.change(tx, known, theme="tea") is None
 
 
 async def test_only_what_is_begun_by_now_is_planned(database: Database, here: tuple[int, int]) -> None:
@@ -113,14 +113,18 @@ async def test_only_what_is_begun_by_now_is_planned(database: Database, here: tu
     early = await schedule_in(database, here, next_due_at=NOW + 5 * HOUR, options={"ahead": 20_000})
     await schedule_in(database, here, next_due_at=NOW + 5 * HOUR)
     await schedule_in(database, here, next_due_at=NOW + 50 * HOUR, options={"ahead": 20_000})
+    await schedule_in(database, here, next_due_at=NOW + 4 * HOUR, options={"picture": False})
     paused = await schedule_in(database, here, next_due_at=NOW)
     async with database.write() as tx:
-        await posts.change_schedule(tx, paused, state=ScheduleState.PAUSED)
-        found = await posts.to_plan(tx, soon=NOW + HOUR, far=NOW + 24 * HOUR, usual=3_600.0)
+        await schedules.change(tx, paused, state=ScheduleState.PAUSED)
+        found = await schedules.to_plan(tx, soon=NOW + HOUR, far=NOW + 24 * HOUR, usual=3_600.0)
         assert [one.id for one in found] == [usual.id, early.id]
-        times = await posts.next_times(tx)
-    assert times[0] == (NOW + HOUR, None)
-    assert sorted(times[1:]) == [(NOW + 5 * HOUR, 20_000.0), (NOW + 50 * HOUR, 20_000.0)]
+        times = await schedules.next_times(tx)
+    assert sorted(times, key=lambda one: one[0]) == [
+        (NOW + HOUR, {"ahead": None, "picture": True}),
+        (NOW + 4 * HOUR, {"ahead": None, "picture": False}),
+        (NOW + 5 * HOUR, {"ahead": 20_000.0, "picture": True}),
+    ], "the next one of each kind"
 
 
 async def test_each_time_is_one_post_however_many_plan_it(database: Database, here: tuple[int, int]) -> None:
@@ -243,7 +247,7 @@ async def test_what_was_planned_for_later_is_taken_away_and_nothing_else(
         assert [one.id for one in await posts.open_of(tx, schedule.id)] == [due.id, later.id]
         assert await posts.count_of(tx, schedule.id) == 3
         assert [one.id for one in await posts.delete_coming(tx, schedule.id, after=NOW)] == [later.id]
-        await posts.delete_schedule(tx, schedule.id)
+        await schedules.remove(tx, schedule.id)
         left = await posts.listing(tx)
     assert {one.id for one in left} == {due.id, gone.id}
     assert {one.schedule_id for one in left} == {None}
@@ -328,6 +332,6 @@ async def test_a_schedule_is_over_when_neither_a_time_nor_a_post_of_it_is_to_com
     coming, empty = [await schedule_in(database, here, next_due_at=None) for _ in range(2)]
     await schedule_in(database, here)
     post = await post_in(database, here, schedule_id=coming.id)
-    assert [one.id for one in await database.look(posts.over)] == [empty.id]
+    assert [one.id for one in await database.look(schedules.over)] == [empty.id]
     await database.change(partial(posts.change, post_id=post.id, was=posts.OPEN, state=PostState.PUBLISHED))
-    assert [one.id for one in await database.look(posts.over)] == [coming.id, empty.id]
+    assert [one.id for one in await database.look(schedules.over)] == [coming.id, empty.id]

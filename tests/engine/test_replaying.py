@@ -15,7 +15,8 @@ from engine.settings import Settings
 from engine.store import jobs
 from engine.store.records import JobState, Picture
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
-from tests.engine.test_runs import made, the_picture, working
+from tests.engine.test_runs import made, the_picture
+from tests.working import working
 
 
 async def ask(engine: Engine, picture: Picture) -> Picture:

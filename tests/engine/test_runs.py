@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,29 +28,12 @@ from engine.store.tables import pictures as picture_rows
 from engine.store.tables import posts
 from engine.testing import FakeLanguage, FakeRenderer
 from personas.persona import Persona
+from tests.working import meanwhile, working
 
 
-@asynccontextmanager
-async def working(engine: Engine) -> AsyncIterator[None]:
-    task = asyncio.create_task(engine.work())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-@asynccontextmanager
-async def feeding_alone(engine: Engine) -> AsyncIterator[None]:
+def feeding_alone(engine: Engine) -> AbstractAsyncContextManager[None]:
     """Jobs come into line, and nobody works on them."""
-    task = asyncio.create_task(engine.runs.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    return meanwhile(engine.runs.run())
 
 
 async def begun(engine: Engine, **order: Any) -> Run:
@@ -65,6 +49,10 @@ async def until(engine: Engine, run: Run, there: Callable[[Standing], bool]) -> 
             if there(standing):
                 return standing
             await asyncio.sleep(0.01)
+
+
+def has_made(standing: Standing, least: int) -> bool:
+    return standing.counts.made >= least
 
 
 async def done(engine: Engine, run: Run) -> Standing:
@@ -278,7 +266,7 @@ async def test_a_pause_in_the_middle_of_the_work_loses_and_doubles_nothing(engin
     async with working(engine):
         run = await begun(engine)
         for target in (5, 15, 30):
-            await until(engine, run, lambda standing, many=target: standing.counts.made >= many)  # type: ignore[misc]
+            await until(engine, run, partial(has_made, least=target))
             await engine.runs.pause(run.id)
             assert (await begun(engine)).id == run.id
         standing = await done(engine, run)

@@ -361,8 +361,8 @@ async def test_pictures_of_a_run_become_the_faces_of_those_who_have_none(
 
 async def test_what_a_picture_costs_is_what_the_last_ones_cost(database: Database) -> None:
     async with database.write() as tx:
-        assert await store.usual_cost(tx) == 0
+        assert await store.usual_cost(tx, 1) == 0
         for cost in (0.02, 0.04):
             await made(tx, None, None, cost=cost)
         await made(tx, None, None, stand_in=True)
-        assert await store.usual_cost(tx) == pytest.approx(0.03)
+        assert await store.usual_cost(tx, 1) == pytest.approx(0.03)

@@ -16,7 +16,7 @@ from engine.engine import Engine
 from engine.errors import BadRequest, NotFound
 from engine.ordering import Kind, Order
 from engine.settings import Settings, StoreSettings
-from engine.store import chats, outbox, personas, posts, runs
+from engine.store import chats, outbox, personas, runs, schedules
 from engine.store.records import ChatRef, DeliveryKind, JobState, Lane, Place, Run, Schedule, ScheduleState
 from engine.store.runs import RunState
 from engine.store.tables import jobs
@@ -109,14 +109,16 @@ async def test_no_post_comes_of_it(engine: Engine) -> None:
     assert await engine.posting.posts() == []
     with pytest.raises(BadRequest, match="orders pictures"):
         await engine.posting.run_now(schedule.id)
-    assert await engine.posting.pause_persona(schedule.persona_id, True) == 0
+    assert schedule.persona_id == 0, "nobody posts"
+    for who in await engine.database.look(personas.listing):
+        assert await engine.posting.pause_persona(who.id, True) == 0
 
 
 async def test_a_stop_between_the_run_and_its_schedule_begins_no_second_run(engine: Engine) -> None:
     schedule = await ordered(engine)
     await at(engine, NINE)
     moved = await engine.posting.get(schedule.id)
-    back = partial(posts.change_schedule, known=moved, next_due_at=NINE, options=schedule.options)
+    back = partial(schedules.change, known=moved, next_due_at=NINE, options=schedule.options)
     assert await engine.database.change(back) is not None
     await paint(engine, (await all_runs(engine))[0].id)
     await engine.standing.round()

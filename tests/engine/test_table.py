@@ -109,7 +109,10 @@ def test_nobody_waits_for_longer_than_those_before_take(
 def test_nobody_waits_longer_for_a_lower_lane_that_goes_along() -> None:
     """First one size, then another of the same lane, then backfill of the first one's size."""
     waiting = [Waiting(0, wanted(0)), Waiting(1, wanted(1, 96)), Waiting(2, wanted(2), lane=9)]
-    everybody_alike = lambda some: [at for at, one in enumerate(some) if one.width == some[0].width]  # noqa: E731
+
+    def everybody_alike(some: Sequence[PictureWanted]) -> list[int]:
+        return [at for at, one in enumerate(some) if one.width == some[0].width]
+
     assert next_pass(waiting, everybody_alike, 5) == [0]
     assert next_pass([waiting[0], waiting[2]], everybody_alike, 5) == [0, 1]
     same_lane = [*waiting[:2], Waiting(2, wanted(2))]

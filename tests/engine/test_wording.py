@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from engine.language import count_words
 from engine.pictures import Lora
-from engine.pictures.sdxl.longprompt import CHUNK, MOST_TOKENS, chunks_of
+from engine.pictures.sdxl.cutting import CHUNK, MOST_TOKENS, chunks_of
 from engine.pictures.sdxl.tokens import readers
 from engine.pictures.sdxl.weighted import MOST_CHARACTERS, Fragment
 from engine.rewording import looked_at
