@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 #: A picture is shown whole where there is no small one of it yet.
 HARMLESS = ("/thumb",)
 
@@ -50,6 +52,35 @@ class Visitor:
     def _answered(self, response: Any) -> None:
         if response.status >= 400 and not response.url.endswith(HARMLESS):
             self.faults.append(f"{response.status}: {response.url}")
+
+
+async def ask(page: Any, method: str, path: str, body: Any = None) -> Any:
+    """Ask the house what a page asks it, with its cookie; answers the JSON."""
+    home = page.url.partition("/#")[0].rstrip("/")
+    answer = await page.request.fetch(
+        f"{home}/api/v1{path}",
+        method=method,
+        headers={"X-Greenroom": "page", "Origin": home},
+        **({} if body is None else {"data": body}),
+    )
+    assert answer.ok, f"{method} {path}: {answer.status} {await answer.text()}"
+    return None if answer.status == 204 else await answer.json()
+
+
+async def visit(page: Any, where: str) -> None:
+    """Go to a view by its address, and wait until it stands there."""
+    home = page.url.partition("/#")[0].rstrip("/")
+    await page.goto(f"{home}/#/{where}")
+    await page.locator(".page h1").wait_for()
+
+
+async def axe_finds_nothing(page: Any) -> None:
+    """Whoever hears the page, or cannot use a mouse, meets nothing grave."""
+    axe = pytest.importorskip("axe_playwright_python.async_playwright").Axe()
+    found = (await axe.run(page)).response["violations"]
+    grave = [one for one in found if one["impact"] in ("serious", "critical")]
+    told = {one["id"]: [node["html"][:200] for node in one["nodes"]] for one in grave}
+    assert told == {}
 
 
 async def begin(page: Any, who: str = "Glenys Prosser") -> None:

@@ -10,7 +10,7 @@ from bot.house import House
 from engine.store import personas
 from engine.testing import FakeLanguage
 from personas.persona import Persona
-from tests.browser.tabs import Visitor, begin, message, say
+from tests.browser.tabs import Visitor, axe_finds_nothing, begin, message, say
 
 expect = pytest.importorskip("playwright.async_api").expect
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -36,14 +36,6 @@ HOSTILE = """<img src=x onerror="window.hit=1"><script>window.hit=1</script>
 [a](javascript:window.hit=1) [b](data:text/html,<script>window.hit=1</script>) <javascript:window.hit=1>
 ![c](https://elsewhere.example/pixel.png) [d](https://example.org/"onmouseover="window.hit=1)
 `<b>` **<i onclick=window.hit=1>x</i>** ||<svg onload=window.hit=1>||"""
-
-
-async def axe_finds_nothing(page: Any) -> None:
-    axe = pytest.importorskip("axe_playwright_python.async_playwright").Axe()
-    found = (await axe.run(page)).response["violations"]
-    grave = [one for one in found if one["impact"] in ("serious", "critical")]
-    told = {one["id"]: [node["html"][:200] for node in one["nodes"]] for one in grave}
-    assert told == {}
 
 
 async def test_nothing_goes_beyond_the_edge_of_a_phone(

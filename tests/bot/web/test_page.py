@@ -61,7 +61,7 @@ def first_asked() -> list[str]:
 @pytest.fixture
 async def browser() -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
-    app.include_router(statics.open_routes())
+    app.include_router(statics.open_routes(statics.Statics()))
     way = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=way, base_url="http://127.0.0.1") as opened:
         yield opened
@@ -135,9 +135,13 @@ def test_the_page_knows_no_address_outside_itself() -> None:
 # What it says
 
 
+#: Where the words stand: what is said from the beginning, and what only the views beside the chat say.
+WORDS = ("parts/words.js", "parts/views/saying.js")
+
+
 def words() -> dict[str, tuple[str, str]]:
-    text = (PAGE / "parts" / "words.js").read_text(encoding="utf-8")
-    table = text.partition("const WORDS = {")[2].partition("\n};")[0]
+    texts = [(PAGE / name).read_text(encoding="utf-8") for name in WORDS]
+    table = "\n".join(text.partition("const WORDS = {")[2].partition("\n};")[0] for text in texts)
     lines = [
         line.strip() for line in table.splitlines() if line.strip() and not line.strip().startswith("//")
     ]
@@ -164,7 +168,7 @@ def test_every_word_that_is_said_is_known_and_every_known_word_is_said() -> None
     said: set[str] = set()
     begun: set[str] = set()
     for name, text in scripts().items():
-        if name != "parts/words.js":
+        if name not in WORDS:
             said |= set(re.findall(r'"([a-z0-9_]+)"', text))
             begun |= set(re.findall(r"say\(`([a-z_]+_)\$\{", text))
     called = {one for text in scripts().values() for one in re.findall(r'(?<![.\w])say\("([^"]+)"', text)}

@@ -2,36 +2,24 @@
 
 import { Making } from "./chat/making.js";
 import { useJob } from "./jobs.js";
-import { hrefTo } from "./router.js";
 import { Problem } from "./ui/problem.js";
 import { Progress } from "./ui/progress.js";
-import { Thumb } from "./ui/thumb.js";
+import { Thumbs } from "./ui/thumbs.js";
 import { html } from "./vdom.js";
 import { say } from "./views/saying.js";
 
 export function Made({ order }) {
   const { job, step, trouble } = useJob(order);
   if (!job) return null;
-  if (job.state === "failed") return html`<${Problem} trouble=${new Error(job.error || say("job_failed"))} />`;
-  if (job.state === "cancelled") return html`<p role="status">${say("job_cancelled")}</p>`;
+  if (job.state === "failed") return html`<${Problem} trouble=${new Error(job.error || say("state_failed"))} />`;
   return html`
-    <div class="made" role="status">
-      ${job.state === "done"
-        ? html`
-            <p>${say("job_done")}</p>
-            <ul class="thumbs">
-              ${job.pictures.map((picture) => html`<li key=${picture.id}><${Thumb} picture=${shown(picture)} href=${hrefTo("picture", picture.id)} /></li>`)}
-            </ul>
-          `
-        : step
-          ? html`<${Making} step=${step} />`
-          : html`<${Progress} label=${say("making")}>${job.ahead > 0 ? say("job_ahead", { n: job.ahead }) : say("job_waits")}<//>`}
+    <div class="made">
+      ${job.state === "cancelled" && html`<p role="status">${say("state_cancelled")}</p>`}
+      ${job.state === "done" && html`<p role="status">${say("made_done")}</p><${Thumbs} pictures=${job.pictures} small />`}
+      ${job.state === "running" && step && html`<${Making} step=${step} />`}
+      ${(job.state === "queued" || (job.state === "running" && !step)) &&
+      html`<${Progress} label=${say("making")}>${job.ahead > 0 ? say("ahead", { n: job.ahead }) : say("state_running")}<//>`}
       <${Problem} trouble=${trouble} />
     </div>
   `;
-}
-
-/** A picture of a job has no addresses yet. */
-export function shown(picture) {
-  return { thumb: `/api/v1/pictures/${picture.id}/thumb`, image: `/api/v1/pictures/${picture.id}`, ...picture };
 }

@@ -6,6 +6,16 @@
 const WORDS = {
   // The shell
   place_chat: ["Chat", "Gespräche"],
+  place_gallery: ["Gallery", "Galerie"],
+  place_picture: ["Picture", "Bild"],
+  place_queue: ["Queue", "Warteschlange"],
+  place_backfill: ["Backfill", "Auffüllen"],
+  place_posts: ["Posts", "Beiträge"],
+  place_prompt: ["Prompt builder", "Prompt-Werkstatt"],
+  place_personas: ["Personas", "Personas"],
+  place_persona: ["Persona", "Persona"],
+  place_models: ["Models", "Modelle"],
+  place_health: ["Health", "Zustand"],
   navigation: ["Greenroom", "Greenroom"],
   menu: ["Menu", "Menü"],
   skip: ["To the content", "Zum Inhalt"],
@@ -94,6 +104,11 @@ const days = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric"
 const farDays = new Intl.DateTimeFormat(language, { day: "numeric", month: "long", year: "numeric" });
 const dates = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+
+/** Further words: of views that are not there from the beginning. */
+export function teach(words) {
+  Object.assign(WORDS, words);
+}
 
 export function say(name, facts = {}) {
   const forms = WORDS[name][column].split("|");

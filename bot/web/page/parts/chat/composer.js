@@ -8,7 +8,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "../vdom.js";
 import { say } from "../words.js";
 import { Suggestions, useSuggestions } from "./completing.js";
 
-/** `eager`: somebody has just come in to say something. */
+/** `eager`: somebody has just come in to say something; null: they are busy elsewhere on the page. */
 export function Composer({ talk, eager }) {
   const kept = `writing.${talk.chat}`;
   const field = useRef(null);
@@ -18,7 +18,7 @@ export function Composer({ talk, eager }) {
   useEffect(() => inThisTab.set(kept, text), [text]);
   useEffect(() => {
     // On a phone the keyboard would cover what one came to read.
-    const nobodyElse = eager || document.activeElement === document.body;
+    const nobodyElse = eager || (eager !== null && document.activeElement === document.body);
     if (nobodyElse && matchMedia("(pointer: fine)").matches) field.current.focus();
   }, []);
   useLayoutEffect(() => {

@@ -8,11 +8,11 @@ function useName() {
   return name;
 }
 
-/** `change(text)` is told what stands there. `rows` makes it a field of several lines. */
-export function Field({ label, value, change, hint, rows, class: more = "", ...rest }) {
+/** `change(text)` is told what stands there. `rows` makes it a field of several lines; `inner` is a ref to it. */
+export function Field({ label, value, change, hint, rows, inner, class: more = "", ...rest }) {
   const name = useName();
   const told = (event) => change(event.target.value);
-  const common = { id: name, class: "field", value, onInput: told, "aria-describedby": hint ? `${name}-hint` : undefined, ...rest };
+  const common = { ref: inner, id: name, class: "field", value, onInput: told, "aria-describedby": hint ? `${name}-hint` : undefined, ...rest };
   return html`
     <div class="labelled ${more}">
       <label for=${name}>${label}</label>

@@ -10,6 +10,7 @@ const PATHS = {
   close: "M6 6l12 12M18 6L6 18",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   down: "M12 5v14M6 13l6 6 6-6",
+  forth: "M9 5l7 7-7 7",
   fill: "M4 5h16v6H4zM4 15h9v4H4zM17 15v4M15 17h4",
   list: "M9 6h11M9 12h11M9 18h11M4 6h.01M4 12h.01M4 18h.01",
   menu: "M4 7h16M4 12h16M4 17h16",

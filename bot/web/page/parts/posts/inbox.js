@@ -1,0 +1,81 @@
+// Posts that nobody has looked at yet who must: picture and caption, and what can be said to them.
+
+import { get, part, patch, post as send, query } from "../api.js";
+import { useHouse } from "../house.js";
+import { useAsked, useDoing } from "../ui/asked.js";
+import { Button } from "../ui/button.js";
+import { Card } from "../ui/card.js";
+import { Field } from "../ui/field.js";
+import { Problem } from "../ui/problem.js";
+import { addressed } from "../ui/thumbs.js";
+import { hrefTo } from "../router.js";
+import { html, useState } from "../vdom.js";
+import { moment, say } from "../views/saying.js";
+
+export function Inbox({ turn, changed, mayChange, schedules }) {
+  const waiting = useAsked((signal) => get(`/posts${query({ state: "waiting", soonest: true, limit: 50 })}`, { signal }), [turn]);
+  const items = waiting.found?.items ?? [];
+  return html`
+    <${Card} title=${items.length ? `${say("inbox")} (${items.length})` : say("inbox")}>
+      <${Problem} trouble=${waiting.trouble} again=${waiting.again} />
+      ${waiting.found && items.length === 0 && html`<p class="soft">${say("inbox_empty")}</p>`}
+      <ul class="rows">
+        ${items.map((one) => html`<${Waiting} key=${one.id} post=${one} zone=${zoneOf(schedules, one)} changed=${changed} mayChange=${mayChange} />`)}
+      </ul>
+    <//>
+  `;
+}
+
+/** The zone of the place for which a post is meant, as far as its schedule tells. */
+export function zoneOf(schedules, post) {
+  return schedules.found?.items.find((one) => one.id === post.schedule)?.zone;
+}
+
+function Waiting({ post, zone, changed, mayChange }) {
+  const { tell } = useHouse();
+  const [doing, act] = useDoing(tell);
+  const [typed, setTyped] = useState(null);
+  const done = (work) =>
+    act(async () => {
+      await work();
+      setTyped(null);
+      changed();
+    });
+  const order = (what) => () => done(() => send(`/posts/${part(post.id)}/${what}`));
+  const save = (event) => {
+    event.preventDefault();
+    done(() => patch(`/posts/${part(post.id)}`, { caption: typed }));
+  };
+  return html`
+    <li class="row post" data-post=${post.id}>
+      ${post.picture && html`<a class="post-picture" href=${hrefTo("picture", post.picture)}><img src=${addressed({ id: post.picture }).thumb} alt=${say("picture_alt", { id: String(post.picture) })} loading="lazy" /></a>`}
+      <div class="row-words">
+        <p class="row-title">${post.persona}</p>
+        <p class="row-small">${[moment(post.due, zone), post.chat, post.theme].filter(Boolean).join(" · ")}</p>
+        ${typed === null
+          ? html`<p class="caption">${post.caption}</p>`
+          : html`
+              <form class="form" onSubmit=${save}>
+                <${Field} label=${say("caption")} rows="4" value=${typed} change=${setTyped} />
+                <div class="form-end">
+                  <${Button} kind="quiet" onClick=${() => setTyped(null)}>${say("cancel")}<//>
+                  <${Button} type="submit" kind="good" busy=${doing}>${say("save")}<//>
+                </div>
+              </form>
+            `}
+        ${post.error && html`<p class="row-error">${post.error}</p>`}
+        ${mayChange &&
+        typed === null &&
+        html`
+          <div class="row-actions row-actions-below">
+            <${Button} kind="good" icon="check" busy=${doing} onClick=${order("approve")}>${say("approve")}<//>
+            <${Button} icon="picture" busy=${doing} onClick=${order("picture")}>${say("another_picture")}<//>
+            <${Button} icon="refresh" busy=${doing} onClick=${order("caption")}>${say("another_caption")}<//>
+            <${Button} icon="pen" onClick=${() => setTyped(post.caption)}>${say("edit")}<//>
+            <${Button} kind="danger" busy=${doing} onClick=${order("skip")}>${say("skip_it")}<//>
+          </div>
+        `}
+      </div>
+    </li>
+  `;
+}
