@@ -7,8 +7,7 @@ When a post is due, and what is shown of it, is none of its business.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,7 +15,6 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine import safety
 from engine.borrowing import Borrowing
 from engine.captions import REMEMBERED, Captions, Occasion, Quoted, part_of_day, scene_about, scene_of
 from engine.clock import Clock
@@ -40,8 +38,9 @@ from engine.planning import (
     wants,
 )
 from engine.presence import Presence
+from engine.reaching import Reached, reached, sentence_of
 from engine.settings import Settings
-from engine.store import chats, people, pictures, posts, promises, schedules
+from engine.store import chats, pictures, posts, promises
 from engine.store.database import Database
 from engine.store.posts import Under
 from engine.store.records import (
@@ -52,31 +51,11 @@ from engine.store.records import (
     Place,
     Post,
     PostState,
-    ScheduleState,
 )
 from engine.wishes import SEEDS
 from personas.appearance import Ledger
-from personas.persona import Rating
 
 log = structlog.get_logger(__name__)
-
-#: What a place's setting of this name says when nothing is posted there.
-POSTS, PAUSED = posts.SETTING, posts.PAUSED
-
-
-@dataclass(frozen=True)
-class Reached:
-    """The places that a post goes to as things stand now; where there are none, why."""
-
-    places: tuple[Place, ...]
-    #: Its picture is to be shown in all of them, and where posts are paused only for now.
-    rating: Rating = Rating.ALL_AGES
-    why: str = ""
-    #: What may be shown in each place, by its id.
-    allowed: Mapping[int, Rating] = field(default_factory=dict)
-
-    def may_show(self, place: Place, rating: Rating) -> bool:
-        return rating.level <= self.allowed[place.id].level
 
 
 @dataclass(frozen=True)
@@ -146,7 +125,7 @@ class Making:
 
     async def fail(self, post: Post, why: object) -> None:
         failed = partial(
-            posts.change, post_id=post.id, was=posts.OPEN, state=PostState.FAILED, error=_sentence(why)
+            posts.change, post_id=post.id, was=posts.OPEN, state=PostState.FAILED, error=sentence_of(why)
         )
         if await self._database.change(failed) is not None:
             log.error("post_failed", post=post.id, schedule=post.schedule_id, cause=str(why))
@@ -260,45 +239,8 @@ class Making:
         return Subject(reached, record, occasion, open_still)
 
     async def reached(self, tx: AsyncConnection, post: Post, record: PersonaRecord | None = None) -> Reached:
-        """Where a post goes as things stand now: not where it is paused, where we are no longer, where it may not."""
-        if post.schedule_id is None and post.occurrence_key.startswith("schedule:"):
-            return Reached((), why=say("posting.reason.schedule_gone"))
-        confirmed = True
-        if post.schedule_id is not None:
-            schedule = await schedules.get(tx, post.schedule_id)
-            if schedule.state is ScheduleState.PAUSED and not post.options.get("by_hand"):
-                return Reached((), why=say("posting.reason.schedule_paused"))
-        if (person := post.options.get("person")) is not None:
-            confirmed = await people.is_adult(tx, int(person))
-        record = record or await self._presence.current(tx, post.persona_id)
-        places: list[Place] = []
-        why: str = say("posting.reason.place_gone")
-        rating, ratings = Rating.ADULT, dict[int, Rating]()
-        for chat_id in targets_of(post):
-            place = await chats.place_of(tx, chat_id)
-            if place is None or place.left_at is not None:
-                continue
-            allowed = safety.allowed_rating(
-                operator=self._settings.safety.rating,
-                place=place.rating,
-                platform=place.allows_mature,
-                confirmed_adult=confirmed,
-            )
-            try:
-                safety.check_persona(record.persona, allowed)
-            except GreenroomError as error:
-                why = _sentence(error)
-                continue
-            # Posts may go on there before this one is due.
-            rating = min(rating, allowed, key=lambda one: one.level)
-            if place.settings.get(POSTS) == PAUSED:
-                why = say("posting.reason.place_paused")
-                continue
-            places.append(place)
-            ratings[place.id] = allowed
-        if not places:
-            return Reached((), why=why)
-        return Reached(tuple(places), rating, allowed=ratings)
+        """Where a post goes as things stand now."""
+        return await reached(tx, post, self._presence, operator=self._settings.safety.rating, record=record)
 
 
 async def _captioned(tx: AsyncConnection, post: Post, changes: dict[str, Any]) -> Post | None:
@@ -352,12 +294,6 @@ async def gathered(tx: AsyncConnection, under: Under) -> Post | None:
     if lenders_instead(now) and (await pictures.get(tx, under.picture_id)).stand_in:
         return await change(job_id=None, picture_id=under.picture_id, error="", options=instead(now))
     return await change(state=state_made(now), picture_id=under.picture_id, error="")
-
-
-def _sentence(error: object) -> str:
-    """What an error says, so that it can be said in other languages."""
-    told = error.args[0] if isinstance(error, BaseException) and error.args else error
-    return told if isinstance(told, str) else str(told)
 
 
 def _local(post: Post) -> datetime:

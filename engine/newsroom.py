@@ -28,7 +28,7 @@ from engine.locales import say
 from engine.news import BEGIN, NEWEST, NOTHING, Taken, every, take_in
 from engine.publishing import Publishing
 from engine.settings import Settings
-from engine.store import feeds, posts
+from engine.store import chats, feeds, posts
 from engine.store.database import Database
 from engine.store.records import Feed, FeedKind, FeedState, Person, PersonaRecord, Place, PostState
 
@@ -85,6 +85,7 @@ class Newsroom:
         told = {BEGIN: NEWEST} | dict(options)
 
         async def added(tx: AsyncConnection) -> Taken:
+            await chats.hold(tx, place.id)  # who orders it a second time finds it there
             there = await feeds.listing(tx, chat_id=place.id)
             if same := next((one for one in there if one.address == address), None):
                 if "order" in told and same.options.get("order") == told["order"]:
@@ -114,6 +115,7 @@ class Newsroom:
         secret = secrets.token_urlsafe(32)
 
         async def added(tx: AsyncConnection) -> Feed:
+            await chats.hold(tx, place.id)
             there = await feeds.listing(tx, chat_id=place.id)
             order = options.get("order")
             if same := next((one for one in there if order and one.options.get("order") == order), None):

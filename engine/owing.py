@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import NotFound
 from engine.locales import say
-from engine.making import Making, Reached
+from engine.making import Making
 from engine.pictures.borrowed import Origin
 from engine.planning import shown_until, wants, words_of
+from engine.reaching import Reached
 from engine.store import outbox, pictures, posted, posts
 from engine.store.arriving import SHOWN_UNTIL
 from engine.store.posts import Under

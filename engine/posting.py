@@ -22,7 +22,7 @@ from engine.errors import BadRequest, NotFound
 from engine.imagining import Imagining
 from engine.language import Source
 from engine.locales import say
-from engine.making import PAUSED, POSTS, Making
+from engine.making import Making
 from engine.occurrences import zone_of
 from engine.planning import (
     SKIPPED,
@@ -273,7 +273,7 @@ class Posting:
         async def set_so(tx: AsyncConnection) -> int:
             if await chats.place_of(tx, chat_id) is None:
                 raise NotFound(say("posting.no_target", id=str(chat_id)))
-            await chats.set_setting(tx, chat_id, POSTS, PAUSED if paused else "")
+            await chats.set_setting(tx, chat_id, posts.SETTING, posts.PAUSED if paused else "")
             there = await rows.listing(tx, chat_id=chat_id)
             return sum(one.state is ScheduleState.ACTIVE for one in there)
 

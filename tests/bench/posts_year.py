@@ -1,27 +1,23 @@
 """A year of schedules in forty time zones, lived in minutes by a house that is killed again and again.
 
-The clock is a file, so that it outlives who winds it. The house is a process that works through that time with the
-real loop, store and outbox; whoever started it kills it at random, and at the end holds what was shown against what
-the timetables say. `python -m tests.bench.posts_year` is the process that the lives are forked from.
+The house is a process that works through that time with the real loop, store and outbox: `posts_mortal`. Here it is
+killed at random, and at the end what was shown is held against what the timetables say.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import mmap
 import os
 import random
 import select as polling
 import signal
 import sqlite3
-import struct
 import subprocess
 import sys
 import time
-import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,16 +25,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select, text, union_all
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select
 
-from bot.delivery import Deliveries
-from bot.front import Outgoing
-from bot.logs import keep_quiet, start_logging
-from bot.testing import FakeFront
-from engine import publishing
+from bot.logs import keep_quiet
 from engine.engine import Engine
-from engine.home import Home
 from engine.occurrences import occurrences, zone_of
 from engine.planning import PUNCTUAL, key_of, seed_of
 from engine.store import chats, personas
@@ -49,10 +39,10 @@ from engine.timewords import read
 from tests.bench.harness import Figure
 from tests.bench.pictures_encoding import ROOT
 from tests.bench.pictures_house import settings_of
+from tests.bench.posts_mortal import CLOCK, EPOCH, PLATFORMS, SHOWN, Wound
 
 #: The first day of a year, and of a month in which clocks change on both sides of the equator.
 YEAR, MONTH = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 7, tzinfo=UTC)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Clocks change in most of them: by half an hour too, at midnight, around Ramadan, or against the winter.
 ZONES = (
     "Europe/Berlin", "America/New_York", "Australia/Sydney", "Asia/Kathmandu", "America/Santiago",
@@ -90,117 +80,6 @@ LAST, BEHIND = timedelta(days=2), timedelta(hours=3)
 AIMED = 0.3
 #: Simulated time that has come no further in so many real seconds will not go on.
 STUCK, CREEPING = 60.0, timedelta(minutes=1)
-#: A post's platform, by whether it knows a repeat when it sees one.
-PLATFORMS = {"forgetful": False, "watchful": True}
-SHOWN, CLOCK = "shown", "clock"
-
-
-class Wound:
-    """The clock: eight bytes of a file. `wind` sets it forward whenever there is nothing left to do."""
-
-    def __init__(self, file: Path) -> None:
-        with file.open("r+b") as opened:
-            self._held = mmap.mmap(opened.fileno(), 8)
-        self._sleepers: dict[asyncio.Future[None], datetime] = {}
-        self._news = asyncio.Event()
-
-    @classmethod
-    def made(cls, file: Path, moment: datetime) -> Wound:
-        file.write_bytes(bytes(8))
-        made = cls(file)
-        made.set(moment)
-        return made
-
-    def now(self) -> datetime:
-        [microseconds] = struct.unpack_from("<q", self._held)
-        return EPOCH + timedelta(microseconds=microseconds)
-
-    def set(self, moment: datetime) -> None:
-        struct.pack_into("<q", self._held, 0, (moment - EPOCH) // timedelta(microseconds=1))
-
-    def monotonic(self) -> float:
-        return (self.now() - EPOCH).total_seconds()
-
-    async def sleep(self, seconds: float) -> None:
-        waking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sleepers[waking] = self.now() + timedelta(seconds=max(0.0, seconds))
-        self._news.set()
-        try:
-            await waking
-        finally:
-            self._sleepers.pop(waking, None)
-
-    async def wind(self, until: datetime, is_quiet: Callable[[], Awaitable[bool]]) -> None:
-        """To what comes next; where there is still something to do, time goes on as slowly as it does outside."""
-        while not (quiet := await is_quiet()) or self.now() < until:
-            if not quiet:
-                await asyncio.sleep(0.002)
-                self.set(self.now() + timedelta(milliseconds=2))
-            elif coming := [at for waking, at in self._sleepers.items() if not waking.done()]:
-                self.set(max(self.now(), min(until, *coming)))
-            else:
-                self._news.clear()
-                await self._news.wait()
-            self._wake()
-
-    def _wake(self) -> None:
-        now = self.now()
-        for waking in [one for one, at in self._sleepers.items() if at <= now]:
-            del self._sleepers[waking]
-            if not waking.done():
-                waking.set_result(None)
-
-
-class Screen(FakeFront):
-    """A platform: what it was shown, and when, is in a file, whatever becomes of who showed it."""
-
-    def __init__(self, name: str, home: Path, clock: Wound) -> None:
-        super().__init__(name=name, recognises_repeats=PLATFORMS[name])
-        self._clock = clock
-        self._file = os.open(home / SHOWN, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-
-    async def deliver(self, outgoing: Outgoing) -> tuple[str, ...]:
-        row = outgoing.delivery
-        told = {"post": row.post_id, "nonce": row.nonce, "on": self.name, "at": self._clock.monotonic()}
-        os.write(self._file, json.dumps(told).encode() + b"\n")
-        await asyncio.sleep(0.002)  # the answer is on its way: whoever dies now does not know
-        return (row.nonce,)
-
-
-async def live(home: Path, until: datetime) -> None:
-    """One life of the house."""
-    clock, settings = Wound(home / CLOCK), settings_of(home)
-    start_logging(Home(home).log, settings.log, console=False)
-    # Nobody else changes the rows: time goes from one thing that comes to the next.
-    publishing.LOOK_EVERY = timedelta(days=365).total_seconds()
-    async with Engine.open(settings, clock=clock) as engine, asyncio.TaskGroup() as group:
-        fronts = [Screen(name, home, clock) for name in PLATFORMS]
-        parts = [group.create_task(one) for one in (Deliveries(engine, fronts).run(), engine.posting.run())]
-
-        async def is_quiet() -> bool:
-            return not await engine.database.look(lambda tx: _to_do(tx, clock.now()))
-
-        await clock.wind(until, is_quiet)
-        for part in parts:
-            part.cancel()
-
-
-def _asked() -> Any:
-    is_made = posts.c.state.in_([PostState.WAITING.value, PostState.READY.value])
-    to_make = posts.c.state.in_([PostState.PLANNED.value, PostState.MAKING.value])
-    to_show = select(posts.c.id).where(or_(to_make, and_(is_made, posts.c.due_at <= bindparam("now"))))
-    # Their index is found by these very words.
-    owed = select(deliveries.c.id).where(text("deliveries.state IN ('pending', 'sending')"))
-    return union_all(to_show, owed).limit(1)
-
-
-#: Made once: it is asked whenever time may go on.
-_TO_DO = _asked()
-
-
-async def _to_do(tx: AsyncConnection, now: datetime) -> bool:
-    """Whether a post is to be made or shown now, or anything is owed."""
-    return (await tx.execute(_TO_DO, {"now": now})).first() is not None
 
 
 class Lives:
@@ -275,7 +154,7 @@ class Lives:
 @contextmanager
 def lives(home: Path, clock: Wound, until: datetime) -> Iterator[Lives]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
-    command = [sys.executable, "-W", "ignore", "-m", "tests.bench.posts_year"]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.bench.posts_mortal"]
     with subprocess.Popen(
         command, cwd=ROOT, env=clean, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as process:
@@ -467,27 +346,3 @@ def _shown(home: Path) -> dict[int, list[datetime]]:
         seen.add(told["nonce"])
         found.setdefault(told["post"], []).append(EPOCH + timedelta(seconds=told["at"]))
     return found
-
-
-def main() -> None:
-    # Everything is imported once; each life is a fork of this process, which itself opens nothing.
-    for line in sys.stdin:
-        order = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                asyncio.run(live(Path(order["home"]), datetime.fromisoformat(order["until"])))
-                status = 0
-            except BaseException:
-                traceback.print_exc()
-                raise
-            finally:
-                os._exit(status)
-        print(json.dumps({"born": child}), flush=True)
-        _, code = os.waitpid(child, 0)
-        print(json.dumps({"ended": os.waitstatus_to_exitcode(code)}), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,12 +1,17 @@
-"""What several tests of the engine stand on: tiny models for pictures, and the understudy."""
+"""What several tests of the engine stand on: tiny picture models, the understudy, a house on each kind of store."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from engine.engine import Engine
 from engine.language.understudy import Understudy
+from engine.settings import Settings
+from engine.testing import FakeLanguage, FakeRenderer, ManualClock
+from tests.engine.posts_stage import stored_in
 from tests.models.sdxl import KINDS, write_sdxl
 
 
@@ -22,3 +27,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def understudy() -> Understudy:
     return Understudy()
+
+
+@pytest.fixture
+async def stored_engine(
+    settings: Settings, language: FakeLanguage, renderer: FakeRenderer, database_url: str
+) -> AsyncIterator[Engine]:
+    """As `engine`, once with its rows in SQLite and once in PostgreSQL."""
+    kept = stored_in(settings, database_url)
+    async with Engine.open(kept, models=[language], renderer=renderer, clock=ManualClock()) as opened:
+        yield opened

@@ -28,8 +28,8 @@ from engine.store.tables import chats as chat_rows
 from engine.store.tables import pictures as picture_rows
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from personas.persona import Rating
+from tests.engine.posts_stage import Diarist, glenys, only_post, owed, paint, place_of
 from tests.engine.test_feeds_heard import later, shown
-from tests.engine.test_posting import Diarist, glenys, only_post, owed, paint, place_of
 from tests.servers.feeds import Entry, Paper, newspaper
 
 ORIGIN = Origin(ITEM, "example.org", "https://example.org/lake.png", "CC BY 4.0")

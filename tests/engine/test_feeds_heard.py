@@ -31,7 +31,7 @@ from engine.store.tables import feed_items
 from engine.store.tables import jobs as job_rows
 from engine.testing import DAWN, FakeLanguage, ManualClock
 from personas.cast import shipped_cast
-from tests.engine.test_posting import at, glenys, owed, paint, place_of
+from tests.engine.posts_stage import at, glenys, owed, paint, place_of
 from tests.servers.feeds import Entry, Paper, newspaper
 
 MORNING = Entry("Snow in the north", "1", "It <b>snowed</b> all night.", hours=0)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import select
 
 from engine import forgetting
 from engine.engine import Engine
 from engine.language import Source
 from engine.runs import Order
-from engine.settings import Settings, StoreSettings
 from engine.store import chats, jobs, outbox, people
 from engine.store import forgetting as store
 from engine.store.records import (
@@ -32,11 +29,10 @@ from engine.store.records import (
     TurnState,
 )
 from engine.store.tables import deliveries, metadata
-from engine.testing import FakeLanguage, FakeRenderer, ManualClock
+from engine.testing import FakeLanguage
 from engine.timewords import read
-from tests.engine.test_posting import NINE, Diarist, glenys, paint, place_of, until
+from tests.engine.posts_stage import DAY, NINE, Diarist, glenys, paint, place_of, until
 
-DAY = timedelta(days=1)
 #: Her words, and what a model made of them: each of her posts tells of marzipan.
 WORDS = "marzipan"
 
@@ -54,12 +50,8 @@ def language() -> FakeLanguage:
 
 
 @pytest.fixture
-async def engine(
-    settings: Settings, language: FakeLanguage, renderer: FakeRenderer, database_url: str
-) -> AsyncIterator[Engine]:
-    kept = settings.model_copy(update={"store": StoreSettings(database=SecretStr(database_url))})
-    async with Engine.open(kept, models=[language], renderer=renderer, clock=ManualClock()) as opened:
-        yield opened
+def engine(stored_engine: Engine) -> Engine:
+    return stored_engine
 
 
 async def somebody(engine: Engine, name: str) -> Person:

@@ -18,7 +18,7 @@ from engine.store.records import Job, JobState, Lane, PostState
 from engine.store.tables import pictures, queue_entries
 from engine.testing import FakeLanguage
 from engine.wishes import Wish
-from tests.engine.test_posting import NINE, Diarist, at, glenys, only_post, owed, scheduled, until
+from tests.engine.posts_stage import NINE, Diarist, at, glenys, only_post, owed, scheduled, until
 
 USUAL = Work(64, 64, 3)
 MINUTE = timedelta(minutes=1)

@@ -17,6 +17,7 @@ from engine.store import chats, jobs, outbox, personas, pictures, posts, schedul
 from engine.store.database import Database
 from engine.store.records import (
     ChatRef,
+    Delivery,
     DeliveryKind,
     DeliveryState,
     JobState,
@@ -253,13 +254,19 @@ async def test_what_was_planned_for_later_is_taken_away_and_nothing_else(
     assert {one.schedule_id for one in left} == {None}
 
 
+async def taken(tx: AsyncConnection, chat_id: int, post: Post) -> Delivery:
+    """It is owed to a chat, and on its way there."""
+    await outbox.owe(tx, chat_id, DeliveryKind.POST, text="Tea.", post_id=post.id, now=NOW)
+    (row,) = await outbox.take(tx, [("stage", "one")], now=NOW)
+    return row
+
+
 async def test_a_delivery_of_a_post_knows_who_posts_and_what_became_of_it(
     database: Database, here: tuple[int, int]
 ) -> None:
     post = await post_in(database, here)
     async with database.write() as tx:
-        await outbox.owe(tx, here[0], DeliveryKind.POST, text="Tea.", post_id=post.id, now=NOW)
-        (row,) = await outbox.take(tx, [("stage", "one")], now=NOW)
+        row = await taken(tx, here[0], post)
         assert (row.persona_name, row.persona_slug, row.persona_id) == ("Ada", "ada", here[1])
         await outbox.sent(tx, row.id, ["m1"], now=NOW)
         await outbox.owe(tx, here[0], DeliveryKind.NOTICE, text="Not a post.", now=NOW)
@@ -275,8 +282,7 @@ async def test_what_is_held_waits_for_a_word_and_hears_it_once(
 ) -> None:
     post = await post_in(database, here)
     async with database.write() as tx:
-        await outbox.owe(tx, here[0], DeliveryKind.POST, text="Tea.", post_id=post.id, now=NOW)
-        (row,) = await outbox.take(tx, [("stage", "one")], now=NOW)
+        row = await taken(tx, here[0], post)
         assert await outbox.held(tx) == []
         assert not await outbox.release(tx, row.id, again=True, now=NOW)
         await outbox.recover(tx, [("stage", "one")], recognises_repeats=False)

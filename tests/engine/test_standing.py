@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from engine.engine import Engine
 from engine.errors import BadRequest, NotFound
 from engine.ordering import Kind, Order
-from engine.settings import Settings, StoreSettings
-from engine.store import chats, outbox, personas, runs, schedules
-from engine.store.records import ChatRef, DeliveryKind, JobState, Lane, Place, Run, Schedule, ScheduleState
+from engine.store import outbox, personas, runs, schedules
+from engine.store.records import DeliveryKind, JobState, Lane, Run, Schedule, ScheduleState
 from engine.store.runs import RunState
 from engine.store.tables import jobs
 from engine.store.tables import personas as persona_rows
-from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from engine.timewords import read
-
-NINE = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
-DAY = timedelta(days=1)
+from tests.engine import posts_stage
+from tests.engine.posts_stage import DAY, NINE, place_of
+from tests.working import working
 
 
 @pytest.fixture
-async def engine(
-    settings: Settings, language: FakeLanguage, renderer: FakeRenderer, database_url: str
-) -> AsyncIterator[Engine]:
-    kept = settings.model_copy(update={"store": StoreSettings(database=SecretStr(database_url))})
-    async with Engine.open(kept, models=[language], renderer=renderer, clock=ManualClock()) as opened:
-        yield opened
-
-
-async def place_of(engine: Engine) -> Place:
-    async with engine.database.write() as tx:
-        ref = ChatRef("stage", "one", "room")
-        return await chats.add_place(tx, ref, persona_id=None, now=engine.clock.now())
+def engine(stored_engine: Engine) -> Engine:
+    return stored_engine
 
 
 async def ordered(engine: Engine, words: str = "daily 09:00", **order: Any) -> Schedule:
@@ -52,8 +37,7 @@ async def ordered(engine: Engine, words: str = "daily 09:00", **order: Any) -> S
 
 
 async def at(engine: Engine, moment: datetime) -> None:
-    assert isinstance(engine.clock, ManualClock)
-    engine.clock.jump(moment - engine.clock.now())
+    posts_stage.at(engine, moment)
     await engine.standing.round()
 
 
@@ -62,15 +46,9 @@ async def all_runs(engine: Engine) -> list[Run]:
 
 
 async def paint(engine: Engine, run_id: int) -> None:
-    working = asyncio.create_task(engine.work())
-    try:
-        async with asyncio.timeout(20):
-            while (await engine.runs.standing(run_id)).run.state != RunState.DONE:  # noqa: ASYNC110 - rows tell nobody
-                await asyncio.sleep(0.01)
-    finally:
-        working.cancel()
-        with suppress(asyncio.CancelledError):
-            await working
+    async with working(engine), asyncio.timeout(20):
+        while (await engine.runs.standing(run_id)).run.state != RunState.DONE:  # noqa: ASYNC110 - rows tell nobody
+            await asyncio.sleep(0.01)
 
 
 async def notices(engine: Engine) -> list[str]:

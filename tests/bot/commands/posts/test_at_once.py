@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from pydantic import SecretStr
 
 from engine.engine import Engine
-from engine.settings import Settings, StoreSettings
+from engine.settings import Settings
 from engine.store import schedules
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from tests.bot.commands.guest import BEN, Guest, orders_in
-from tests.engine.test_posting_in_trouble import Hold
+from tests.engine.posts_stage import stored_in
+from tests.holding import Hold
 
 
 @pytest.fixture
 async def engine(
     settings: Settings, language: FakeLanguage, postgres_url_with_tables: str
 ) -> AsyncIterator[Engine]:
-    url = StoreSettings(database=SecretStr(postgres_url_with_tables))
-    told = settings.model_copy(update={"store": url})
+    told = stored_in(settings, postgres_url_with_tables)
     async with Engine.open(told, models=[language], renderer=FakeRenderer(), clock=ManualClock()) as opened:
         yield opened
 

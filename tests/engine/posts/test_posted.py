@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import select
 
 from engine.conversation import Draft
 from engine.engine import Engine
 from engine.errors import NotFound
 from engine.language import ReplyWanted, Source
-from engine.settings import Settings, StoreSettings
 from engine.store import chats, messages, outbox, personas
 from engine.store.chats import Said
 from engine.store.records import (
@@ -28,25 +25,16 @@ from engine.store.records import (
     TurnKind,
 )
 from engine.store.tables import deliveries
-from engine.testing import FakeLanguage, FakeRenderer, ManualClock
+from engine.testing import FakeLanguage
 from engine.timewords import read
-from tests.engine.test_posting import NINE, Diarist, only_post, until
+from tests.engine.posts_stage import NINE, only_post, until
 
 ROOM = ChatRef("stage", "one", "room")
 
 
 @pytest.fixture
-def language() -> FakeLanguage:
-    return Diarist()
-
-
-@pytest.fixture
-async def engine(
-    settings: Settings, language: FakeLanguage, renderer: FakeRenderer, database_url: str
-) -> AsyncIterator[Engine]:
-    kept = settings.model_copy(update={"store": StoreSettings(database=SecretStr(database_url))})
-    async with Engine.open(kept, models=[language], renderer=renderer, clock=ManualClock()) as opened:
-        yield opened
+def engine(stored_engine: Engine) -> Engine:
+    return stored_engine
 
 
 async def hears(

@@ -1,0 +1,65 @@
+"""Feeds and hooks that are ordered twice in the same instant are there once."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from engine.engine import Engine
+from engine.errors import BadRequest
+from engine.settings import FeedSettings, Settings
+from engine.store import feeds
+from tests.engine.posts_stage import glenys, place_of
+from tests.holding import Hold
+from tests.servers.feeds import Entry, newspaper
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """The test's newspaper stands on this machine."""
+    return settings.model_copy(update={"feeds": FeedSettings(private=True)})
+
+
+@pytest.mark.parametrize("order", ["turn:1", ""])
+async def test_a_feed_that_is_ordered_twice_in_the_same_instant_is_there_once(
+    shared: Engine, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    place, persona = await place_of(shared), await glenys(shared)
+    hold = Hold(feeds.add)
+    monkeypatch.setattr(feeds, "add", hold)
+    async with newspaper() as paper:
+        paper.entries = [Entry("Ice on the lake", "1", "Skates are out.")]
+        add = partial(
+            shared.newsroom.add,
+            place=place,
+            persona=persona,
+            person=None,
+            address=paper.at("feed"),
+            options={"picture": False} | ({"order": order} if order else {}),
+        )
+        first, second = await hold.meanwhile(add(), add)
+    assert [feed.id for feed in await shared.newsroom.listing()] == [first.id]
+    if order:
+        assert second.id == first.id, "it is the same order"
+    else:
+        assert isinstance(second, BadRequest), "it is another one, and it is told that there is one"
+    assert len(await shared.posting.posts()) == 1
+
+
+async def test_a_hook_that_is_ordered_twice_in_the_same_instant_is_there_once(
+    shared: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = Hold(feeds.add)
+    monkeypatch.setattr(feeds, "add", hold)
+    add = partial(
+        shared.newsroom.add_hook,
+        place=await place_of(shared),
+        persona=await glenys(shared),
+        person=None,
+        options={"order": "turn:1"},
+    )
+    (first, _), (second, secret) = await hold.meanwhile(add(), add)
+    assert first.id == second.id
+    assert [feed.id for feed in await shared.newsroom.listing()] == [first.id]
+    assert await shared.newsroom.knocked(first.id, secret=secret), "the secret that was told last opens it"
