@@ -228,6 +228,12 @@ def test_a_prompt_that_was_written_from_weighted_words_weighs_them_where_they_st
     assert weighed(written, fragments("a pier")) == written
 
 
+def test_weighted_words_are_whole_words() -> None:
+    asked = fragments("(red:1.3)")
+    assert weighed("a weathered face in a red hood", asked) == "a weathered face in a (red:1.3) hood"
+    assert weighed("a weathered face", asked) == "a weathered face"
+
+
 @given(ANYTHING | SYNTAX, ANYTHING)
 def test_weights_put_back_cost_no_word_of_the_prompt(asked: str, written: str) -> None:
     again = weighed(written, fragments(asked))

@@ -97,7 +97,8 @@ def weighed(prompt: str, asked: Iterable[Fragment]) -> str:
         words = part.text.strip(" ,.;")
         if part.weight == 1.0 or not words:
             continue
-        if there := re.search(re.escape(words), prompt, re.IGNORECASE):
+        # Whole words: "red" does not stand in "weathered".
+        if there := re.search(rf"(?<!\w){re.escape(words)}(?!\w)", prompt, re.IGNORECASE):
             prompt = f"{prompt[: there.start()]}({there[0]}:{part.weight:g}){prompt[there.end() :]}"
     return prompt
 
