@@ -14,7 +14,7 @@ STALL = 3.0
 UNNOTICED = 0.03
 #: However slow the machine, so many are read in a step: with fewer it takes so long that the stream itself grows
 #: meanwhile, and its steps become longer than they were to be.
-LEAST = 4
+LEAST = 2
 #: Before anything is known, so many.
 AT_FIRST = 16
 #: Reading beside those who write is taken to cost so many times what it costs alone, until it was done once.
