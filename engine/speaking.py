@@ -160,22 +160,25 @@ class Speaking:
 
     def _cleaned(self, line: Line) -> Line:
         name = safety.name_of(line.name)
-        text = printable(line.text)
-        if text and not line.by_persona:
-            text = safety.cleaned(text, most=self._settings.limits.message_length)
+        if line.by_persona:
+            text = printable(line.text[: self._settings.chat.room])
+        elif line.text.strip():
+            text = safety.cleaned(line.text, most=self._settings.limits.message_length)
+        else:
+            text = ""
         # Whoever brings a talk can put any words into anybody's mouth.
         self._blocked.check(text)
         self._blocked.check(name)
         return Line(line.by_persona, text, name)
 
     def _note_of(self, talk: Elsewhere) -> str:
-        told = printable(talk.note)
-        if told:
+        told = talk.note
+        if told.strip():
             told = safety.cleaned(told, most=self._settings.limits.message_length)
             self._blocked.check(told)
         unseen = ", ".join(sorted(set(talk.unseen)))
         parts = [
-            f"{_NOTE}\n{told}" if told else "",
+            f"{_NOTE}\n{told}" if told.strip() else "",
             f"With these words came something that you cannot see: {unseen}." if unseen else "",
         ]
         return "\n\n".join(filter(None, parts))

@@ -7,7 +7,7 @@ answer it too. What comes back is plain text in pieces; whoever asked checks it.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -41,6 +41,16 @@ class Task(StrEnum):
     CASTING = "casting"
 
 
+@dataclass(eq=False)
+class Tally:
+    """What a reply took, in tokens, as far as whoever wrote it can tell."""
+
+    read: int = 0
+    written: int = 0
+    #: It ended because it was not to be longer.
+    full: bool = False
+
+
 @dataclass(frozen=True)
 class ReplyWanted:
     """The next words of `persona` in a talk; the last of `lines` is what was just said to it."""
@@ -56,6 +66,10 @@ class ReplyWanted:
     model: str = ""
     #: Which talk this is, for whoever keeps what was read of it; empty: none that goes on.
     talk: str = ""
+    #: At most so many tokens, where that is less than the house allows.
+    most: int | None = None
+    #: Whoever writes notes there what it took.
+    tally: Tally | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ class Writing:
     request: Request
     prompt: tuple[int, ...]
     sampler: Sampler | None = None
+    written: int = 0
     decoder: codecs.IncrementalDecoder = field(
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
     )
@@ -256,7 +257,7 @@ class Batcher:
         if request.begun:
             tokens += self._tokens_of(request.begun, special=False)
         # A short prompt leaves room for a long form.
-        most = max(16, min(request.most, context - len(tokens)))
+        most = min(request.most, max(16, context - len(tokens)))
         return Ask(number, tuple(tokens), most, rank=request.rank, shared=shared, talk=request.talk)
 
     def _tokens_of(self, text: str, *, special: bool) -> tuple[int, ...]:
@@ -367,22 +368,24 @@ class Batcher:
         if self._model.ends(token):
             self._drop(number)
             return
+        writing.written += 1
         text = writing.decoder.decode(self._model.piece(token))
         if text:
             self._news.append(News(number, text))
         if not self._scheduler.wrote(number, token):
-            self._drop(number)
+            self._drop(number, full=True)
 
-    def _drop(self, number: int, *, error: str = "") -> None:
+    def _drop(self, number: int, *, error: str = "", full: bool = False) -> None:
         self._scheduler.end(number)
-        self._end(number, error=error)
+        self._end(number, error=error, full=full)
 
-    def _end(self, number: int, *, error: str = "") -> None:
+    def _end(self, number: int, *, error: str = "", full: bool = False) -> None:
         writing = self._writings.pop(number, None)
         if writing is not None and writing.sampler is not None:
             self._model.let_go(writing.sampler)
+        read, written = (len(writing.prompt), writing.written) if writing is not None else (0, 0)
         # Bytes that are half a character at the end are nobody's letter.
-        self._news.append(News(number, ended=True, error=error))
+        self._news.append(News(number, ended=True, error=error, read=read, written=written, full=full))
 
     def _lost_everything(self, reason: str) -> None:
         """The library could not compute: nobody's row can be trusted any more."""

@@ -110,7 +110,8 @@ class Local:
         request = Request(
             wanted.segments or _plain_talk(wanted),
             sampling=sampling_of(self._settings, persona.sampling, seed=wanted.seed),
-            most=self._settings.reply_tokens + (THOUGHT_TOKENS if thinks else 0),
+            most=min(self._settings.reply_tokens, wanted.most or self._settings.reply_tokens)
+            + (THOUGHT_TOKENS if thinks else 0),
             rank=PROMPTS if isinstance(wanted, CaptionWanted) else CHAT,
             talk=wanted.talk,
         )
@@ -119,7 +120,7 @@ class Local:
             [persona.called, persona.name], [name for name in sorted(others) if name], opened=thinks
         )
         said = False
-        async with aclosing(self._scribe.write(request)) as pieces:
+        async with aclosing(self._scribe.write(request, tally=wanted.tally)) as pieces:
             async for piece in pieces:
                 if shown := cleaner.feed(piece):
                     said = said or bool(shown.strip())

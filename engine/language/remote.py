@@ -145,7 +145,7 @@ class Remote:
             messages,
             # Another answer than the ones before, also where the same seed gives the same words.
             sampling_of(self._language, persona.sampling, seed=wanted.seed + len(wanted.rejected)),
-            self._language.reply_tokens,
+            min(self._language.reply_tokens, wanted.most or self._language.reply_tokens),
             persona_names=_spoken((persona.name, persona.called)),
             person_names=_spoken(others),
             form=form,
@@ -184,6 +184,8 @@ class Remote:
                     yield piece
                 if cleaner.ended:
                     break
+        if reason == "length" and isinstance(ask.wanted, ReplyWanted) and ask.wanted.tally is not None:
+            ask.wanted.tally.full = True
         if piece := cleaner.finish():
             yield piece
         elif not said:

@@ -43,6 +43,10 @@ class News:
     text: str = ""
     ended: bool = False
     error: str = ""
+    #: At the end: the tokens of the prompt, those that were written, and whether more were not allowed.
+    read: int = 0
+    written: int = 0
+    full: bool = False
 
 
 @dataclass(frozen=True)

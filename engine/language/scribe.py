@@ -14,6 +14,7 @@ from enum import StrEnum
 import structlog
 
 from engine.errors import ModelUnavailable
+from engine.language import Tally
 from engine.language.batcher import Works
 from engine.language.requests import Broken, News, Ready, Request, Told, numbers
 
@@ -44,6 +45,7 @@ class Stream:
     crashes: int = 0
     ended: bool = False
     error: str = ""
+    tally: Tally = field(default_factory=Tally)
     _pieces: deque[str] = field(default_factory=deque)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -51,6 +53,10 @@ class Stream:
         if news.text:
             self.raw += news.text
             self._pieces.append(news.text)
+            self.tally.written += 1
+        if news.ended:
+            self.tally.read, self.tally.full = news.read, news.full
+            self.tally.written = max(self.tally.written, news.written)
         self.ended = self.ended or news.ended
         self.error = self.error or news.error
         self._news.set()
@@ -141,12 +147,12 @@ class Scribe:
         if self.state is not State.READY:
             raise ModelUnavailable(self.reason or "the model is closed")
 
-    async def write(self, request: Request) -> AsyncGenerator[str, None]:
-        """A text, piece by piece. Closing it stops the writing."""
+    async def write(self, request: Request, *, tally: Tally | None = None) -> AsyncGenerator[str, None]:
+        """A text, piece by piece. Closing it stops the writing. What it took is noted in `tally`."""
         await self.up()
         if self._works is None:
             raise ModelUnavailable("the model is closed")
-        stream = Stream(next(self._numbers), request)
+        stream = Stream(next(self._numbers), request, tally=tally or Tally())
         self._streams[stream.number] = stream
         self._works.submit(stream.number, request)
         try:

@@ -1,0 +1,196 @@
+"""What a program asks for when it asks for a chat completion, and what that means here.
+
+What it sends that we do not have is passed over where the answer is as good without it, and refused where it would
+think that it was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from bot.web.compatible.wording import MOST_USER, unsupported
+from bot.web.problems import Mistake
+from engine.speaking import Elsewhere
+from engine.store.records import Account
+from personas.persona import Sampling
+from personas.prompting import Line
+
+MOST_MESSAGES = 4_096
+MOST_STOPS = 64
+#: The least of `top_p` that we know: the likeliest word alone.
+LEAST_TOP_P = 1e-4
+
+#: What a part of a message is that is no words, as a model is told of it.
+_UNSEEN = {
+    "image_url": "picture",
+    "input_image": "picture",
+    "input_audio": "sound",
+    "audio": "sound",
+    "video_url": "video",
+    "file": "file",
+    "input_file": "file",
+}
+_WORDS = frozenset({"text", "input_text", "output_text", "refusal"})
+
+Name = Annotated[str, Field(max_length=MOST_USER)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Stop = Annotated[str, Field(max_length=1_000)]
+
+
+class Message(BaseModel):
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[dict[str, Any]] | None = None
+    name: str | None = None
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool | None = None
+
+
+class ChatAsked(BaseModel):
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=MOST_STOPS)] | None = None
+    seed: int | None = None
+    user: Name | None = None
+    safety_identifier: Name | None = None
+    temperature: Annotated[float, Field(ge=0, le=5)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    # Not OpenAI's own, and sent by programs that know other servers too.
+    top_k: Annotated[int, Field(ge=-1, le=1_000)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.5, le=2)] | None = None
+    repeat_penalty: Annotated[float, Field(ge=0.5, le=2)] | None = None
+    # Refused where they ask for something.
+    n: int | None = None
+    logit_bias: dict[str, Any] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    response_format: dict[str, Any] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    function_call: str | dict[str, Any] | None = None
+    modalities: list[str] | None = None
+    audio: dict[str, Any] | None = None
+    web_search_options: dict[str, Any] | None = None
+    store: bool | None = None
+
+    @property
+    def stops(self) -> list[str]:
+        return [self.stop] if isinstance(self.stop, str) else self.stop or []
+
+    @property
+    def counts_usage(self) -> bool:
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+
+@dataclass(frozen=True)
+class _Said:
+    role: str
+    text: str
+    name: str
+    unseen: tuple[str, ...]
+
+
+def check(asked: ChatAsked) -> None:
+    """Refuse what cannot be had here, where the program would take it for done."""
+    if asked.n not in (None, 1):
+        raise unsupported("n", "Each persona gives one answer at a time: n may only be 1.")
+    if asked.logit_bias:
+        raise unsupported("logit_bias", "Single words cannot be made likelier here: leave logit_bias out.")
+    if asked.logprobs or asked.top_logprobs:
+        raise unsupported("logprobs", "How likely each word was is not told here: leave logprobs out.")
+    if asked.response_format and asked.response_format.get("type") != "text":
+        raise unsupported(
+            "response_format", "Personas talk; they fill in no forms. Only text is answered here."
+        )
+    for param in ("tool_choice", "function_call"):
+        if getattr(asked, param) not in (None, "none", "auto"):
+            raise unsupported(param, "Personas use no tools: they can be offered, and not demanded.")
+    if asked.audio or set(asked.modalities or ()) - {"text"}:
+        raise unsupported("modalities", "Personas write here; they make no sound.")
+    if asked.web_search_options is not None:
+        raise unsupported("web_search_options", "Personas do not search the web.")
+    if asked.store:
+        raise unsupported(
+            "store", "Nothing that is said here is stored, so that nothing can be asked for later."
+        )
+
+
+def talk_of(asked: ChatAsked, account: Account) -> Elsewhere:
+    """The talk as the program tells it."""
+    said = list(_said(asked.messages))
+    lines = tuple(
+        Line(one.role == "assistant", one.text, one.name if one.role == "user" else "")
+        for one in said
+        if one.role in ("user", "assistant") and (one.text.strip() or one.unseen)
+    )
+    notes = [one.text.strip() for one in said if one.role in ("system", "developer")]
+    return Elsewhere(
+        persona=asked.model,
+        lines=lines,
+        account=account,
+        person=asked.safety_identifier or asked.user or "",
+        note="\n\n".join(filter(None, notes)),
+        unseen=next((one.unseen for one in reversed(said) if one.role == "user"), ()),
+        sampling=_sampling(asked),
+        seed=None if asked.seed is None else asked.seed % 2**32,
+        most=asked.max_completion_tokens or asked.max_tokens,
+    )
+
+
+def _sampling(asked: ChatAsked) -> Sampling:
+    return Sampling(
+        temperature=asked.temperature,
+        top_p=None if asked.top_p is None else max(asked.top_p, LEAST_TOP_P),
+        # Elsewhere -1 means what 0 means here.
+        top_k=None if asked.top_k is None else max(asked.top_k, 0),
+        min_p=asked.min_p,
+        repeat_penalty=asked.repeat_penalty if asked.repetition_penalty is None else asked.repetition_penalty,
+        frequency_penalty=asked.frequency_penalty,
+        presence_penalty=asked.presence_penalty,
+    )
+
+
+def _said(messages: Sequence[Message]) -> Iterator[_Said]:
+    for place, message in enumerate(messages):
+        if message.role in ("tool", "function"):
+            raise Mistake(
+                400,
+                "Personas use no tools, so that none can have answered them.",
+                param=f"messages.{place}.role",
+            )
+        content = message.content
+        if content is None or isinstance(content, str):
+            yield _Said(message.role, content or "", message.name or "", ())
+            continue
+        words: list[str] = []
+        unseen: list[str] = []
+        for number, part in enumerate(content):
+            kind, told = _part(part, f"messages.{place}.content.{number}")
+            (unseen if kind else words).append(kind or told)
+        text = "\n".join(words)
+        # A picture without words is something that somebody said, too.
+        shown = text if text.strip() or not unseen else f"({', '.join(unseen)})"
+        yield _Said(message.role, shown, message.name or "", tuple(unseen))
+
+
+def _part(part: Mapping[str, Any], where: str) -> tuple[str, str]:
+    """What came that is no words, or the words."""
+    kind = part.get("type")
+    if kind in _WORDS:
+        told = part.get("text", part.get("refusal"))
+        if isinstance(told, str):
+            return "", told
+    elif isinstance(kind, str) and kind in _UNSEEN:
+        return _UNSEEN[kind], ""
+    raise Mistake(400, "That is no part of a message that is known here.", param=where, code="invalid_value")
