@@ -41,6 +41,7 @@ _KINDS: dict[int, type[GreenroomError]] = {
     401: GoneError,  # somebody else listens there now: its secret is another
     403: Refused,
     404: NotFound,
+    409: BadRequest,
     422: BadRequest,
     429: Refused,
     507: StoreError,

@@ -79,6 +79,7 @@ class Desk:
     async def _take(self, incoming: Incoming, kind: TurnKind) -> bool:
         said = await self._engine.conversation.hear(incoming, kind=kind)
         if said is not None:
+            self._engine.gauges.count("turns", incoming.chat.front)
             self._answer(said)
         return said is not None
 

@@ -7,6 +7,7 @@ owed is shown, jobs in hand go back in line. What does not end in time is left a
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import signal
@@ -24,10 +25,15 @@ from bot.delivery import Deliveries
 from bot.desk import Desk
 from bot.front import Front
 from bot.lookout import Lookout
+from bot.parts import Parts, called
 from bot.progress import Easels
+from bot.shown import ended_shown
 from bot.stagehands import Stagehands
 from bot.web.app import create_app
+from bot.web.doors import check_bind
+from bot.web.happenings import Happenings
 from bot.web.lines import Lines
+from bot.web.pages import Pages
 from engine.clock import Clock
 from engine.engine import Engine
 from engine.errors import SettingsError
@@ -35,7 +41,7 @@ from engine.events import CLOSING
 from engine.home import Address, Home
 from engine.language import LanguageModel
 from engine.pictures import Renderer
-from engine.settings import Settings
+from engine.settings import Settings, address_here
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +53,8 @@ TURN_SECONDS = 0.0001
 REPLY_SECONDS = 5.0
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
+#: So many bytes a message has at most that comes in by a socket.
+MOST_ON_A_LINE = 64 * 1024
 #: A part that ran this long was well; its next trouble starts with a short pause again.
 WELL_SECONDS = 120.0
 
@@ -74,34 +82,51 @@ async def open_house(
     home = Home(settings.home)
     with home.own(), _quick_turns():
         async with Engine.open(settings, models=models, renderer=renderer, clock=clock, home=home) as engine:
-            lines = Lines()
-            everybody = [lines, *fronts]
+            lines, pages = Lines(), Pages(engine.database, engine.clock)
+            everybody: list[Front] = [lines, pages, *fronts]
             desk = Desk(engine, everybody)
+            pages.answering = desk.answering
             easels = Easels(engine, everybody)
             hands = Stagehands(engine, desk, easels)
+            parts = Parts()
+            running = partial(kept_running, clock=engine.clock, parts=parts)
             deliveries = Deliveries(engine, everybody, hands)
-            with _loopback_socket(settings) as door:
+            await check_bind(engine)
+            with _door(settings) as door:
                 address = home.announce(_url(door))
-                app = create_app(engine, desk, lines, address.secret, deliveries.somebody_came)
-                server = Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+                app = create_app(
+                    engine,
+                    desk,
+                    lines,
+                    pages,
+                    address.secret,
+                    deliveries.somebody_came,
+                    parts=parts,
+                    fronts=everybody,
+                )
+                server = Server(_served(app, settings))
                 house = House(engine, desk, address)
+                call_back = partial(engine.callbacks.run, ended_shown)
                 failure: Exception | None = None
                 async with asyncio.TaskGroup() as group:
                     web = group.create_task(server.serve([door]))
-                    pump = group.create_task(kept_running("outbox", deliveries.run, engine.clock))
-                    work = group.create_task(kept_running("pictures", engine.work, engine.clock))
+                    pump = group.create_task(running("outbox", deliveries.run))
+                    work = group.create_task(running("pictures", engine.work))
                     listening = [
-                        group.create_task(kept_running(front.name, partial(front.run, desk), engine.clock))
+                        group.create_task(running(called(front, everybody), partial(front.run, desk)))
                         for front in everybody
                     ]
                     aside = [
                         group.create_task(engine.shelf.warm()),
-                        group.create_task(kept_running("easels", easels.run, engine.clock)),
-                        group.create_task(kept_running("forgetting", hands.sweep, engine.clock)),
-                        group.create_task(kept_running("posts", engine.posting.run, engine.clock)),
-                        group.create_task(kept_running("feeds", engine.newsroom.run, engine.clock)),
-                        group.create_task(kept_running("orders", engine.standing.run, engine.clock)),
-                        group.create_task(kept_running("lookout", Lookout(engine).run, engine.clock)),
+                        group.create_task(running("easels", easels.run)),
+                        group.create_task(running("forgetting", hands.sweep)),
+                        group.create_task(running("posts", engine.posting.run)),
+                        group.create_task(running("feeds", engine.newsroom.run)),
+                        group.create_task(running("orders", engine.standing.run)),
+                        group.create_task(running("callbacks", call_back)),
+                        group.create_task(running("page", Happenings(engine, pages).run)),
+                        group.create_task(running("lookout", Lookout(engine).run)),
+                        group.create_task(running("history", engine.history.run)),
                     ]
                     await desk.resume()
                     log.info("house_open", address=address.url, home=str(home.path))
@@ -115,25 +140,36 @@ async def open_house(
                             task.cancel()
                         await _drain(desk, listening, work, pump)
                         engine.events.publish(CLOSING)
+                        pages.watchers.close()
                         server.should_exit = True
                         await asyncio.wait([web], timeout=1.0)
                         server.force_exit = True
                         web.cancel()
+                        await server.hang_up()
                         log.info("house_closed")
                 if failure is not None:
                     raise failure
 
 
-async def kept_running(name: str, run: Callable[[], Awaitable[None]], clock: Clock) -> None:
-    """Run a part of the house, and start it again with growing pauses when it ends. The others never notice."""
+async def kept_running(
+    name: str, run: Callable[[], Awaitable[None]], clock: Clock, parts: Parts | None = None
+) -> None:
+    """Run a part of the house, and start it again with growing pauses when it ends. The others never notice.
+
+    `parts` is told how it is.
+    """
     pause = FIRST_PAUSE
+    parts = parts or Parts()
     while True:
         began = clock.monotonic()
+        parts.runs(name)
         try:
             await run()
+            parts.stopped(name, "")
             log.warning("part_ended", part=name, again_in=pause)
         except SettingsError as error:
             # It never works with these settings; the others go on without it.
+            parts.stopped(name, str(error), given_up=True)
             log.error("part_given_up", part=name, cause=str(error))  # noqa: TRY400 - the sentence says it all
             return
         except asyncio.CancelledError:
@@ -141,8 +177,10 @@ async def kept_running(name: str, run: Callable[[], Awaitable[None]], clock: Clo
             if task is None or task.cancelling():
                 raise
             # Not we were cancelled, but something inside it, which it let through.
+            parts.stopped(name, "")
             log.warning("part_ended", part=name, again_in=pause)
-        except Exception:
+        except Exception as error:
+            parts.stopped(name, str(error) or type(error).__name__)
             log.exception("part_failed", part=name, again_in=pause)
         if clock.monotonic() - began >= WELL_SECONDS:
             pause = FIRST_PAUSE
@@ -216,19 +254,47 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def hang_up(self) -> None:
+        """Whoever still asks, or is still told something, has had their time: behind it the store is closed."""
+        if late := list(self.server_state.tasks):
+            log.info("hung_up", requests=len(late))
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late, timeout=1.0)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+
+def _served(app: Callable[..., Awaitable[None]], settings: Settings) -> uvicorn.Config:
+    proxies = settings.web.trusted_proxies
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        # What somebody says of where they come from is believed of nobody whom the operator did not name.
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        # The lightest there is, and nothing of it is packed: each packer takes more memory than all else of a line.
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=MOST_ON_A_LINE,
+    )
+
 
 @contextmanager
-def _loopback_socket(settings: Settings) -> Iterator[socket.socket]:
-    """The door on loopback. Where the usual port is taken, any free one does: clients read it from the note."""
+def _door(settings: Settings) -> Iterator[socket.socket]:
+    """Where the house listens. Where the usual port is taken, any free one does: clients read it from the note."""
     family = socket.AF_INET6 if ":" in settings.web.host else socket.AF_INET
     door = socket.socket(family, socket.SOCK_STREAM)
     try:
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            door.bind((settings.web.host, settings.web.port))
+            _bind(door, settings.web.host, settings.web.port)
         except OSError:
             log.info("port_taken", port=settings.web.port)
-            door.bind((settings.web.host, 0))
+            _bind(door, settings.web.host, 0)
         # Before anybody reads of it: who knocks while we still open waits, and is not turned away.
         door.listen(128)
         yield door
@@ -236,6 +302,18 @@ def _loopback_socket(settings: Settings) -> Iterator[socket.socket]:
         door.close()
 
 
+def _bind(door: socket.socket, host: str, port: int) -> None:
+    try:
+        door.bind((host, port))
+    except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise SettingsError(
+                f"web.host: {host} is no address of this machine. 127.0.0.1 is for itself alone, 0.0.0.0 for all."
+            ) from None
+        raise
+
+
 def _url(door: socket.socket) -> str:
+    """Where this machine itself finds the door."""
     host, port = door.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return address_here(host, port)

@@ -29,6 +29,11 @@ def job_shown(job: Job, ahead: int | None, made: list[Picture]) -> dict[str, Any
     }
 
 
+def ended_shown(job: Job, made: list[Picture]) -> dict[str, Any]:
+    """A job that has ended, for whoever is called back."""
+    return job_shown(job, None, made)
+
+
 def persona_shown(record: PersonaRecord) -> dict[str, Any]:
     """Who somebody is, in the few words and colours that a chat needs."""
     persona = record.persona
@@ -46,4 +51,6 @@ def persona_shown(record: PersonaRecord) -> dict[str, Any]:
 def picture_shown(picture: Picture) -> dict[str, Any]:
     shown = asdict(picture)
     shown["created_at"] = picture.created_at.isoformat()
+    shown["image"] = f"/api/v1/pictures/{picture.id}"
+    shown["thumb"] = f"/api/v1/pictures/{picture.id}/thumb"
     return shown

@@ -19,7 +19,7 @@ class Stagehands:
         self._desk = desk
         self._easels = easels
         self._to_sweep = asyncio.Event()
-        self._sweep = forgetting.Sweep(engine.database, engine.files, engine.queue, engine.clock)
+        self._sweep = forgetting.Sweep(engine.database, engine.thumbs, engine.queue, engine.clock)
 
     async def before(self, row: Delivery) -> None:
         """What a delivery takes the place of is no longer written or drawn on."""

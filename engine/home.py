@@ -6,6 +6,7 @@ its clients. Nothing here knows what is said over that line.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -137,6 +138,10 @@ class Home:
         except OSError as error:
             raise StoreError(f"The key {file} cannot be kept: {error.strerror}.") from None
         return made
+
+    def mark(self) -> str:
+        """A few letters by which this home is known among others, which tell nothing of it."""
+        return hashlib.sha256(b"mark" + self.link_key()).hexdigest()[:8]
 
     @property
     def _password(self) -> Path:

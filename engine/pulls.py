@@ -102,7 +102,6 @@ class Pulls:
         room = await asyncio.to_thread(models.remove, self._home, f"{kept.kind}/{kept.folder.name}")
         self._known.pop((kept.kind, kept.folder.name), None)
         log.info("model_removed", model=kept.folder.name, freed=room.size + room.unfinished)
-        self._events.publish("models.changed")
         return room
 
     async def close(self) -> None:

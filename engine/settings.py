@@ -89,6 +89,12 @@ def is_loopback(name: str) -> bool:
     return False
 
 
+def address_here(host: str, port: int) -> str:
+    """Where this machine finds who listens there. All addresses are none that could be called."""
+    called = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, and not bound to
+    return f"http://[{called}]:{port}" if ":" in called else f"http://{called}:{port}"
+
+
 def _place_to_listen(host: str) -> str:
     with suppress(ValueError):
         return str(ip_address(host))
@@ -361,6 +367,11 @@ class WebSettings(Section):
         """Whether others than this machine may reach it: by its address, or by a proxy that knows its name."""
         names = (self.host, *(split_host(name)[0] for name in self.allowed_hosts))
         return not all(is_loopback(name) for name in names)
+
+    @property
+    def address(self) -> str:
+        """Where this machine itself finds it, unless another port had to be taken."""
+        return address_here(self.host, self.port)
 
 
 class LogSettings(Section):

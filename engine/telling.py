@@ -39,8 +39,7 @@ class Telling:
     async def tell(self, ref: ChatRef, text: str, *, persona: str = "", key: str = "") -> tuple[int, int]:
         """Answers the place and the turn, by number; `NotFound` for a chat that nobody has spoken in.
 
-        `persona`: who says it; empty: whoever is there. Nobody is brought in by it. `key` names the order: given twice,
-        it is told once.
+        `persona`: who says it; empty: whoever is there. Nobody is brought in by it. `key`: told once.
         """
         words = safety.cleaned(text, most=self._settings.limits.message_length)
         self._blocked.check(words)

@@ -67,7 +67,7 @@ STOREYS: tuple[tuple[str, ...], ...] = (
         "engine.wishes",
         "engine.wording",
     ),
-    ("engine.agenda", "engine.alerts", "engine.borrowing", "engine.memory"),
+    ("engine.agenda", "engine.alerts", "engine.borrowing", "engine.memory", "engine.reaching"),
     ("engine.casting", "engine.conversation", "engine.forgetting", "engine.imagining", "engine.ordering"),
     (
         "engine.feeding",

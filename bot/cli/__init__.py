@@ -27,6 +27,7 @@ from bot.cli import (
     prompting,
     runs,
     schedules,
+    stats,
     status,
 )
 from bot.cli.ending import Interrupted, code_of, sentence_of, tell_error
@@ -36,7 +37,7 @@ SECTIONS = (
     ("Pictures", ("imagine", "backfill", "prompt", "jobs", "runs", "replay")),
     ("Cast", ("personas",)),
     ("Posts", ("schedule", "posts", "feeds")),
-    ("House", ("models", "status", "doctor")),
+    ("House", ("models", "status", "stats", "doctor")),
     ("Doors", ("password", "keys")),
 )
 
@@ -88,6 +89,7 @@ for _command in (
     feeds.feeds,
     models.models,
     status.status,
+    stats.stats,
     doctor.doctor,
     doors.password,
     doors.keys,

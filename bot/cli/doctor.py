@@ -74,10 +74,11 @@ async def _look(*, tries: bool = False) -> list[Finding]:
     findings = [_python(), _home(home), *_settings(home, mistakes)]
     if settings is None:
         later = "not looked at: the settings come first"
-        what_waits = ("database", "files", "extras", "telegram", "discord")
+        what_waits = ("database", "files", "doors", "extras", "telegram", "discord")
         findings += [Finding(what, "note", later) for what in what_waits]
     else:
-        findings += [await _database(settings, home), await _files(settings, home), _extras(settings)]
+        findings += [await _database(settings, home), await _files(settings, home)]
+        findings += [*await _doors(settings, home), _extras(settings)]
         findings += await _fronts(settings)
     findings += [_room(home), await _owner(home), _log(home)]
     writers = await _language(settings, tries=tries) if settings else []
@@ -209,6 +210,12 @@ async def _files(settings: Settings, home: Home) -> Finding:
         )
         return Finding("files", "warning", says, f"${{EDITOR:-vi}} '{settings_file(home.path)}'")
     return Finding("files", "ok", f"{where} can be written, read, listed and deleted in{left}")
+
+
+async def _doors(settings: Settings, home: Home) -> list[Finding]:
+    from bot.cli.entrances import looked_at
+
+    return [Finding(what, *told) for what, *told in await looked_at(settings, home)]
 
 
 def _extras(settings: Settings) -> Finding:

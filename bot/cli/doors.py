@@ -57,14 +57,18 @@ def new(name: str, scopes: tuple[str, ...], rate: int, as_json: bool) -> None:
     click.echo(
         "Keep it well, it is shown this once. Programs send it as `Authorization: Bearer …`.", err=True
     )
+    if secret := made["callback_secret"]:
+        click.echo(f"What it is called back with is signed by {secret}", err=True)
     click.echo(made["key"])
 
 
 async def _new(settings: Settings, name: str, scopes: tuple[str, ...], rate: int) -> Message:
     from functools import partial
 
+    from engine.callbacks import secret_of
     from engine.clock import SystemClock
     from engine.errors import BadRequest
+    from engine.home import Home
     from engine.store import keys as store
     from engine.store.records import Scope
 
@@ -81,7 +85,11 @@ async def _new(settings: Settings, name: str, scopes: tuple[str, ...], rate: int
         now=SystemClock().now(),
     )
     async with opening.store(settings) as database:
-        return shown(await database.change(adding)) | {"key": key}
+        made = await database.change(adding)
+    # Only who has pictures made is ever called back.
+    called = made.scopes & {Scope.MAKE, Scope.MANAGE}
+    secret = secret_of(Home(settings.home).link_key(), made.id) if called else ""
+    return shown(made) | {"key": key, "callback_secret": secret}
 
 
 def shown(key: Key) -> Message:

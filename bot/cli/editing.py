@@ -48,6 +48,7 @@ def edited(draft: Path, record: PersonaRecord) -> Persona:
 
 
 def _read(draft: Path, record: PersonaRecord) -> Persona:
+    from bot.carrying import of_the_same_slug
     from personas.cards import CardError
     from personas.personafile import persona_from_toml
 
@@ -56,12 +57,3 @@ def _read(draft: Path, record: PersonaRecord) -> Persona:
     except (OSError, UnicodeDecodeError) as error:
         raise CardError(f"The draft cannot be read: {error}") from None
     return of_the_same_slug(persona_from_toml(text), record)
-
-
-def of_the_same_slug(persona: Persona, record: PersonaRecord) -> Persona:
-    """A slug never changes: old links and buttons hold it."""
-    from personas.cards import CardError
-
-    if persona.slug != record.persona.slug:
-        raise CardError(f"the slug stays “{record.persona.slug}”: links and buttons out there hold it")
-    return persona

@@ -5,14 +5,16 @@ It changes rows, beside whoever owns the home: a house that runs looks at the fe
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli import opening, places
+from bot import places
+from bot.cli import opening
 from bot.cli.planning import flags_of
+from bot.posts_shown import feed_shown
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -31,7 +33,9 @@ def feeds() -> None:
 @opening.as_json
 def list_(place: str | None, as_json: bool) -> None:
     """All feeds and webhooks, and how they go."""
-    found = opening.on_engine(lambda engine: places.listed(engine, place, engine.newsroom.listing, shown))
+    found = opening.on_engine(
+        lambda engine: places.listed(engine, place, engine.newsroom.listing, feed_shown)
+    )
     if as_json:
         opening.put_json(found)
     elif not found:
@@ -39,34 +43,6 @@ def list_(place: str | None, as_json: bool) -> None:
     else:
         for one in found:
             _draw(one)
-
-
-async def shown(beside: places.WhoAndWhere, one: Feed) -> Message:
-    """A feed as scripts are told of it."""
-    from bot.commands.feeds import hook_address
-    from engine.store.records import FeedKind
-
-    return {
-        "id": one.id,
-        "kind": one.kind.value,
-        "state": one.state.value,
-        "address": one.address if one.kind is FeedKind.FEED else hook_address(beside.engine, one),
-        "title": str(one.options.get("title", "")),
-        **await beside.of(one),
-        "only": list(one.options.get("only", ())),
-        "not": list(one.options.get("not", ())),
-        "to": list(one.options.get("targets", ())),
-        "approval": str(one.options.get("approval", "")),
-        "picture": _picture(one.options),
-        "next": one.next_at.isoformat() if one.next_at else None,
-        "failures": one.failures,
-        "error": one.error,
-    }
-
-
-def _picture(options: Mapping[str, Any]) -> str:
-    """Whose pictures its posts have: rendered, of the item, of the folder; empty: they have none."""
-    return str(options.get("picture_of", "render")) if options.get("picture", True) else ""
 
 
 def _draw(one: Message) -> None:
@@ -119,19 +95,11 @@ def add(address: str, place: str, persona: str | None, not_: str | None, as_json
 
 
 async def _add(engine: Engine, *, address: str, place: str, persona: str, flags: dict[str, str]) -> Message:
-    from bot.commands.feeds import options_told, persona_for
-    from engine.fetching import check_address
+    from bot.commands.feeds import listened
 
     there = await places.place_named(engine, place)
-    options = await options_told(engine, flags)
-    feed = await engine.newsroom.add(
-        place=there,
-        persona=await persona_for(engine, there, persona, options),
-        person=None,
-        address=check_address(address, private=engine.settings.feeds.private),
-        options=options,
-    )
-    return await shown(places.WhoAndWhere(engine), feed)
+    feed = await listened(engine, there, address, flags, persona=persona)
+    return await feed_shown(places.WhoAndWhere(engine), feed)
 
 
 @feeds.command()
@@ -150,18 +118,12 @@ def hook(place: str, persona: str | None, not_: str | None, as_json: bool, **how
 
 
 async def _hook(engine: Engine, *, place: str, persona: str, flags: dict[str, str]) -> Message:
-    from bot.commands.feeds import options_told, persona_for
+    from bot.commands.feeds import hooked
     from engine.newsroom import key_for_signatures
 
     there = await places.place_named(engine, place)
-    options = await options_told(engine, flags)
-    feed, secret = await engine.newsroom.add_hook(
-        place=there,
-        persona=await persona_for(engine, there, persona, options),
-        person=None,
-        options=options,
-    )
-    told = await shown(places.WhoAndWhere(engine), feed)
+    feed, secret = await hooked(engine, there, flags, persona=persona)
+    told = await feed_shown(places.WhoAndWhere(engine), feed)
     return told | {"secret": secret, "key": key_for_signatures(secret)}
 
 
@@ -223,6 +185,6 @@ async def _check(engine: Engine, *, feed_id: int) -> Message:
 
 def _done(does: Callable[[Engine], Awaitable[Feed]]) -> Message:
     async def done(engine: Engine) -> Message:
-        return await shown(places.WhoAndWhere(engine), await does(engine))
+        return await feed_shown(places.WhoAndWhere(engine), await does(engine))
 
     return opening.on_engine(done)

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot.cli.places import WhoAndWhere, place_named
-from bot.cli.planning import flags_of, planned_here, save
-from bot.cli.schedules import shown
+from bot.cli.planning import flags_of
+from bot.places import WhoAndWhere, place_named
+from bot.posts_shown import schedule_shown
 
 if TYPE_CHECKING:
     from bot.commands.plans import Plan
@@ -110,6 +110,7 @@ def _briefly(value: Any) -> str:
 
 
 async def load_all(engine: Engine, entries: Sequence[Message]) -> list[Message]:
+    from bot.commands.plans import planned_here
     from engine.errors import GreenroomError
 
     plans: list[tuple[Plan, Place]] = []
@@ -123,7 +124,7 @@ async def load_all(engine: Engine, entries: Sequence[Message]) -> list[Message]:
             raise type(error)(f"Schedule {number}: {error}") from None
         plans.append((plan, place))
     beside = WhoAndWhere(engine)
-    return [await shown(beside, await _put(engine, plan, place)) for plan, place in plans]
+    return [await schedule_shown(beside, await _put(engine, plan, place)) for plan, place in plans]
 
 
 def _flags(entry: Message) -> dict[str, str]:
@@ -145,14 +146,15 @@ async def _old(engine: Engine, seed: str) -> Schedule | None:
 
 async def _put(engine: Engine, plan: Plan, place: Place) -> Schedule:
     """Save a plan; or, where one of its name is there already, change that one, or put this in its place."""
+    from bot.commands.plans import saved
     from engine.timetable import written
 
     old = await _old(engine, plan.options["seed"])
     if old is None:
-        return await save(engine, plan, place)
+        return await saved(engine, plan, place)
     if (old.chat_id, old.persona_id) != (place.id, plan.persona.id):
         await engine.posting.remove(old.id)
-        return await save(engine, plan, place)
+        return await saved(engine, plan, place)
     # What the file does not say any more is as if it had never said it.
     options = {**UNSAID, **plan.options}
     same = (written(plan.timing), plan.zone, plan.theme) == (old.spec, old.zone, old.theme)

@@ -12,9 +12,7 @@ from bot.cli.ending import Interrupted
 from bot.cli.fetching import fetch, size_shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from engine.models import Entry, Fit, Kept, Machine, Newer
+    from engine.models import Machine
     from engine.settings import Settings
 
 Message = dict[str, Any]
@@ -46,11 +44,12 @@ def models() -> None:
 def list_(kind: str | None, only_here: bool, updates: bool, token: str, as_json: bool) -> None:
     """The catalogue, what of it is here, which model is in use and why, and what fits this machine."""
     from engine.models import machine, newer
+    from engine.models.overview import overview
 
     settings = opening.settings_and_log()
     here = machine()
     fresh = opening.run_async(newer(settings.home, token=token)) if updates else []
-    told = _listed(settings, here, fresh)
+    told = overview(settings, here, fresh).told()
     told["models"] = [
         one for one in told["models"] if kind in (None, one["kind"]) and (one["installed"] or not only_here)
     ]
@@ -58,96 +57,6 @@ def list_(kind: str | None, only_here: bool, updates: bool, token: str, as_json:
         opening.put_json(told)
     else:
         _draw_list(told, here)
-
-
-def _listed(settings: Settings, here: Machine, fresh: Sequence[Newer]) -> Message:
-    from engine.models import Choice, catalogue, choose, find_text, fits, installed, recommended
-    from engine.models.fitting import fits_file
-
-    found = find_text(settings.home, Path.cwd(), settings.language.model)
-    choice = choose(found, settings.language.model, here)
-    if settings.language.models == "off":
-        choice = Choice(None, "No model is used: `models` in [language] of the settings is off.")
-    kept = {f"{one.kind}/{one.folder.name}": one for one in installed(settings.home)}
-    news = {one.kept.folder: one for one in fresh}
-    offered = {entry.id for entry in recommended(here)}
-    in_use = choice.found.path if choice.found else None
-    rows: list[Message] = []
-    for entry in catalogue().entries:
-        mine = kept.pop(f"{entry.kind}/{entry.id}", None)
-        rows.append(_of_entry(entry, fits(entry, here), mine, offered=entry.id in offered))
-    rows += [_of_kept(one) for one in kept.values()]
-    inside = {Path(row["folder"]): row for row in rows if row["folder"]}
-    for model in found:
-        row = inside.get(model.path.parent)
-        if row is None:
-            row = _row(model.name, "text", model.path.stem, model.size, folder=str(model.path.parent))
-            rows.append(row)
-        row["fits"] = row["fits"] or fits_file(model.size, here).value
-        row["in_use"] = row["in_use"] or model.path == in_use
-    for row in rows:
-        one = news.get(Path(row["folder"])) if row["folder"] else None
-        row["update"] = one.revision if one else ""
-        row["problem"] = one.problem if one else ""
-    return {
-        "in_use": str(in_use) if in_use else None,
-        "reason": choice.reason,
-        "machine": _machine(here),
-        "models": rows,
-    }
-
-
-def _row(name: str, kind: str, title: str, size: int, **more: Any) -> Message:
-    told = {"repo": "", "licence": "", "good_at": "", "needs_memory": 0, "gated": False, "offered": False}
-    return {"id": name, "kind": kind, "title": title, "size": size, "fits": ""} | told | {
-        "installed": True,
-        "in_use": False,
-        "folder": "",
-    } | more  # fmt: skip
-
-
-def _of_entry(entry: Entry, fit: Fit, kept: Kept | None, *, offered: bool) -> Message:
-    size = sum(file.size for file in kept.files) if kept and kept.files else entry.size
-    return _row(
-        entry.id,
-        entry.kind.value,
-        entry.title,
-        size,
-        repo=entry.repo,
-        licence=entry.licence,
-        good_at=entry.good_at,
-        needs_memory=entry.needs_memory,
-        gated=entry.gated,
-        fits=fit.value,
-        offered=offered,
-        installed=kept is not None and _whole(kept),
-        folder=str(kept.folder) if kept else "",
-    )
-
-
-def _of_kept(kept: Kept) -> Message:
-    size = sum(file.size for file in kept.files)
-    return _row(
-        kept.folder.name,
-        kept.kind,
-        kept.repo,
-        size,
-        repo=kept.repo,
-        licence=kept.licence,
-        installed=_whole(kept),
-        folder=str(kept.folder),
-    )
-
-
-def _whole(kept: Kept) -> bool:
-    """Pulled to its end, or put there by hand; not a part that waits for the next pull."""
-    from engine.models.keeping import PARTS
-
-    return kept.noted or any(one.name != PARTS for one in kept.folder.iterdir())
-
-
-def _machine(here: Machine) -> Message:
-    return {"ram": here.ram_bytes, "gpu": here.gpu_bytes, "gpu_name": here.gpu_name}
 
 
 def _draw_list(told: Message, here: Machine) -> None:

@@ -13,11 +13,10 @@ from bot.cli import opening
 if TYPE_CHECKING:
     from engine.settings import Settings
     from engine.store.records import PersonaRecord
-    from personas.cards import CardRead
+    from personas.cards import CardFormat, CardRead, Written
     from personas.persona import Persona
 
 FORMATS = ("json", "v1", "v3", "png", "charx", "toml")
-PORTRAIT = (768, 1024)
 
 
 @click.group()
@@ -157,14 +156,9 @@ def edit(persona: str, source: Path | None, as_json: bool) -> None:
 
 
 def _from_file(source: Path, record: PersonaRecord) -> Persona:
-    from bot.cli.editing import of_the_same_slug
-    from personas.cards import CardFormat
+    from bot.carrying import in_place_of
 
-    read = _read(source)
-    if read.format is CardFormat.TOML:
-        return of_the_same_slug(read.persona, record)
-    # A card has no slug: the one it got is made of its name.
-    return read.persona.model_copy(update={"slug": record.persona.slug})
+    return in_place_of(_read(source), record)
 
 
 def _read(source: Path) -> CardRead:
@@ -235,13 +229,12 @@ def export(persona: str, file_format: str | None, out: str, force: bool, as_json
 
     What the format cannot carry is said. A PNG or CHARX card gets the persona's face picture, or a drawn one.
     """
-    from personas.cards import CardFormat, write_card
+    from personas.cards import CardFormat
 
     ending = Path(out).suffix.lstrip(".").lower()
     chosen = CardFormat(file_format or (ending if ending in FORMATS else "json"))
     settings = opening.settings_and_log()
-    record, picture = opening.run_async(_with_picture(settings, persona, chosen))
-    written = write_card(record.persona, chosen, picture)
+    record, written = opening.run_async(_written(settings, persona, chosen))
     if out == "-":
         sys.stdout.buffer.write(written.data)
         sys.stdout.buffer.flush()
@@ -261,50 +254,19 @@ def export(persona: str, file_format: str | None, out: str, force: bool, as_json
         click.echo("--format toml keeps it all.", err=True)
 
 
-async def _with_picture(settings: Settings, wanted: str, chosen: str) -> tuple[PersonaRecord, bytes | None]:
-    """The persona and, for a format that shows one, its picture."""
+async def _written(settings: Settings, wanted: str, chosen: CardFormat) -> tuple[PersonaRecord, Written]:
+    from functools import partial
+
+    from bot.carrying import card_of
     from engine.clock import SystemClock
-    from engine.errors import NotFound, StoreError, TryAgain
     from engine.home import Home
     from engine.store import personas as store
-    from engine.store import pictures
     from engine.store.outgoing import files_of
 
-    async with opening.store(settings) as database, database.read() as tx:
-        record = await store.find(tx, wanted)
-        if chosen not in ("png", "charx"):
-            return record, None
-        if record.face_picture_id is not None:
-            try:
-                face = await pictures.get(tx, record.face_picture_id)
-                files = await files_of(settings.files, Home(settings.home), SystemClock())
-                return record, await files.get(face.file)
-            except (NotFound, StoreError, TryAgain):
-                pass  # deleted since, or not to be had just now; a drawn one does
-    return record, _drawn(record.persona)
-
-
-def _drawn(persona: Persona) -> bytes:
-    import io
-
-    from engine.pictures import PictureWanted
-    from engine.pictures.placeholder import Placeholder
-    from personas.appearance import Scene
-
-    width, height = PORTRAIT
-    wanted = PictureWanted(
-        scene=Scene(persona, persona.occupation or "a portrait"),
-        prompt="",
-        negative="",
-        seed=0,
-        width=width,
-        height=height,
-        style=persona.picture.style,
-    )
-    [rendered] = Placeholder().render([wanted], lambda *_told: None)
-    png = io.BytesIO()
-    rendered.image.save(png, "PNG", optimize=True)
-    return png.getvalue()
+    async with opening.store(settings) as database:
+        record = await database.look(partial(store.find, wanted=wanted))
+        files = partial(files_of, settings.files, Home(settings.home), SystemClock())
+        return record, await card_of(database, files, record, chosen)
 
 
 @personas.command("import")
@@ -326,8 +288,8 @@ def import_(files: tuple[Path, ...], as_json: bool) -> None:
 
 
 async def _take_in(settings: Settings, files: tuple[Path, ...]) -> list[dict[str, Any]]:
+    from bot.carrying import taken_in
     from engine.clock import SystemClock
-    from engine.store import personas as store
     from personas.cards import CardError
 
     told: list[dict[str, Any]] = []
@@ -335,8 +297,7 @@ async def _take_in(settings: Settings, files: tuple[Path, ...]) -> list[dict[str
         for file in files:
             try:
                 read = _read(file)
-                async with database.write() as tx:
-                    record = await store.take_in(tx, read.persona, origin="imported", now=SystemClock().now())
+                record = await taken_in(database, SystemClock(), read)
             except CardError as error:
                 told.append({"file": str(file), "error": str(error)})
             else:

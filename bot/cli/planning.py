@@ -1,9 +1,7 @@
-"""A schedule as the command line asks for one: options become the flags of a chat, and a plan is shown and saved."""
+"""A schedule as the command line asks for one: options become the flags of a chat, and a plan is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +11,7 @@ from bot.cli import opening
 if TYPE_CHECKING:
     from bot.commands.plans import Plan
     from engine.engine import Engine
-    from engine.store.records import Place, Schedule
+    from engine.store.records import Place
 
 
 def how(command: Any) -> Any:
@@ -44,28 +42,6 @@ def flags_of(**told: Any) -> dict[str, str]:
     }
 
 
-async def planned_here(
-    engine: Engine,
-    when: str,
-    flags: Mapping[str, str],
-    place: Place,
-    *,
-    seed: str = "",
-    kept: Schedule | None = None,
-) -> Plan:
-    from bot.commands.plans import most_shown, planned
-    from engine.store import personas
-
-    if wanted := flags.get("persona"):
-        persona = await engine.database.look(partial(personas.find, wanted=wanted))
-    else:
-        persona = await engine.presence.host(place)
-    rating = most_shown(engine, place)
-    return await planned(
-        engine, when, flags, place=place, persona=persona, rating=rating, seed=seed, kept=kept
-    )
-
-
 def ask(engine: Engine, plan: Plan, place: Place) -> None:
     """Show what would be saved to whoever sits here; it ends here unless they agree."""
     from bot.commands.plans import told
@@ -78,15 +54,3 @@ def ask(engine: Engine, plan: Plan, place: Place) -> None:
     for line in told(engine, locale_of("en"), planned, plan.persona.persona.called):
         click.echo(safe_line(line), err=True)
     click.confirm("Save it?", default=True, abort=True, err=True)
-
-
-async def save(engine: Engine, plan: Plan, place: Place) -> Schedule:
-    return await engine.posting.add(
-        place=place,
-        persona=plan.persona,
-        person=None,
-        timing=plan.timing,
-        zone=plan.zone,
-        theme=plan.theme,
-        options=plan.options,
-    )

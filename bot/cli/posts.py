@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli import opening, places
+from bot import places
+from bot.cli import opening
+from bot.posts_shown import post_shown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,41 +59,8 @@ async def _listing(
 
     wanted = [PostState(state) for state in states] or None
     return await places.listed(
-        engine, place, lambda chat_id: engine.posting.posts(chat_id, wanted, limit), _shown
+        engine, place, lambda chat_id: engine.posting.posts(chat_id, wanted, limit), post_shown
     )
-
-
-async def _shown(beside: places.WhoAndWhere, post: Post) -> Message:
-    """A post as scripts are told of it."""
-    return {
-        "id": post.id,
-        "state": post.state.value,
-        "due": post.due_at.isoformat(),
-        **await beside.of(post),
-        "persona_id": post.persona_id,
-        "schedule": post.schedule_id,
-        "theme": post.theme,
-        "caption": post.caption,
-        "source": post.source.value if post.source else None,
-        "job": post.job_id,
-        "picture": post.picture_id,
-        "file": await _file_of(beside.engine, post.picture_id),
-        "error": post.error,
-    }
-
-
-async def _file_of(engine: Engine, picture_id: int | None) -> str:
-    """Where its picture is; nowhere, where it has none, or has it no more."""
-    from engine.errors import NotFound
-    from engine.store import pictures
-
-    if picture_id is None:
-        return ""
-    try:
-        picture = await engine.database.look(partial(pictures.get, picture_id=picture_id))
-    except NotFound:
-        return ""
-    return str(engine.home.files / picture.file)
 
 
 def _draw_list(found: list[Message]) -> None:
@@ -158,7 +127,7 @@ def skip(post_id: int, as_json: bool) -> None:
 def _do(post_id: int, does: Callable[[Engine], Awaitable[Post]], what: str, *, as_json: bool) -> None:
     async def done(engine: Engine) -> Message:
         await does(engine)
-        return await _shown(places.WhoAndWhere(engine), await engine.posting.post(post_id))
+        return await post_shown(places.WhoAndWhere(engine), await engine.posting.post(post_id))
 
     opening.tell(opening.on_engine(done), f"Post {post_id} is {what}.", as_json=as_json)
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from engine.runs import Standing
     from engine.settings import Settings
     from engine.store.audits import Both, Line
-    from engine.store.records import Run
 
 Message = dict[str, Any]
 
@@ -71,18 +70,13 @@ def list_(key: str | None, limit: int, as_json: bool) -> None:
 
 
 async def _listing(settings: Settings, key: str | None, limit: int) -> list[Standing]:
+    from engine.runs import standing_of
     from engine.store import runs as store
 
     async with opening.store(settings) as database, database.read() as tx:
         found = await store.listing(tx, key=key, most=limit)
         counted = await store.counts(tx, [run.id for run in found])
-    return [_standing(run, counted[run.id]) for run in found]
-
-
-def _standing(run: Run, counted: Any) -> Standing:
-    from engine.runs import Standing
-
-    return Standing(run, counted, int(run.options.get("total", counted.placed)))
+    return [standing_of(run, counted[run.id]) for run in found]
 
 
 def _draw_list(found: list[Standing]) -> None:
@@ -143,6 +137,7 @@ def show(key: str, limit: int, as_json: bool) -> None:
 async def _show(
     settings: Settings, key: str, limit: int
 ) -> tuple[Standing, list[Line], list[tuple[str, int]]]:
+    from engine.runs import standing_of
     from engine.store import audits
     from engine.store import runs as store
 
@@ -150,7 +145,7 @@ async def _show(
         run = await store.find(tx, key)
         counted = (await store.counts(tx, [run.id]))[run.id]
         lines = await audits.lines(tx, run.id, most=limit)
-        return _standing(run, counted), lines, await audits.reasons(tx, run.id)
+        return standing_of(run, counted, settings.pictures.currency), lines, await audits.reasons(tx, run.id)
 
 
 def _draw_run(one: Standing, lines: list[Line], why: list[tuple[str, int]]) -> None:
@@ -272,6 +267,7 @@ def compare(one: str, other: str, as_json: bool) -> None:
 
 
 async def _compare(settings: Settings, one: str, other: str) -> tuple[Standing, Standing, list[Both]]:
+    from engine.runs import standing_of
     from engine.store import audits
     from engine.store import runs as store
 
@@ -279,7 +275,7 @@ async def _compare(settings: Settings, one: str, other: str) -> tuple[Standing, 
         first, second = await store.find(tx, one), await store.find(tx, other)
         counted = await store.counts(tx, [first.id, second.id])
         both = await audits.compare(tx, first.id, second.id)
-    return _standing(first, counted[first.id]), _standing(second, counted[second.id]), both
+    return standing_of(first, counted[first.id]), standing_of(second, counted[second.id]), both
 
 
 def _draw_both(first: Standing, second: Standing, both: list[Both]) -> None:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli import opening, places, planning, standing
+from bot import places
+from bot.cli import opening, planning, standing
+from bot.posts_shown import schedule_shown
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -36,37 +38,15 @@ def schedule() -> None:
 @opening.as_json
 def list_(place: str | None, as_json: bool) -> None:
     """All schedules, with their next times."""
-    found = opening.on_engine(lambda engine: places.listed(engine, place, engine.posting.listing, shown))
+    found = opening.on_engine(
+        lambda engine: places.listed(engine, place, engine.posting.listing, schedule_shown)
+    )
     if as_json:
         opening.put_json(found)
     elif not found:
         click.echo('Nothing is scheduled. `greenroom schedule add "daily 09:00" --place PLACE` changes that.')
     else:
         _draw_list(found)
-
-
-async def shown(beside: places.WhoAndWhere, one: Schedule) -> Message:
-    """A schedule as scripts are told of it."""
-    from engine.errors import BadRequest
-
-    try:
-        times = [when.isoformat() for when in beside.engine.posting.next_times(one)]
-        error = ""
-    except BadRequest as unreadable:
-        # It was written by a program that knew more, or less. The others are told all the same.
-        times, error = [], str(unreadable)
-    return {
-        "id": one.id,
-        "state": one.state.value,
-        **await beside.of(one),
-        "persona_id": one.persona_id or None,
-        "when": one.spec,
-        "zone": one.zone,
-        "theme": one.theme,
-        "options": {name: value for name, value in one.options.items() if name not in ("seed", "skipped")},
-        "next": times,
-        **({"error": error} if error else {}),
-    }
 
 
 def local(moment: str, zone: str) -> str:
@@ -143,6 +123,8 @@ def add(
     With --backfill or --batch no post comes of it, but a run of pictures each time: THEME is their scene then, and
     PLACE is told what came of them.
     """
+    from bot.commands.plans import planned_here, saved
+
     flags = planning.flags_of(persona=persona, theme=theme or None, **how)
     of_pictures = {"tags": tags, "limit": limit, "key": run_key, "batch": batch}
     if not backfill and not batch:
@@ -158,14 +140,14 @@ def add(
         if backfill or batch:
             one = await standing.added(engine, when, there, flags, of_pictures)
         else:
-            plan = await planning.planned_here(engine, when, flags, there)
+            plan = await planned_here(engine, when, flags, there)
             if not yes:
                 planning.ask(engine, plan, there)
-            one = await planning.save(engine, plan, there)
-        return await shown(places.WhoAndWhere(engine), one)
+            one = await saved(engine, plan, there)
+        return await schedule_shown(places.WhoAndWhere(engine), one)
 
-    saved = opening.on_engine(added)
-    opening.tell(saved, f"Schedule {saved['id']} is saved.", as_json=as_json)
+    there = opening.on_engine(added)
+    opening.tell(there, f"Schedule {there['id']} is saved.", as_json=as_json)
 
 
 @schedule.command()
@@ -191,7 +173,7 @@ def _on(schedule_id: int, does: Callable[[Engine, Schedule], Awaitable[object]])
 
     async def done(engine: Engine) -> Message:
         await does(engine, await engine.posting.get(schedule_id))
-        return await shown(places.WhoAndWhere(engine), await engine.posting.get(schedule_id))
+        return await schedule_shown(places.WhoAndWhere(engine), await engine.posting.get(schedule_id))
 
     return opening.on_engine(done)
 
@@ -296,7 +278,7 @@ def next_(schedule_id: int, as_json: bool) -> None:
     """Its next times."""
 
     async def told(engine: Engine) -> Message:
-        return await shown(places.WhoAndWhere(engine), await engine.posting.get(schedule_id))
+        return await schedule_shown(places.WhoAndWhere(engine), await engine.posting.get(schedule_id))
 
     one = opening.on_engine(told)
     if as_json:

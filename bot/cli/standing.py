@@ -31,10 +31,9 @@ async def added(
     engine: Engine, when: str, place: Place, flags: Mapping[str, str], told: Mapping[str, Any]
 ) -> Schedule:
     """The schedule that begins a run each time."""
-    from bot.commands.settings import zone_here
-    from bot.commands.standing import asked
+    from bot.commands.standing import ordered
 
     kind = {"batch": "yes"} if told["batch"] else {}
-    timing, order = asked(when, {**flags, **kind}, tags=told["tags"], limit=told["limit"], key=told["key"])
-    zone = flags.get("zone") or zone_here(place, engine.settings)
-    return await engine.standing.add(place=place, timing=timing, zone=zone, order=order)
+    return await ordered(
+        engine, when, place, {**flags, **kind}, tags=told["tags"], limit=told["limit"], key=told["key"]
+    )

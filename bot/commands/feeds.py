@@ -74,7 +74,7 @@ def hook_address(engine: Engine, feed: Feed) -> str:
     told = engine.settings.feeds.address
     if not told:
         owner = engine.home.owner()
-        told = owner.url if owner else f"http://{engine.settings.web.host}:{engine.settings.web.port}"
+        told = owner.url if owner else engine.settings.web.address
     return f"{told.rstrip('/')}/hooks/{feed.id}"
 
 

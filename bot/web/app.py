@@ -1,57 +1,126 @@
-"""The HTTP API under /api/v1: thin over the engine. Every failure of ours is a problem+json with its sentence."""
+"""The HTTP API and the page: wiring only. Around the routes stand `walls.py`, `doors.py` and `problems.py`."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
-from starlette.exceptions import HTTPException as StarletteHTTPException
+from fastapi import APIRouter, Depends, FastAPI
 
 from bot import commands
 from bot.desk import Desk
-from bot.web import chatting, files, hooks, imagining, runs
-from bot.web.chatting import Came
-from bot.web.lines import Lines
-from engine.engine import Engine
-from engine.errors import (
-    BadRequest,
-    GreenroomError,
-    NotFound,
-    OverLimit,
-    Refused,
-    SettingsError,
-    StoreError,
-    TryAgain,
+from bot.front import Front
+from bot.parts import Parts
+from bot.web import (
+    callbacks,
+    cast,
+    chatting,
+    compatible,
+    described,
+    feeds,
+    files,
+    gallery,
+    health,
+    hooks,
+    imagining,
+    live,
+    metrics,
+    models,
+    people,
+    posts,
+    problems,
+    prompts,
+    readiness,
+    runs,
+    signing_in,
+    statics,
+    talks,
+    telling,
+    timetable,
 )
+from bot.web.chatting import Came
+from bot.web.doors import Caller, Doors, Guard, Scope, needs
+from bot.web.lines import Lines
+from bot.web.origins import Names, security_headers
+from bot.web.pages import Pages
+from bot.web.walls import Walls
+from engine.engine import Engine
 from engine.store import personas
 
-_STATUS: tuple[tuple[type[GreenroomError], int], ...] = (
-    (OverLimit, 429),
-    (Refused, 403),
-    (NotFound, 404),
-    (BadRequest, 400),
-    (SettingsError, 500),
-    (StoreError, 507),
-    (TryAgain, 503),
-)
+
+def create_app(
+    engine: Engine,
+    desk: Desk,
+    lines: Lines,
+    pages: Pages,
+    secret: str,
+    came: Came,
+    *,
+    parts: Parts | None = None,
+    fronts: Sequence[Front] = (),
+) -> FastAPI:
+    """The API of one house. `came` tells the outbox that somebody is in a chat now; `parts` says what runs."""
+    parts = parts or Parts()
+    app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    doors = Doors(engine, secret)
+    app.state.doors = doors
+    signs = engine.home.link_key()
+
+    api = APIRouter(prefix="/api/v1", responses=problems.PROBLEMS)
+    api.include_router(_about(engine))
+    api.include_router(signing_in.routes(doors))
+    # The operator's own chats, at a terminal.
+    api.include_router(
+        chatting.routes(engine, desk, lines, came), dependencies=[Depends(needs(Scope.MANAGE))]
+    )
+    api.include_router(talks.routes(engine, desk, pages))
+    api.include_router(live.routes(pages))
+    api.include_router(cast.routes(engine, desk.faces))
+    api.include_router(people.routes(engine))
+    api.include_router(gallery.routes(engine))
+    api.include_router(imagining.routes(engine))
+    api.include_router(callbacks.routes(engine))
+    api.include_router(prompts.routes(engine))
+    api.include_router(runs.routes(engine))
+    api.include_router(timetable.routes(engine))
+    api.include_router(posts.routes(engine))
+    api.include_router(feeds.routes(engine))
+    api.include_router(models.routes(engine))
+    api.include_router(health.routes(engine, parts, secret))
+    api.include_router(telling.routes(engine))
+    api.include_router(files.routes(engine, signs))
+    page = statics.Statics()
+    api.include_router(described.routes(page))
+    # First, because a page asks for dozens of them at once.
+    app.include_router(statics.open_routes(page))
+    app.include_router(api)
+    app.include_router(compatible.routes(engine, signs))
+    app.include_router(signing_in.open_routes(doors))
+    app.include_router(files.open_routes(engine, signs))
+    app.include_router(hooks.open_routes(engine))
+    app.include_router(readiness.open_routes(engine, parts, tuple(fronts)))
+    app.include_router(metrics.open_routes(engine, pages, parts))
+
+    problems.install(app, engine.clock)
+    # From the inside out.
+    app.add_middleware(signing_in.Entrance, doors=doors)
+    app.add_middleware(Guard, doors=doors)
+    app.add_middleware(
+        Walls, names=Names.of(engine.settings.web), headers=security_headers(engine.settings.files)
+    )
+    return app
 
 
-def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, came: Came) -> FastAPI:
-    """The API of one house. `came` tells the outbox that somebody is in a chat now."""
-    app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None, openapi_url=None)
-    guarded = [Depends(_guard(secret))]
-    api = APIRouter(prefix="/api/v1", dependencies=guarded)
+def _about(engine: Engine) -> APIRouter:
+    router = APIRouter()
 
-    @api.get("/health")
-    async def health() -> dict[str, str]:
+    @router.get("/health")
+    async def health(_: Annotated[Caller, Depends(needs(Scope.READ))]) -> dict[str, str]:
         return {"greenroom": "up", "home": str(engine.home.path)}
 
-    @api.get("/vocabulary")
-    async def vocabulary() -> dict[str, Any]:
+    # For whoever types at a terminal; a page asks `/talks/{chat}/suggest`.
+    @router.get("/vocabulary", include_in_schema=False)
+    async def vocabulary(_: Annotated[Caller, Depends(needs(Scope.READ))]) -> dict[str, Any]:
         """What may be typed: the commands, and the names that stand after them."""
         async with engine.database.read() as tx:
             cast = await personas.listing(tx)
@@ -67,63 +136,4 @@ def create_app(engine: Engine, desk: Desk, lines: Lines, secret: str, came: Came
             ],
         }
 
-    api.include_router(chatting.routes(engine, desk, lines, came))
-    api.include_router(imagining.routes(engine))
-    api.include_router(runs.routes(engine))
-    signs = engine.home.link_key()
-    api.include_router(files.routes(engine, signs))
-    app.include_router(api)
-    app.include_router(files.open_routes(engine, signs))
-    app.include_router(hooks.open_routes(engine))
-    app.add_exception_handler(GreenroomError, _explained)
-    app.add_exception_handler(RequestValidationError, _not_understood)
-    app.add_exception_handler(StarletteHTTPException, _refused)
-    app.add_exception_handler(Exception, _broken)
-    app.middleware("http")(_on_loopback_only)
-    return app
-
-
-def _guard(secret: str) -> Callable[[Request], Awaitable[None]]:
-    async def guard(request: Request) -> None:
-        shown = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not secrets.compare_digest(shown.encode(), secret.encode()):
-            raise HTTPException(401, "The secret of this Greenroom is needed.")
-
-    return guard
-
-
-async def _on_loopback_only(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-    """A page somewhere else may make a browser call us under its own name; we answer to ours alone."""
-    host = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]")
-    # Hooks are known by other names at the operator's proxy; no page can make a browser show their secret.
-    if host not in ("127.0.0.1", "localhost", "::1") and not request.url.path.startswith("/hooks/"):
-        return _problem(421, "This address is not mine.")
-    return await answer(request)
-
-
-async def _explained(_request: Request, error: Exception) -> Response:
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    return _problem(status, str(error))
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    if not isinstance(error, StarletteHTTPException):
-        return await _broken(request, error)
-    problem = _problem(error.status_code, error.detail)
-    problem.headers.update(error.headers or {})
-    return problem
-
-
-async def _broken(_request: Request, _error: Exception) -> Response:
-    return _problem(500, "Something went wrong on Greenroom's side; its log says what.")
-
-
-async def _not_understood(_request: Request, error: Exception) -> Response:
-    problems = error.errors() if isinstance(error, RequestValidationError) else []
-    said = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in problems)
-    return _problem(422, said or "That was not understood.")
-
-
-def _problem(status: int, detail: str) -> Response:
-    body = {"type": "about:blank", "status": status, "detail": detail}
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+    return router

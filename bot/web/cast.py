@@ -6,30 +6,52 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.faces import Faces
 from bot.web.doors import Scope, needs
-from bot.web.files import HARMLESS
+from bot.web.files import HARMLESS, bytes_of
 from bot.web.problems import PROBLEMS
+from bot.web.shapes import Limit, Slug
 from engine.engine import Engine
 from engine.errors import NotFound
 from engine.store import personas
-from personas.persona import Persona
+from personas.persona import Persona, Rating
 
 #: So many seconds a face is not asked for again: nobody gets another one more often than that.
 FRESH = 60
 
 
+class EntryOut(BaseModel):
+    """Somebody in the list of all."""
+
+    slug: str
+    name: str
+    called: str
+    occupation: str
+    tags: list[str]
+    rating: Rating
+    origin: str
+    revision: int
+    face: str
+
+
+class CastOut(BaseModel):
+    items: list[EntryOut]
+    #: The `before` of the next page.
+    next: str | None
+
+
 def routes(engine: Engine, faces: Faces) -> APIRouter:
     router = APIRouter(responses=PROBLEMS, dependencies=[Depends(needs(Scope.READ))])
 
-    @router.get("/personas")
+    @router.get("/personas", response_model=CastOut)
     async def listing(
         q: Annotated[str, Query(max_length=200)] = "",
         tag: Annotated[str, Query(max_length=200)] = "",
         before: Annotated[str, Query(max_length=200)] = "",
-        limit: Annotated[int, Query(ge=1, le=200)] = 60,
+        limit: Limit = 60,
     ) -> dict[str, Any]:
         """Everybody by name, or whoever `q` may mean. `next` is the slug behind which the next page begins."""
 
@@ -47,8 +69,8 @@ def routes(engine: Engine, faces: Faces) -> APIRouter:
         more = len(everybody) > start + limit
         return {"items": [_shown(*one) for one in page], "next": page[-1][0].slug if more else None}
 
-    @router.get("/personas/{slug}/face")
-    async def face(slug: str, request: Request) -> Response:
+    @router.get("/personas/{slug}/face", response_class=Response, responses=bytes_of("image/png", known=True))
+    async def face(slug: Slug, request: Request) -> Response:
         async with engine.database.read() as tx:
             record = await personas.find(tx, slug)
         found = await faces.of(record.id)

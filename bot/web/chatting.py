@@ -1,4 +1,7 @@
-"""The routes of a chat: come in, say something, listen, stop a reply, say that something was shown."""
+"""The routes of a chat at a terminal: come in, say something, listen, stop a reply, say that something was shown.
+
+They are the command line's own, and no part of the API's document: other programs talk by `talks.py`.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ class Entering(BaseModel):
 
 
 def routes(engine: Engine, desk: Desk, lines: Lines, came: Came) -> APIRouter:
-    router = APIRouter(prefix="/chats/{chat}")
+    router = APIRouter(prefix="/chats/{chat}", include_in_schema=False)
 
     @router.post("/enter")
     async def enter(chat: ChatName, entering: Entering) -> dict[str, Any]:

@@ -6,7 +6,6 @@ besides. How a page signs in: see `signing_in.py`. Which names and pages are our
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import re
 import secrets
@@ -25,6 +24,8 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from bot import passwords
+from bot.web.insiders import LOOK_AGAIN, Insiders, SentOutError
+from bot.web.neighbours import is_somebody_else
 from bot.web.problems import come_back, explained, of_http
 from bot.web.rates import Rates
 from engine.engine import Engine
@@ -38,6 +39,8 @@ __all__ = ["Caller", "Doors", "Guard", "Scope", "caller", "check_bind", "needs",
 
 log = structlog.get_logger(__name__)
 
+#: How a session's cookie is called; each house adds a mark of its own. A browser keeps cookies by the name of a host,
+#: whatever the port, and two houses on one machine are not to sign anybody out of each other.
 COOKIE = "greenroom"
 #: A page of ours says so; a form of somebody else's cannot.
 PAGE_SAYS = ("x-greenroom", "page")
@@ -48,12 +51,25 @@ OPEN_UNDER = ("/page/", "/hooks/", "/files/")
 #: What answers programs of this machine, where nobody else can come; others need to be allowed to read.
 OPEN_AT_HOME = frozenset({"/metrics"})
 
-#: So often an open socket is looked after: is its caller still one? And a key's last use is noted no more often.
-LOOK_AGAIN, NOTE_AGAIN = 5.0, 60.0
+#: A key's last use is noted no more often, in seconds.
+NOTE_AGAIN = 60.0
+#: So many sockets one key keeps open.
+MOST_LINES = 64
 GOOD_BYE = 4401
 
 _TOKEN = re.compile(r"[\w-]{20,100}", re.ASCII)
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+#: What proxies add, each in its way; no browser sends any of it.
+_FORWARDED = (
+    "forwarded",
+    "x-forwarded",
+    "x-real-",
+    "x-client-",
+    "x-original-",
+    "x-proxy",
+    "true-client-",
+    "cf-",
+    "via",
+)
 
 NOBODY = (
     "The secret of this Greenroom is needed: a key, as `Authorization: Bearer grk_…`, or a page that is "
@@ -112,6 +128,8 @@ class Doors:
     def __init__(self, engine: Engine, secret: str) -> None:
         self.engine = engine
         self._secret = secret.encode()
+        self.cookie = f"{COOKIE}-{engine.home.mark()}"
+        self.insiders = Insiders(engine.database, engine.clock)
         self._rates = Rates(engine.clock)
         #: When the last use of a key was noted.
         self._noted: dict[int, float] = {}
@@ -131,7 +149,7 @@ class Doors:
 
     async def session_of(self, connection: HTTPConnection) -> Session | None:
         """The good session whose cookie is shown. It opens nothing by itself: see `recognise`."""
-        token = connection.cookies.get(COOKIE, "")
+        token = connection.cookies.get(self.cookie, "")
         if not _TOKEN.fullmatch(token):
             return None
         found = partial(sessions.find, kept=keys.kept_of(token), now=self.engine.clock.now())
@@ -143,31 +161,37 @@ class Doors:
         return await self.engine.database.look(partial(keys.find, kept=keys.kept_of(word)))
 
     def is_at_home(self, connection: HTTPConnection) -> bool:
-        """Whether this comes from this very machine, and nobody else's request can look as if it did."""
+        """Whether this comes from whoever runs this house, at this very machine, and nobody else's request can look
+        as if it did.
+        """
         web, headers = self.engine.settings.web, connection.headers
-        if web.beyond_loopback or web.trusted_proxies or any(name in headers for name in _FORWARDED):
+        if web.beyond_loopback or web.trusted_proxies or any(_is_of_a_proxy(name) for name in headers):
             return False
-        peer = connection.client.host if connection.client else ""
-        return is_loopback(peer) and is_loopback(split_host(headers.get("host", ""))[0])
+        peer, here = connection.client, connection.scope.get("server")
+        if peer is None or not is_loopback(peer.host):
+            return False
+        if not is_loopback(split_host(headers.get("host", ""))[0]):
+            return False
+        # A proxy that changes names and says nothing of it runs as somebody else, as a rule.
+        return here is None or not is_somebody_else(here, (peer.host, peer.port))
+
+    def check_lines(self, who: Caller) -> None:
+        """A program that opens one socket after the other takes memory from all."""
+        if who.key_id is not None and self.insiders.count(who.key_id) >= MOST_LINES:
+            said = f"{who.name} keeps {MOST_LINES} connections open already. Close one of them first."
+            raise HTTPException(429, said, come_back(NOTE_AGAIN))
 
     async def is_still_in(self, who: Caller) -> bool:
-        """Whether somebody who was let in would be again."""
-        if who.session_id is not None:
-            good = partial(sessions.is_good, session_id=who.session_id, now=self.engine.clock.now())
-            return await self.engine.database.look(good)
-        if who.key_id is not None:
-            return await self.engine.database.look(partial(keys.is_good, key_id=who.key_id))
+        """Whether somebody who was let in would be again; where the store does not say, they are."""
+        try:
+            if who.session_id is not None:
+                asked = partial(sessions.good, ids=[who.session_id], now=self.engine.clock.now())
+                return bool(await self.engine.database.look(asked))
+            if who.key_id is not None:
+                return bool(await self.engine.database.look(partial(keys.good, ids=[who.key_id])))
+        except StoreError as error:
+            log.warning("caller_not_looked_after", cause=str(error))
         return True
-
-    async def until_out(self, who: Caller) -> None:
-        """Returns once somebody is not welcome any more: signed out, revoked, over."""
-        while True:
-            await self.engine.clock.sleep(LOOK_AGAIN)
-            try:
-                if not await self.is_still_in(who):
-                    return
-            except StoreError as error:
-                log.warning("caller_not_looked_after", cause=str(error))
 
     async def _by_word(self, word: str) -> Caller:
         if secrets.compare_digest(word.encode("utf-8", "surrogateescape"), self._secret):
@@ -216,10 +240,6 @@ class Doors:
             log.warning("use_of_key_not_noted", key=key.id, cause=str(error))
 
 
-class _SentOutError(Exception):
-    """Somebody who was let in is not welcome any more, in the middle of what they are told."""
-
-
 class Guard:
     """Stands before all routes. Who is not welcome any more is told no more, in an open stream or socket too."""
 
@@ -240,6 +260,8 @@ class Guard:
             who = await self._doors.recognise(connection)
             if path in OPEN_AT_HOME:
                 await needs(Scope.READ)(who)
+            if scope["type"] == "websocket":
+                self._doors.check_lines(who)
         except HTTPException as refused:
             await of_http(connection, refused)(scope, receive, send)
         except GreenroomError as error:
@@ -251,7 +273,7 @@ class Guard:
             elif scope["type"] == "http":
                 await self._told(who, scope, receive, send)
             else:
-                await self._looked_after(who, self._app(scope, receive, send), send)
+                await self._looked_after(who, scope, receive, send)
 
     async def _told(self, who: Caller, scope: Connection, receive: Receive, send: Send) -> None:
         clock = self._doors.engine.clock
@@ -266,29 +288,26 @@ class Guard:
                 looked = now
                 if not await self._doors.is_still_in(who):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
-                    raise _SentOutError
+                    raise SentOutError
             await send(message)
 
         try:
             await self._app(scope, receive, sent)
-        except _SentOutError:
+        except SentOutError:
             log.info("stream_ended", caller=who.name)
 
-    async def _looked_after(self, who: Caller, served: Awaitable[None], send: Send) -> None:
-        serving = asyncio.ensure_future(served)
-        looking = asyncio.ensure_future(self._doors.until_out(who))
+    async def _looked_after(self, who: Caller, scope: Connection, receive: Receive, send: Send) -> None:
         try:
-            await asyncio.wait({serving, looking}, return_when=asyncio.FIRST_COMPLETED)
-            if not serving.done():
-                # It may be closing by itself just now.
-                with suppress(RuntimeError):
-                    await send({"type": "websocket.close", "code": GOOD_BYE, "reason": "signed out"})
-                return
-            serving.result()
-        finally:
-            for task in (serving, looking):
-                task.cancel()
-            await asyncio.wait({serving, looking})
+            async with self._doors.insiders.staying(who.session_id, who.key_id):
+                await self._app(scope, receive, send)
+        except SentOutError:
+            # It may be closing by itself just now.
+            with suppress(RuntimeError):
+                await send({"type": "websocket.close", "code": GOOD_BYE, "reason": "signed out"})
+
+
+def _is_of_a_proxy(header: str) -> bool:
+    return header.startswith(_FORWARDED)
 
 
 def _check_meant(connection: HTTPConnection) -> None:

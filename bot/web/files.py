@@ -8,13 +8,17 @@ import hmac
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel
 
+from bot.web.doors import Scope, needs
+from bot.web.owners import Looker, picture_for
+from bot.web.shapes import IdInPath, Slug
 from engine.engine import Engine
 from engine.errors import Refused
 from engine.pictures.faces import draw_face
-from engine.store import gallery, personas, pictures
+from engine.store import gallery, personas
 from engine.store.files import kind_of
 
 #: A drawn stand-in has sides of so many pixels.
@@ -32,13 +36,39 @@ def signed_path(key: str, expires: int, secret: bytes) -> str:
     return f"/files/{quote(key)}?expires={expires}&signature={_signature(key, expires, secret)}"
 
 
+async def link_to(key: str, engine: Engine, secret: bytes, *, at: str) -> str:
+    """Where others see a file for a while: at the bucket, or else here, at the address that they asked at."""
+    if there := await engine.files.link(key):
+        return there
+    until = int(engine.clock.now().timestamp()) + engine.settings.files.signed_for
+    return at.rstrip("/") + signed_path(key, until, secret)
+
+
 def _signature(key: str, expires: int, secret: bytes) -> str:
     return hmac.new(secret, f"{expires}\n{key}".encode(), hashlib.sha256).hexdigest()
 
 
+def bytes_of(*kinds: str, known: bool = False) -> dict[int | str, dict[str, Any]]:
+    """What a route documents that answers a file. `known`: or says that it is the same still."""
+    told = {"schema": {"type": "string", "format": "binary"}}
+    same: dict[int | str, dict[str, Any]] = {304: {"description": "It is the same still."}}
+    return {200: {"description": "The file.", "content": dict.fromkeys(kinds, told)}} | (
+        same if known else {}
+    )
+
+
+class LinkOut(BaseModel):
+    link: str
+
+
+class PicturedIn(BaseModel):
+    styles: list[str]
+
+
 def open_routes(engine: Engine, secret: bytes) -> APIRouter:
     """For whoever shows a signature of ours: it alone opens one file, and for a while."""
-    router = APIRouter()
+    # Whoever has such an address was given it whole.
+    router = APIRouter(include_in_schema=False)
 
     @router.get("/files/{key:path}")
     async def file(key: str, expires: int = 0, signature: str = "") -> Response:
@@ -57,26 +87,32 @@ def open_routes(engine: Engine, secret: bytes) -> APIRouter:
 def routes(engine: Engine, secret: bytes) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/pictures/{picture_id}/link")
-    async def link(picture_id: int, request: Request) -> dict[str, Any]:
+    @router.get("/pictures/{picture_id}/link", response_model=LinkOut, tags=["pictures"])
+    async def link(picture_id: IdInPath, who: Looker, request: Request) -> dict[str, Any]:
         """Where others see the picture: at the bucket, or else here."""
-        async with engine.database.read() as tx:
-            found = await pictures.get(tx, picture_id)
-        if there := await engine.files.link(found.file):
-            return {"link": there}
-        until = int(engine.clock.now().timestamp()) + engine.settings.files.signed_for
-        here = signed_path(found.file, until, secret)
-        return {"link": f"{request.base_url}".rstrip("/") + here}
+        found = await picture_for(engine, who, picture_id)
+        return {"link": await link_to(found.file, engine, secret, at=str(request.base_url))}
 
-    @router.get("/personas/{slug}/styles")
-    async def styles(slug: str) -> dict[str, Any]:
+    @router.get(
+        "/personas/{slug}/styles",
+        response_model=PicturedIn,
+        dependencies=[Depends(needs(Scope.READ))],
+        tags=["personas"],
+    )
+    async def styles(slug: Slug) -> dict[str, Any]:
         """In which styles there are pictures of a persona."""
         async with engine.database.read() as tx:
             record = await personas.find(tx, slug)
         return {"styles": await gallery.styles_of(engine.files, record.persona.slug)}
 
-    @router.get("/personas/{slug}/picture")
-    async def picture(slug: str, style: Annotated[str, Query(max_length=80)] = "") -> Response:
+    @router.get(
+        "/personas/{slug}/picture",
+        response_class=Response,
+        responses=bytes_of("image/png", "image/jpeg", "image/webp"),
+        dependencies=[Depends(needs(Scope.READ))],
+        tags=["personas"],
+    )
+    async def picture(slug: Slug, style: Annotated[str, Query(max_length=80)] = "") -> Response:
         """The persona's latest picture in a style, or the next best; a drawn one stands in where there is none."""
         async with engine.database.read() as tx:
             persona = (await personas.find(tx, slug)).persona

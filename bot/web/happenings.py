@@ -1,4 +1,4 @@
-"""What happens in the house, as it is told to those who watch: jobs and their steps, runs, posts, and a beat.
+"""What happens in the house, as it is told to those who watch: jobs and their steps, runs, posts, models, and a beat.
 
 Rows are looked at only while somebody watches. What stands in chats is not told here: see `pages.py`.
 """
@@ -10,11 +10,12 @@ import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.places import WhoAndWhere
+from bot.posts_shown import post_shown
 from bot.runs_shown import run_shown
 from bot.shown import job_shown
 from bot.web.pages import Pages
@@ -25,7 +26,7 @@ from engine.errors import GreenroomError
 from engine.events import Event
 from engine.rights import PAGE
 from engine.store import chats, jobs, people, pictures, posts
-from engine.store.records import ChatRef, Job, JobState, Lane, Picture, Post
+from engine.store.records import ChatRef, Job, JobState, Lane, Picture
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,8 @@ MOST_KNOWN = 500
 JOBS: Topic = ("jobs",)
 RUNS: Topic = ("runs",)
 POSTS: Topic = ("posts",)
+HEALTH: Topic = ("health",)
+MODELS: Topic = ("models",)
 NEWS = frozenset(
     {
         "jobs.made",
@@ -54,6 +57,11 @@ NEWS = frozenset(
         "run.ended",
         "post.published",
         "post.failed",
+        "post.changed",
+        "health.sample",
+        "pull.begun",
+        "pull.progress",
+        "pull.ended",
     }
 )
 
@@ -105,7 +113,7 @@ class Happenings:
                 async for event in news:
                     if news.missed != missed:
                         missed = news.missed
-                        self._watchers.publish([JOBS, RUNS, POSTS], {"is": "missed"})
+                        self._watchers.publish([JOBS, RUNS, POSTS, MODELS], {"is": "missed"})
                     if not self._watchers.are_there():
                         self._known.clear()
                         continue
@@ -137,10 +145,20 @@ class Happenings:
                 await self._changed(about["job"], ended=event.name == "job.ended")
             case "run.begun" | "run.ended":
                 await self._run(about["run"])
+            case "health.sample":
+                if self._watchers.are_there(HEALTH):
+                    sample = about["sample"].told()
+                    self._watchers.publish([HEALTH], {"is": "health", "sample": sample}, "health")
+            case "pull.begun" | "pull.progress" | "pull.ended":
+                told = about["pull"].told()
+                passing = f"pull {told['name']}" if event.name == "pull.progress" else ""
+                self._watchers.publish([MODELS], {"is": "pull", **told}, passing)
             case _:
                 if (post_id := about.get("post")) is not None and self._watchers.are_there(POSTS):
                     post = await self._engine.database.look(partial(posts.get, post_id=post_id))
-                    self._watchers.publish([POSTS], {"is": "post", "post": post_told(post)})
+                    told = await post_shown(WhoAndWhere(self._engine), post)
+                    del told["file"]  # where it lies is nothing to whoever only watches
+                    self._watchers.publish([POSTS], {"is": "post", "post": told})
 
     # Jobs
 
@@ -249,21 +267,6 @@ class Happenings:
             log.warning("run_not_told", run=run_id, cause=str(error))
             return
         self._watchers.publish([RUNS], {"is": "run", "run": run_shown(standing)})
-
-
-def post_told(post: Post) -> dict[str, Any]:
-    return {
-        "id": post.id,
-        "state": post.state.value,
-        "persona_id": post.persona_id,
-        "due_at": post.due_at.isoformat(),
-        "caption": post.caption,
-        "source": post.source.value if post.source else None,
-        "job": post.job_id,
-        "picture": post.picture_id,
-        "schedule": post.schedule_id,
-        "error": post.error,
-    }
 
 
 async def _newest(tx: AsyncConnection) -> int:

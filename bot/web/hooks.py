@@ -6,7 +6,6 @@ What becomes of the event, and what a hook is, the engine knows.
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -15,15 +14,16 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from engine.clock import Clock
+from bot.web.problems import PROBLEMS
+from bot.web.rates import Rates
 from engine.engine import Engine
 from engine.feeds import LONGEST_LINK, LONGEST_TEXT, LONGEST_TITLE, link_of, plain
 from engine.newsroom import event
 
 #: So many bytes one event has at most.
 MOST_BYTES = 64 * 1024
-#: So often a hook is heard in so many seconds, and so often all who knock with a wrong secret are answered.
-MOST_KNOCKS, WHILE = 30, 60.0
+#: So often a minute a hook is heard, and so often all who knock with a wrong secret are answered.
+MOST_KNOCKS = 30
 
 Link = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_LINK)]
 
@@ -48,33 +48,41 @@ class Told(BaseModel):
         return told
 
 
-class Knocks:
-    """Lets so many through in a while; tells all others how long to wait."""
+class Posted(BaseModel):
+    """A post comes of it."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lately: dict[int, deque[float]] = {}
+    post: int
 
-    def wait(self, who: int) -> float:
-        """0: come in. Else the seconds after which there is room again."""
-        now = self._clock.monotonic()
-        lately = self._lately.setdefault(who, deque())
-        while lately and lately[0] <= now - WHILE:
-            lately.popleft()
-        if len(lately) >= MOST_KNOCKS:
-            return lately[0] + WHILE - now
-        lately.append(now)
-        return 0.0
+
+class NotPosted(BaseModel):
+    """It was heard, and no post comes of it: it is `known`, or is not wanted."""
+
+    post: None
+    known: bool
+
+
+#: The body is read by hand, so that nobody is listened to for long before their secret is right.
+_BODY = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": Told.model_json_schema()}}},
+    "security": [],
+}
 
 
 def open_routes(engine: Engine) -> APIRouter:
     """For whoever has the secret of a hook, and nobody's else."""
     router = APIRouter()
-    knocks = Knocks(engine.clock)
+    knocks = Rates(engine.clock)
     #: All who are wrong stand in one line, so that they take nobody's place who is right, and no memory.
     wrong = 0
 
-    @router.post("/hooks/{hook_id}")
+    @router.post(
+        "/hooks/{hook_id}",
+        status_code=202,
+        response_model=Posted,
+        responses=PROBLEMS | {200: {"model": NotPosted}},
+        openapi_extra=_BODY,
+        tags=["posts"],
+    )
     async def hook(hook_id: int, request: Request) -> Response:
         body = await _body(request)
         feed = await engine.newsroom.knocked(
@@ -83,7 +91,7 @@ def open_routes(engine: Engine) -> APIRouter:
             signature=request.headers.get("x-greenroom-signature", ""),
             body=body,
         )
-        if wait := knocks.wait(feed.id if feed is not None else wrong):
+        if wait := knocks.wait(feed.id if feed is not None else wrong, MOST_KNOCKS):
             seconds = str(int(wait) + 1)
             sentence = (
                 f"That was too often: {MOST_KNOCKS} a minute are heard. Come back in {seconds} seconds."

@@ -74,6 +74,8 @@ async def _tell(socket: WebSocket, watcher: Watcher) -> None:
             await socket.close(GOING)
     except (WebSocketDisconnect, RuntimeError, OSError, TimeoutError):
         pass  # the other end is gone; whoever listens to it hears so
+    finally:
+        watcher.close()  # nobody waits any more until somebody has read, who never will
 
 
 class Ear:

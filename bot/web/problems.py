@@ -6,7 +6,7 @@ Under /v1, where programs made for OpenAI's API ask, the same is said in OpenAI'
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, WebSocket
@@ -19,6 +19,7 @@ from starlette.websockets import WebSocketState
 from engine.clock import Clock
 from engine.errors import (
     BadRequest,
+    Conflict,
     GreenroomError,
     NotFound,
     OverLimit,
@@ -32,6 +33,7 @@ STATUS: tuple[tuple[type[GreenroomError], int], ...] = (
     (OverLimit, 429),
     (Refused, 403),
     (NotFound, 404),
+    (Conflict, 409),
     (BadRequest, 400),
     (SettingsError, 500),
     (StoreError, 507),
@@ -71,18 +73,46 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 #: OpenAI's words for what went wrong.
 _KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
+
+
+class Mistake(StarletteHTTPException):
+    """A refusal that names what it is about: a field of the request, and a word that programs know it by."""
+
+    def __init__(
+        self, status: int, detail: str, *, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(status, detail)
+        self.param = param
+        self.code = code
 
 
 def answered(
-    connection: HTTPConnection, status: int, detail: str, headers: Mapping[str, str] | None = None
+    connection: HTTPConnection,
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    param: str | None = None,
+    code: str | None = None,
 ) -> Response:
     """The problem, in the form that whoever asked there understands."""
-    if connection.url.path.startswith("/v1/"):
-        usual = "server_error" if status >= 500 else "invalid_request_error"
-        error = {"message": detail, "type": _KINDS.get(status, usual), "param": None, "code": None}
-        return JSONResponse({"error": error}, status, headers)
+    if _is_openai_s(connection):
+        return JSONResponse(in_openai_s_form(status, detail, param=param, code=code), status, headers)
     body = {"type": "about:blank", "status": status, "detail": detail}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def in_openai_s_form(
+    status: int, detail: str, *, param: str | None = None, code: str | None = None
+) -> dict[str, dict[str, str | None]]:
+    usual = "server_error" if status >= 500 else "invalid_request_error"
+    kind, code = _KINDS.get(status, usual), code or _CODES.get(status)
+    return {"error": {"message": detail, "type": kind, "param": param, "code": code}}
+
+
+def _is_openai_s(connection: HTTPConnection) -> bool:
+    return connection.url.path.startswith("/v1/")
 
 
 def explained(connection: HTTPConnection, error: GreenroomError, clock: Clock) -> Response:
@@ -113,6 +143,8 @@ def install(app: FastAPI, clock: Clock) -> None:
 
     async def not_understood(connection: Request | WebSocket, error: Exception) -> Response | None:
         problems = error.errors() if isinstance(error, RequestValidationError) else []
+        if _is_openai_s(connection):
+            return _mistaken(connection, problems)
         said = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in problems)
         detail = said or "That was not understood."
         return await _shown(connection, answered(connection, 422, detail), detail)
@@ -128,7 +160,18 @@ def install(app: FastAPI, clock: Clock) -> None:
 
 
 def of_http(connection: HTTPConnection, error: StarletteHTTPException) -> Response:
-    return answered(connection, error.status_code, error.detail, error.headers)
+    param, code = (error.param, error.code) if isinstance(error, Mistake) else (None, None)
+    return answered(connection, error.status_code, error.detail, error.headers, param=param, code=code)
+
+
+def _mistaken(connection: HTTPConnection, problems: Sequence[Any]) -> Response:
+    """OpenAI's programs are told of the first thing only, and by 400."""
+    if not problems:
+        return answered(connection, 400, "That was not understood.")
+    first = problems[0]
+    place = [str(part) for part in first["loc"][1:]]
+    told = f"{'.'.join(place)}: {first['msg']}" if place else str(first["msg"])
+    return answered(connection, 400, told, param=place[0] if place else None)
 
 
 async def _shown(connection: Request | WebSocket, answer: Response, detail: str) -> Response | None:

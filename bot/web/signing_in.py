@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from bot import passwords
-from bot.web.doors import COOKIE, Caller, Doors, caller
+from bot.web.doors import Caller, Doors, caller
 from bot.web.problems import come_back, explained
 from bot.web.rates import Attempts
 from engine.errors import GreenroomError
@@ -106,11 +106,13 @@ async def begun(doors: Doors, connection: HTTPConnection, key: Key | None = None
         await sessions.begin(tx, kept=keys.kept_of(token), now=now, ends_at=now + GOOD_FOR, key=key)
 
     await engine.database.change(change, hurried=True)
-    return _cookie(connection, token, int(GOOD_FOR.total_seconds()))
+    if before is not None:
+        doors.insiders.out(before.id)
+    return _cookie(doors, connection, token, int(GOOD_FOR.total_seconds()))
 
 
-def _cookie(connection: HTTPConnection, token: str, seconds: int) -> str:
-    cookie = f"{COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict"
+def _cookie(doors: Doors, connection: HTTPConnection, token: str, seconds: int) -> str:
+    cookie = f"{doors.cookie}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict"
     return f"{cookie}; Secure" if connection.url.scheme in ("https", "wss") else cookie
 
 
@@ -125,9 +127,12 @@ def open_routes(doors: Doors) -> APIRouter:
     def shown(
         words: Locale, status: int = 200, problem: str = "", headers: dict[str, str] | None = None
     ) -> Response:
+        what = [words.say("doors.what")]
+        if not passwords.is_set(doors.engine.home):
+            what.append(words.say("doors.unset"))
         body = form.format(
             lang=words.code,
-            what=html.escape(words.say("doors.what")),
+            what=html.escape(" ".join(what)),
             label=html.escape(words.say("doors.label")),
             button=html.escape(words.say("doors.button")),
             problem=f'<p class="problem" id="problem" role="alert">{html.escape(problem)}</p>'
@@ -149,17 +154,15 @@ def open_routes(doors: Doors) -> APIRouter:
             raise HTTPException(403, "Another page tries to sign this browser in, and is not heard.")
         word, words = await _word(request), spoken(request)
         address = request.client.host if request.client else ""
-        if wait := attempts.begin(address):
-            said = words.say("doors.wait", when=FromNow(seconds=math.ceil(wait)))
-            return shown(words, 429, said, come_back(wait))
-        key = await doors.key_of(word)
-        if key is None and not await _fits(word):
-            log.warning("sign_in_failed", address=address)
-            said = words.say("doors.wrong")
-            if not passwords.is_set(doors.engine.home):
-                said += " " + words.say("doors.unset")
-            return shown(words, 401, said, _CHALLENGE)
-        attempts.succeeded(address)
+        # Nobody guesses a key, so it is no try; and whoever has one is to get no more tries at the password by it.
+        if (key := await doors.key_of(word)) is None:
+            if wait := attempts.begin(address):
+                said = words.say("doors.wait", when=FromNow(seconds=math.ceil(wait)))
+                return shown(words, 429, said, come_back(wait))
+            if not await _fits(word):
+                log.warning("sign_in_failed", address=address)
+                return shown(words, 401, words.say("doors.wrong"), _CHALLENGE)
+            attempts.succeeded(address)
         log.info("signed_in", address=address, by="key" if key else "password", key=key.id if key else None)
         entered = RedirectResponse("/", 303)
         entered.headers["Set-Cookie"] = await begun(doors, request, key)
@@ -192,7 +195,8 @@ def routes(doors: Doors) -> APIRouter:
         """End the session of this browser. A key stays as it is."""
         if who.session_id is not None:
             await doors.engine.database.change(partial(sessions.end, session_id=who.session_id))
-        return Response(status_code=204, headers={"Set-Cookie": _cookie(request, "", 0)})
+            doors.insiders.out(who.session_id)
+        return Response(status_code=204, headers={"Set-Cookie": _cookie(doors, request, "", 0)})
 
     return router
 

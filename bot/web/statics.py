@@ -65,10 +65,9 @@ class Statics:
         return Response(file.body, media_type=file.type, headers=headers)
 
 
-def open_routes() -> APIRouter:
+def open_routes(statics: Statics) -> APIRouter:
     """For everybody: what is secret stands in no file."""
     router = APIRouter(include_in_schema=False)
-    statics = Statics()
 
     @router.api_route("/", methods=["GET", "HEAD"])
     async def index(request: Request) -> Response:

@@ -19,6 +19,16 @@ from bot.web.doors import Caller, Scope, needs
 from bot.web.messages_shown import message_shown, stamp
 from bot.web.pages import Pages
 from bot.web.problems import PROBLEMS
+from bot.web.shapes import Before, Limit, Whole
+from bot.web.talk_shapes import (
+    EnteredOut,
+    HeardOut,
+    MessagesOut,
+    StandingOut,
+    StoppedOut,
+    SuggestedOut,
+    TalksOut,
+)
 from engine.engine import Engine
 from engine.errors import NotFound
 from engine.rights import OPERATOR, PAGE
@@ -53,7 +63,7 @@ class Saying(BaseModel):
 class Pressing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    message: int
+    message: Whole
     #: The button's id, as the message has it.
     button: Annotated[str, Field(min_length=1, max_length=200)]
     key: Key
@@ -79,13 +89,13 @@ def account_of(who: Caller, language: str = "") -> Account:
 
 
 def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
-    router = APIRouter(prefix="/talks", responses=PROBLEMS)
+    router = APIRouter(prefix="/talks", responses=PROBLEMS, tags=["chats"])
 
-    @router.get("")
+    @router.get("", response_model=TalksOut)
     async def listing(
         who: Talker,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        before: Annotated[int | None, Query(ge=1)] = None,
+        limit: Limit = 50,
+        before: Before = None,
         keys: bool = False,
     ) -> dict[str, Any]:
         """The chats of the caller, the last used first. `keys`: those of programs too."""
@@ -103,7 +113,7 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
         ]
         return {"items": items, "next": found[limit - 1].place if len(found) > limit else None}
 
-    @router.post("")
+    @router.post("", response_model=EnteredOut)
     async def enter(entering: Entering, who: Talker) -> dict[str, Any]:
         """Somebody opens a chat. Naming a persona brings it in; where nothing was said yet, it greets."""
         ref = ref_of(who, front, entering.chat)
@@ -111,7 +121,7 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
         engine.events.publish("notice.stored", chat=ref)
         return {"chat": entering.chat, "persona": persona_shown(record)}
 
-    @router.get("/{chat}")
+    @router.get("/{chat}", response_model=StandingOut)
     async def about(chat: ChatName, who: Talker) -> dict[str, Any]:
         ref = ref_of(who, front, chat)
         place = await engine.database.look(partial(chats.place, ref=ref))
@@ -124,12 +134,12 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
             "answering": desk.answering(ref),
         }
 
-    @router.get("/{chat}/messages")
+    @router.get("/{chat}/messages", response_model=MessagesOut)
     async def messages(
         chat: ChatName,
         who: Talker,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        before: Annotated[int | None, Query(ge=1)] = None,
+        limit: Limit = 50,
+        before: Before = None,
     ) -> dict[str, Any]:
         """What stands in a chat, the oldest first: the last messages, or those before one of them."""
         ref = ref_of(who, front, chat)
@@ -139,13 +149,13 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
             "next": news.messages[0].id if news.more and news.messages else None,
         }
 
-    @router.post("/{chat}/messages", status_code=202)
+    @router.post("/{chat}/messages", status_code=202, response_model=HeardOut)
     async def say(chat: ChatName, said: Saying, who: Talker, request: Request) -> dict[str, Any]:
         """Say something. `told` is why it was not heard, where it was not."""
         account = account_of(who, request.headers.get("accept-language", ""))
         return await _hear(ref_of(who, front, chat), account, said.text, said.key, kept=True)
 
-    @router.post("/{chat}/press", status_code=202)
+    @router.post("/{chat}/press", status_code=202, response_model=HeardOut)
     async def press(chat: ChatName, pressed: Pressing, who: Talker, request: Request) -> dict[str, Any]:
         ref = ref_of(who, front, chat)
         found = await engine.database.look(partial(store.get, chat=ref, message=pressed.message))
@@ -158,11 +168,11 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
         order = f"/{pressed.button.removeprefix('/')} {pressed.words}".rstrip()
         return await _hear(ref, account, order, pressed.key, kept=False)
 
-    @router.post("/{chat}/stop")
+    @router.post("/{chat}/stop", response_model=StoppedOut)
     async def stop(chat: ChatName, who: Talker) -> dict[str, Any]:
         return {"stopped": desk.stop(ref_of(who, front, chat))}
 
-    @router.get("/{chat}/suggest")
+    @router.get("/{chat}/suggest", response_model=SuggestedOut)
     async def suggest(
         chat: ChatName, who: Talker, typed: Annotated[str, Query(max_length=2_000)] = ""
     ) -> dict[str, Any]:
@@ -186,7 +196,7 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
         }
 
     def _key(ref: ChatRef, key: str) -> str:
-        return f"{ref.chat}:{key}"
+        return f"{ref.chat}/{key}"  # no name of a chat holds that
 
     async def _was_heard(tx: AsyncConnection, key: str) -> bool:
         return await chats.heard(tx, f"{front.name}:{front.account}:{key}") is not None

@@ -60,7 +60,7 @@ class Walls:
 
     def _refused(self, connection: HTTPConnection) -> Response | None:
         # Hooks are known by other names at the operator's proxy; no page can make a browser show their secret.
-        if not connection.url.path.startswith("/hooks/"):
+        if not connection.scope["path"].startswith("/hooks/"):
             hosts, origins = connection.headers.getlist("host"), connection.headers.getlist("origin")
             if len(hosts) != 1 or not self._names.are_ours(hosts[0]):
                 return answered(connection, 421, NOT_MINE)

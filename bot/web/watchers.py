@@ -23,7 +23,13 @@ LETTERS = 512 * 1024
 
 
 def told(happening: Happening) -> str:
-    return json.dumps(happening, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(happening, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Half a sign, where whoever writes was cut in the middle of one: no socket takes it as it is.
+        return json.dumps(happening, separators=(",", ":"))
+    return text
 
 
 MISSED = told({"is": "missed"})
@@ -79,6 +85,8 @@ class Watcher:
             self._letters = self._passing = 0
             self._keep(CLOSING)
             self._closed = True
+            if self._read is not None:
+                _wake(self._read)
 
     @property
     def is_behind(self) -> bool:
@@ -160,6 +168,10 @@ class Watchers:
             there.discard(watcher)
             if not there:
                 del self._by_topic[topic]
+
+    @property
+    def count(self) -> int:
+        return len(self._all)
 
     def are_there(self, *topics: Topic) -> bool:
         """Whether anybody watches one of these; without any: whether anybody is there at all."""

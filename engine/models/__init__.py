@@ -9,7 +9,7 @@ from engine.models.entries import Catalogue, Entry, Kind, catalogue
 from engine.models.finding import Choice, Found, choose, find_text
 from engine.models.fitting import Fit, fits, recommended
 from engine.models.hardware import Machine, machine, ram_bytes
-from engine.models.keeping import Check, Kept, Room, disk, installed, remove, verify
+from engine.models.keeping import Check, Kept, Room, disk, find, installed, remove, verify
 from engine.models.pulling import Newer, Progress, newer, pull
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "catalogue",
     "choose",
     "disk",
+    "find",
     "find_text",
     "fits",
     "installed",

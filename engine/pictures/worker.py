@@ -255,7 +255,15 @@ class Worker:
             return False
         seconds = round(sum(row["seconds"] for row in rows), 2)
         log.info("job_ended", job=job.id, state=JobState.DONE.value, pictures=len(rows), seconds=seconds)
-        self._events.publish("job.ended", job=job.id, chat_id=job.chat_id, state=JobState.DONE.value)
+        self._events.publish(
+            "job.ended",
+            job=job.id,
+            chat_id=job.chat_id,
+            state=JobState.DONE.value,
+            pictures=len(rows),
+            stand_ins=sum(bool(row["stand_in"]) for row in rows),
+            seconds=(now - (job.started_at or now)).total_seconds(),
+        )
         return True
 
     async def _end(self, job: Job, state: JobState, why: GreenroomError | str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import RowMapping, bindparam, func, insert, select, update
@@ -49,11 +50,12 @@ async def find(tx: AsyncConnection, *, kept: str) -> Key | None:
     return None if row is None else key_of(row)
 
 
-_GOOD = select(keys.c.id).where(keys.c.id == bindparam("id"), keys.c.revoked_at.is_(None))
+_GOOD = select(keys.c.id).where(keys.c.id.in_(bindparam("ids", expanding=True)), keys.c.revoked_at.is_(None))
 
 
-async def is_good(tx: AsyncConnection, key_id: int) -> bool:
-    return (await tx.execute(_GOOD, {"id": key_id})).one_or_none() is not None
+async def good(tx: AsyncConnection, ids: Collection[int]) -> set[int]:
+    """Those of these keys that still open something."""
+    return set((await tx.execute(_GOOD, {"ids": list(ids)})).scalars()) if ids else set()
 
 
 async def are_there(tx: AsyncConnection) -> bool:

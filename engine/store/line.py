@@ -42,8 +42,8 @@ async def standing(tx: AsyncConnection, *, most: int, person_id: int | None = No
     """`person_id`: only what this one has asked for."""
     own: list[ColumnElement[bool]] = [] if person_id is None else [jobs.c.person_id == person_id]
     waits = jobs.c.state == JobState.QUEUED.value
-    counted = select(jobs.c.lane, func.count()).where(waits, *own).group_by(jobs.c.lane)
-    numbers: dict[str, int] = dict((await tx.execute(counted)).tuples().all())
+    counted = select(jobs.c.lane, func.count().label("waiting")).where(waits, *own).group_by(jobs.c.lane)
+    numbers = {row.lane: int(row.waiting) for row in await tx.execute(counted)}
     lanes, lasts = {}, []
     for lane in Lane:
         here = _in_line().where(waits, jobs.c.lane == lane.value, *own)

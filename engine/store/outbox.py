@@ -47,6 +47,7 @@ from engine.store.records import (
     Question,
 )
 from engine.store.tables import chats, deliveries, jobs, people, personas, posts, turns
+from engine.store.tables import messages as page_messages
 from personas.persona import Rating
 
 #: What stands where a secret stood.
@@ -321,6 +322,9 @@ async def _strike_out(tx: AsyncConnection, delivery_ids: Sequence[int]) -> None:
         for secret in manner.secrets:
             words = words.replace(secret, STRUCK)
         if manner.secrets:
+            # On the page, too. It is no change that anybody is told of: who reads it just now may go on.
+            shown = update(page_messages).where(page_messages.c.delivery_id == row.id)
+            await tx.execute(shown.values(text=words))
             kept = replace(manner, secrets=(), code=tuple(set(manner.code) - set(manner.secrets)))
             values = {"text": words, "manner": _manner_to_json(kept)}
             await tx.execute(update(deliveries).where(deliveries.c.id == row.id).values(values))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, insert, or_, select
+from sqlalchemy import and_, bindparam, delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.keys import key_of
 from engine.store.records import Key, Session
 from engine.store.tables import keys, sessions
 
-#: So many are kept; beyond that the oldest end. On loopback anybody who opens the page begins one.
+#: So many are kept of all who came in by no key, and of each key; beyond that the oldest of these end. On loopback
+#: anybody who opens the page begins one.
 MOST = 1_000
 
 
@@ -19,8 +21,11 @@ async def begin(
     tx: AsyncConnection, *, kept: str, now: datetime, ends_at: datetime, key: Key | None = None
 ) -> Session:
     """Let somebody in; on the way, those whose time is over are forgotten."""
-    newest = select(sessions.c.id).order_by(sessions.c.id.desc()).limit(1).offset(MOST - 2).scalar_subquery()
-    await tx.execute(delete(sessions).where(or_(sessions.c.ends_at <= now, sessions.c.id < newest)))
+    # Whoever has a key pushes nobody out but themselves.
+    alike = sessions.c.key_id.is_not_distinct_from(key.id if key else None)
+    newest = select(sessions.c.id).where(alike).order_by(sessions.c.id.desc()).limit(1).offset(MOST - 2)
+    too_many = and_(alike, sessions.c.id < newest.scalar_subquery())
+    await tx.execute(delete(sessions).where(or_(sessions.c.ends_at <= now, too_many)))
     values = {"hash": kept, "key_id": key.id if key else None, "created_at": now, "ends_at": ends_at}
     made = await tx.execute(insert(sessions).values(values).returning(sessions.c.id))
     return Session(made.scalar_one(), now, ends_at, key)
@@ -38,7 +43,7 @@ _WITH_KEY = (
     .where(sessions.c.ends_at > bindparam("now"), keys.c.revoked_at.is_(None))
 )
 _FIND = _WITH_KEY.where(sessions.c.hash == bindparam("hash"))
-_GOOD = _WITH_KEY.where(sessions.c.id == bindparam("session_id"))
+_GOOD = _WITH_KEY.where(sessions.c.id.in_(bindparam("ids", expanding=True)))
 
 
 async def find(tx: AsyncConnection, *, kept: str, now: datetime) -> Session | None:
@@ -50,9 +55,9 @@ async def find(tx: AsyncConnection, *, kept: str, now: datetime) -> Session | No
     return Session(row["session_id"], row["began_at"], row["ends_at"], key)
 
 
-async def is_good(tx: AsyncConnection, session_id: int, *, now: datetime) -> bool:
-    found = await tx.execute(_GOOD, {"session_id": session_id, "now": now})
-    return found.one_or_none() is not None
+async def good(tx: AsyncConnection, ids: Collection[int], *, now: datetime) -> set[int]:
+    """Those of these sessions that are not over."""
+    return set((await tx.execute(_GOOD, {"ids": list(ids), "now": now})).scalars()) if ids else set()
 
 
 async def end(tx: AsyncConnection, session_id: int) -> None:

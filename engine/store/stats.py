@@ -133,8 +133,9 @@ async def stood_in(tx: AsyncConnection, *, since: datetime) -> list[tuple[str, i
     found = (
         select(because.label("cause"), func.count().label("n"))
         .where(pictures.c.created_at >= since, pictures.c.stand_in, pictures.c.device != "")
-        .group_by(because)
-        .order_by(func.count().desc(), because)
+        # By its name: PostgreSQL takes the same words with a value of their own for others.
+        .group_by("cause")
+        .order_by(func.count().desc(), "cause")
         .limit(MOST_CAUSES)
     )
     return [(row.cause, row.n) for row in await tx.execute(found)]

@@ -7,6 +7,7 @@ import json
 from bot import passwords
 from bot.cli.doors import SCOPES
 from engine.home import Home
+from engine.settings import WebSettings
 from engine.store.records import Scope
 from tests.bot.command_line import Greenroom
 
@@ -101,3 +102,58 @@ def test_a_house_open_to_others_without_either_is_refused_with_the_way_out(green
     assert "greenroom password" in ended.stderr
     assert "greenroom keys new" in ended.stderr
     assert json.loads(greenroom("keys", "list", "--json").stdout) == []
+
+
+def examined(greenroom: Greenroom, **environment: str) -> list[tuple[str, str, str]]:
+    """What the doctor says of the doors and of the folder of feeds: what, in which state, and what mends it."""
+    ended = greenroom("doctor", "--json", **{"GREENROOM_WEB__PORT": "8321"} | environment)
+    told = [one for one in json.loads(ended.stdout)["findings"] if one["what"] in ("doors", "feeds")]
+    assert ended.returncode == any(one["state"] == "broken" for one in told), ended
+    return [(one["what"], one["state"], one["says"] + " -> " + one["mend"]) for one in told]
+
+
+def test_the_doctor_says_to_whom_the_page_opens_and_by_what(greenroom: Greenroom) -> None:
+    [(what, state, says)] = examined(greenroom)
+    assert (what, state) == ("doors", "ok")
+    assert "http://127.0.0.1:8321, without a password" in says
+    others = {"GREENROOM_WEB__HOST": "0.0.0.0"}
+    [(_, state, says)] = examined(greenroom, **others)
+    assert (state, "greenroom password" in says) == ("broken", True)
+    greenroom("keys", "new", "tablet", "--scope", "chat")
+    [(_, state, says)] = examined(greenroom, **others)
+    assert (state, "0.0.0.0, port 8321), for the key" in says) == ("ok", True)
+    greenroom("password", said="brass kettle\n")
+    assert "for the password or the key" in examined(greenroom, **others)[0][2]
+    greenroom("keys", "revoke", "tablet")
+    assert examined(greenroom, **others)[0][2].endswith("for the password -> ")
+    (greenroom.home / "password").write_text("spoilt")
+    [(_, state, says)] = examined(greenroom)
+    assert (state, "nobody comes in" in says) == ("broken", True)
+
+
+def test_the_doctor_misses_a_proxy_that_nobody_named(greenroom: Greenroom) -> None:
+    greenroom("password", said="brass kettle\n")
+    named = {"GREENROOM_WEB__ALLOWED_HOSTS": '["greenroom.example"]'}
+    doors, proxy = examined(greenroom, **named)
+    assert doors[1] == "ok"
+    assert (proxy[1], "web.trusted_proxies" in proxy[2]) == ("warning", True)
+    trusted = named | {"GREENROOM_WEB__TRUSTED_PROXIES": '["127.0.0.1"]'}
+    assert [state for _, state, _ in examined(greenroom, **trusted)] == ["ok"]
+
+
+def test_the_doctor_looks_for_the_folder_that_feeds_borrow_from(greenroom: Greenroom) -> None:
+    named = {"GREENROOM_FEEDS__FOLDER": "borrowed"}
+    _, (what, state, says) = examined(greenroom, **named)
+    assert (what, state) == ("feeds", "warning")
+    assert says.endswith(f"mkdir -p '{greenroom.home / 'borrowed'}'")
+    (greenroom.home / "borrowed").mkdir(parents=True)
+    assert [state for _, state, _ in examined(greenroom, **named)] == ["ok", "ok"]
+
+
+def test_a_house_that_is_closed_is_found_where_it_will_be(greenroom: Greenroom) -> None:
+    for host, found in (
+        ("0.0.0.0", "http://127.0.0.1:9000"),
+        ("::", "http://[::1]:9000"),
+        ("::1", "http://[::1]:9000"),
+    ):
+        assert WebSettings(host=host, port=9000).address == found

@@ -11,16 +11,15 @@ import pytest
 from engine.errors import SettingsError
 from engine.settings import FileSettings
 from engine.settings_file import read_settings
-from tests.bot.test_cli import Ended, Greenroom
+from tests.bot.command_line import Ended, Greenroom
 from tests.servers.s3 import ACCESS_KEY, S3, SECRET, Fault
 from tests.servers.s3.fixtures import s3_bucket, s3_server  # noqa: F401 - fixtures
 
 
 @pytest.fixture
-def greenroom(tmp_path: Path) -> Greenroom:
-    made = Greenroom(tmp_path)
-    made.home.mkdir()
-    return made
+def greenroom(greenroom: Greenroom) -> Greenroom:
+    greenroom.home.mkdir()
+    return greenroom
 
 
 def keep_in(greenroom: Greenroom, s3: S3) -> None:

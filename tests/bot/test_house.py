@@ -130,8 +130,10 @@ async def test_what_is_not_there_is_a_problem_with_a_sentence(http: httpx.AsyncC
     problem(await http.post("/jobs/7/cancel"), 404)
     problem(await http.get("/pictures/7"), 404)
     problem(await http.get("/chats/nowhere/live"), 404)
-    problem(await http.get(f"/jobs/{2**70}"), 404)
-    problem(await http.get(f"/pictures/{2**70}"), 404)
+    for most in (f"/jobs/{2**31 - 1}", f"/pictures/{2**31 - 1}"):
+        problem(await http.get(most), 404)
+    for no_number in (f"/jobs/{2**70}", f"/pictures/{2**70}"):
+        problem(await http.get(no_number), 422)
 
 
 NOT_UNDERSTOOD = (
@@ -162,7 +164,8 @@ async def test_a_page_that_cannot_be_is_not_understood(http: httpx.AsyncClient) 
 
 
 async def test_a_page_beyond_all_jobs_is_the_whole_list(http: httpx.AsyncClient) -> None:
-    assert (await http.get(f"/jobs?before={2**70}")).json() == []
+    assert (await http.get(f"/jobs?before={2**31 - 1}")).json() == {"items": [], "next": None}
+    problem(await http.get(f"/jobs?before={2**70}"), 422)
 
 
 async def test_a_wish_that_cannot_be_granted_is_refused(http: httpx.AsyncClient) -> None:
@@ -175,7 +178,7 @@ async def test_a_wish_that_cannot_be_granted_is_refused(http: httpx.AsyncClient)
     problem(await http.post("/jobs", json=asked(seed=2**40)), 400)
     problem(await http.post("/jobs", json=asked(count=99)), 400)
     problem(await http.post("/jobs", json=asked(width=100_000)), 400)
-    problem(await http.post("/jobs", json=asked(scene="x" * 100_000)), 400)
+    problem(await http.post("/jobs", json=asked(scene="x" * 100_000)), 422)
     problem(await http.post("/jobs", json=asked(scene=" \x00 ")), 400)
 
 

@@ -159,7 +159,7 @@ class Lives:
         open_ = [await client.get(f"/chats/{room}/open") for room in ROOMS]
         if any(one["answering"] or one["owed"] or one["jobs"] for one in open_):
             return False
-        jobs = await client.get("/jobs", limit=500)
+        jobs = (await client.get("/jobs", limit=500))["items"]
         return all(job["state"] in ("done", "failed", "cancelled") for job in jobs)
 
 

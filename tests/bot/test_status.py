@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,10 @@ from engine.store import jobs, pictures, promises
 from engine.store.database import Database
 from engine.store.records import Job, JobState, Lane
 from engine.testing import ManualClock
+from tests.bot.command_line import Greenroom
 from tests.bot.commands.guest import Guest
-from tests.bot.test_cli import Greenroom, greenroom
 from tests.bot.test_progress import ask
 from tests.engine.test_promises import ask_for, row
-
-__all__ = ["greenroom"]
 
 CARDS = (Gpu("NVIDIA H100", 79 * 10**9, 80 * 10**9, 73, 90), Gpu("A part of one", 0, 0))
 
@@ -51,11 +50,26 @@ async def lived(database: Database, now: datetime) -> None:
         await ask_for(tx, count=2)
 
 
-def fill(home: Path) -> None:
+async def at_work(database: Database, now: datetime) -> None:
+    """One job that is done, of two pictures, and one in the making."""
+    async with database.write() as tx:
+        done = await ask_for(tx)
+        await jobs.begin(tx, done.id, now - timedelta(minutes=2))
+        for number, peak in enumerate((9_100_000_000, 11_260_000_000), 1):
+            facts = {"memory": {"peak": peak, "of": "gpu"}}
+            made = {"facts": facts, "created_at": now - timedelta(minutes=2)}
+            await pictures.add(tx, [row(done, number, 9.0) | made])
+        await jobs.end(tx, done.id, JobState.DONE, now - timedelta(minutes=1))
+        running = await ask_for(tx)
+        await jobs.begin(tx, running.id, now - timedelta(seconds=90))
+        await jobs.progress(tx, running.id, 3, 20)
+
+
+def fill(home: Path, with_what: Callable[[Database, datetime], Awaitable[None]] = lived) -> None:
     async def filled() -> None:
         database = await Database.open(f"sqlite:///{home / 'greenroom.db'}")
         try:
-            await lived(database, datetime.now(UTC))
+            await with_what(database, datetime.now(UTC))
         finally:
             await database.close()
 
@@ -85,6 +99,21 @@ def test_a_house_that_was_lived_in_is_told_from_its_rows(greenroom: Greenroom) -
     ):
         assert words in told
     assert "\x1b" not in told
+
+
+def test_what_single_jobs_use_is_told_in_work_and_after(greenroom: Greenroom) -> None:
+    assert greenroom("status").returncode == 0
+    fill(greenroom.home, at_work)
+    told = " ".join(greenroom("status", COLUMNS="200").stdout.split())
+    assert "jobs 2: step 3 of 20, in work for 9" in told
+    assert "1: 2 pictures on cuda, each 9.0 s, at most 11.3 GB of the GPU" in told
+    running, done = json.loads(greenroom("status", "--json").stdout)["jobs"]
+    assert (running["job"], running["step"], running["steps"]) == (2, 3, 20)
+    assert running["seconds"] >= 90
+    assert done["facts"] == {"memory": {"peak": 11_260_000_000, "of": "gpu"}}
+    shown = greenroom("jobs", "show", "1", COLUMNS="200").stdout
+    assert "9.0 s, at most 9.1 GB of the GPU" in shown
+    assert "9.0 s, at most 11.3 GB of the GPU" in shown
 
 
 def test_each_card_is_told(greenroom: Greenroom, monkeypatch: pytest.MonkeyPatch) -> None:

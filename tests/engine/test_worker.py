@@ -76,7 +76,8 @@ async def test_watchers_hear_of_every_step_over_all_pictures(engine: Engine) -> 
     steps = [(event.about["step"], event.about["steps"]) for event in heard if event.name == "job.step"]
     assert steps == [(step, 6) for step in range(1, 7)]
     assert heard[0].name == "job.started"
-    assert heard[-1].about == {"job": job.id, "chat_id": job.chat_id, "state": "done"}
+    done = {"job": job.id, "chat_id": job.chat_id, "state": "done"}
+    assert heard[-1].about == done | {"pictures": 2, "stand_ins": 0, "seconds": 0.0}
 
 
 @pytest.mark.parametrize("error", [RenderFailed("the sky fell"), StoreError("the disk is full")])

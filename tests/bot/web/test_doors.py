@@ -19,14 +19,26 @@ from fastapi.routing import iter_route_contexts
 
 from bot.logs import start_logging
 from bot.web import doors
-from bot.web.doors import LOOK_AGAIN, OPEN, OPEN_AT_HOME, OPEN_UNDER, Caller, caller, needs, scope_of
+from bot.web.doors import OPEN, OPEN_AT_HOME, OPEN_UNDER, Caller, caller, needs, scope_of
+from bot.web.insiders import LOOK_AGAIN
 from engine.engine import Engine
 from engine.settings import LogSettings
 from engine.store import keys
 from engine.store.records import Scope
 from engine.testing import ManualClock
 from tests.bot.logged import own_log
-from tests.bot.web.visitors import PAGE, SECRET, a_key, app_of, problem, revoked, served, visitor, with_key
+from tests.bot.web.visitors import (
+    PAGE,
+    SECRET,
+    a_key,
+    app_of,
+    cookie_of,
+    problem,
+    revoked,
+    served,
+    visitor,
+    with_key,
+)
 
 #: All that may answer somebody who has shown nothing. A new one is a decision: write it down here and in `doors.py`.
 OPEN_ROUTES = {"/", "/sign-in", "/favicon.ico", "/healthz", "/readyz", "/metrics"}
@@ -99,7 +111,7 @@ async def test_openai_s_programs_are_refused_in_their_own_form(app: FastAPI) -> 
 async def test_what_a_key_may_is_its_scopes_and_no_more(engine: Engine, app: FastAPI) -> None:
     wants = {
         ("GET", "/api/v1/health"): Scope.READ,
-        ("GET", "/api/v1/jobs"): Scope.READ,
+        ("GET", "/api/v1/pictured"): Scope.READ,
         ("POST", "/api/v1/jobs"): Scope.MAKE,
         ("POST", "/api/v1/personas"): Scope.MANAGE,
         ("POST", "/api/v1/chats/home/enter"): Scope.MANAGE,
@@ -213,7 +225,7 @@ async def test_keys_and_sessions_are_nowhere_in_clear(engine: Engine, app: FastA
             await program.get(f"/api/v1/{word}")
             await browser.post("/sign-in", content=f"word={word}")
             await browser.post("/sign-in", content=f"word={word}x")
-            token = browser.cookies["greenroom"]
+            token = browser.cookies[app.state.doors.cookie]
             assert (await browser.get("/api/v1/health")).status_code == 200
     files = all_files(engine.home.path)
     assert log in files
@@ -302,7 +314,7 @@ async def test_a_socket_needs_a_caller_too(line: str) -> None:
 async def test_a_socket_from_another_page_is_refused_before_it_opens(
     line: str, page: httpx.AsyncClient
 ) -> None:
-    cookie = {"Cookie": f"greenroom={page.cookies['greenroom']}"}
+    cookie = {"Cookie": cookie_of(page)}
     for origin in ("http://evil.example", "http://127.0.0.1:1", "http://localhost:8321", "null"):
         assert await refusal(line, additional_headers=cookie, origin=origin) == 403
     assert await refusal(line, additional_headers=cookie) == 403, "a browser says from which page"
@@ -332,7 +344,7 @@ async def test_an_open_socket_is_closed_when_its_caller_is_sent_out(
     assert isinstance(engine.clock, ManualClock)
     word, key = await a_key(engine, Scope.CHAT)
     by_key = websockets.connect(line, proxy=None, additional_headers={"Authorization": f"Bearer {word}"})
-    cookie = {"Cookie": f"greenroom={page.cookies['greenroom']}"}
+    cookie = {"Cookie": cookie_of(page)}
     by_page = websockets.connect(line, proxy=None, additional_headers=cookie, origin=own(line))  # type: ignore[arg-type]
     async with by_key as program, by_page as browser:
         for socket in (program, browser):
@@ -403,12 +415,13 @@ async def test_hostile_headers_break_nothing(engine: Engine, app: FastAPI) -> No
             writer.close()
             return answer.partition(b"\r\n")[0]
 
+        ours = app.state.doors.cookie.encode()
         for header in (
-            b"Cookie: greenroom=" + b"x" * 60_000,
-            b"Cookie: " + b"; ".join(b"greenroom=%d" % n for n in range(4_000)),
+            b"Cookie: " + ours + b"=" + b"x" * 60_000,
+            b"Cookie: " + b"; ".join(ours + b"=%d" % n for n in range(1_500)),
             b"Cookie: " + b";=" * 5_000,
-            b"Cookie: greenroom=\xff\xfe\xc3(",
-            b'Cookie: greenroom="\\000\\012"',
+            b"Cookie: " + ours + b"=\xff\xfe\xc3(",
+            b"Cookie: " + ours + b'="\\000\\012"',
             b"Authorization: Bearer \xff\xfe",
             b"Authorization: Bearer grk_" + b"A" * 60_000,
             b"Content-Length: 5\r\nAuthorization: Bearer x",
@@ -419,7 +432,7 @@ async def test_hostile_headers_break_nothing(engine: Engine, app: FastAPI) -> No
         assert b" 421 " in await said(b"Host: evil.example") or b" 400 " in await said(b"Host: evil.example")
         assert b" 403 " in await said(b"Origin: http://evil.example", *many[:1])
         assert b" 403 " in await said(b"Origin: \xff\xfe", *many[:1])
-        assert b" 4" in await said(b"Cookie: greenroom=" + b"x" * 200_000)
+        assert b" 4" in await said(b"Cookie: " + ours + b"=" + b"x" * 200_000)
         assert b" 200 " in await said(*many[:1])
 
 

@@ -333,7 +333,7 @@ async def test_a_socket_opens_to_nobody_else(page: Visitor) -> None:
 
 
 async def test_a_key_that_is_revoked_ends_its_socket(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.web.doors.LOOK_AGAIN", 0.05)
+    monkeypatch.setattr("bot.web.insiders.LOOK_AGAIN", 0.05)
     async with program_of(house, Scope.CHAT) as (ada, number), ada.tab() as tab:
         await tab.watch()
         async with house.engine.database.read() as tx:

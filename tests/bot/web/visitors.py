@@ -83,6 +83,11 @@ async def served(app: Callable[..., Any], **how: Any) -> AsyncIterator[int]:
             serving.cancel()
 
 
+def cookie_of(browser: httpx.AsyncClient) -> str:
+    """What a browser shows of its session."""
+    return "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+
+
 def problem(answer: httpx.Response, status: int) -> str:
     """The sentence of a refusal, in the form that all of them have."""
     assert answer.status_code == status, answer.text

@@ -1,4 +1,7 @@
-"""Places as the command line names them, and who and where a row is about, as scripts are told of it."""
+"""Places as programs name them, and who and where a row is about, as other programs are told of it.
+
+It imports late: the command line names it before it knows what it is to do.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +36,11 @@ class WhoAndWhere:
         self.engine = engine
         self._names: dict[int, str] | None = None
         self._chats: dict[int, str] = {}
+        self._zones: dict[int, str] = {}
 
     async def of(self, one: Placed) -> Message:
         from bot.commands.plans import names_of
+        from bot.commands.settings import zone_here
         from engine.store import chats
 
         if self._names is None:
@@ -43,11 +48,16 @@ class WhoAndWhere:
         if one.chat_id not in self._chats:
             place = await self.engine.database.look(partial(chats.place_of, chat_id=one.chat_id))
             self._chats[one.chat_id] = ref_told(place.ref) if place else ""
+            self._zones[one.chat_id] = zone_here(place, self.engine.settings) if place else ""
         return {
             "place": one.chat_id,
             "chat": self._chats[one.chat_id],
             "persona": self._names.get(one.persona_id, ""),
         }
+
+    def zone(self, one: Placed) -> str:
+        """By which clock people there live; known once it was told where that is."""
+        return self._zones.get(one.chat_id, "")
 
 
 async def listed(

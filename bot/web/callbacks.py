@@ -1,0 +1,73 @@
+"""The routes of callbacks: what became of those that somebody asked for with a job, and what signs them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from bot.web.doors import Scope
+from bot.web.owners import Maker
+from bot.web.problems import PROBLEMS
+from bot.web.shapes import Before, Limit, Page, page_of
+from engine.engine import Engine
+from engine.store import callbacks
+from engine.store.records import Callback, CallbackState
+
+
+class CallbackOut(BaseModel):
+    id: int
+    job: int
+    address: str
+    state: CallbackState
+    attempts: int
+    #: Why it was not heard last.
+    error: str
+    created_at: str
+    #: When it is tried again.
+    again_at: str | None
+
+
+class SecretOut(BaseModel):
+    #: X-Greenroom-Signature is `sha256=` and, in hex, the HMAC-SHA256 of the body with this.
+    secret: str
+
+
+def routes(engine: Engine) -> APIRouter:
+    router = APIRouter(prefix="/callbacks", responses=PROBLEMS, tags=["jobs"])
+
+    @router.get("", response_model=Page[CallbackOut])
+    async def listing(who: Maker, before: Before = None, limit: Limit = 50) -> dict[str, Any]:
+        """The newest first: a key's own, or for whoever may manage all of them."""
+        found = await engine.database.look(
+            partial(
+                callbacks.listing,
+                key_id=who.key_id,
+                every=who.may(Scope.MANAGE),
+                before=before,
+                most=limit + 1,
+            )
+        )
+        return page_of(found, limit, [_shown(one) for one in found])
+
+    @router.get("/secret", response_model=SecretOut)
+    async def secret(who: Maker) -> dict[str, str]:
+        """What signs whatever this caller is told at an address of theirs."""
+        return {"secret": engine.callbacks.secret(who.key_id)}
+
+    return router
+
+
+def _shown(one: Callback) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "job": one.job_id,
+        "address": one.address,
+        "state": one.state,
+        "attempts": one.attempts,
+        "error": one.error,
+        "created_at": one.created_at.isoformat(),
+        "again_at": one.available_at.isoformat() if one.available_at else None,
+    }

@@ -1,0 +1,139 @@
+"""Whose jobs and pictures somebody may see and change: a key its own, whoever may read all of them, the operator all.
+
+And how grown-up what they see may be: the operator's word, and for a key that of its own place.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+from fastapi import Depends
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.exceptions import HTTPException
+
+from bot.web.doors import Caller, Scope, caller, needs, scope_of
+from engine import safety
+from engine.engine import Engine
+from engine.errors import NotFound, Refused, Unsuitable
+from engine.locales import say
+from engine.rights import PAGE
+from engine.store import chats, jobs, people, pictures
+from engine.store.records import ChatRef, Job, Person, Picture
+from personas.persona import Rating
+
+
+@functools.cache
+def either(*scopes: Scope) -> Callable[[Caller], Awaitable[Caller]]:
+    """For a route that takes one scope or the other: what it shows goes by which one it is."""
+
+    async def allowed(who: Annotated[Caller, Depends(caller)]) -> Caller:
+        if not any(map(who.may, scopes)):
+            wanted = " or ".join(scopes)
+            raise HTTPException(403, f"This needs the scope {wanted}, and {who.name} has it not.")
+        return who
+
+    return allowed
+
+
+LOOK = either(Scope.READ, Scope.MAKE)
+#: Whoever looks: at everything, or at what was made for themselves.
+Looker = Annotated[Caller, Depends(LOOK)]
+Maker = Annotated[Caller, Depends(needs(Scope.MAKE))]
+Reader = Annotated[Caller, Depends(needs(Scope.READ))]
+Manager = Annotated[Caller, Depends(needs(Scope.MANAGE))]
+
+
+def scopes_of(dependency: object) -> tuple[Scope, ...]:
+    """The scopes that a route's dependency stands for; one of them is enough."""
+    if dependency is LOOK:
+        return Scope.READ, Scope.MAKE
+    one = scope_of(dependency)
+    return () if one is None else (one,)
+
+
+#: The person of a key that has never asked for anything: nobody is.
+NOBODY = 0
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What somebody may see."""
+
+    #: How grown-up.
+    allowed: Rating
+    #: Only what this person has asked for; None: whatever there is.
+    person_id: int | None
+
+    def check(self, picture: Picture) -> None:
+        if picture.rating.level > self.allowed.level:
+            raise Unsuitable(say("imagine.too_grown_up"))
+
+
+async def sight_of(tx: AsyncConnection, engine: Engine, who: Caller) -> Sight:
+    person = await people.known(tx, who.account) if who.key_id is not None else None
+    allowed = await rating_of(tx, engine, who, person)
+    if who.may(Scope.READ):
+        return Sight(allowed, None)
+    return Sight(allowed, person.id if person else NOBODY)
+
+
+async def rating_of(tx: AsyncConnection, engine: Engine, who: Caller, person: Person | None) -> Rating:
+    """For the operator what the settings allow; for a key what its own chat `home` allows besides."""
+    most = engine.settings.safety.rating
+    if who.key_id is None or who.may(Scope.MANAGE):
+        return most
+    place = await chats.place(tx, ChatRef(PAGE, "home", f"key:{who.key_id}:home"))
+    return safety.allowed_rating(
+        operator=most,
+        place=place.rating if place else Rating.ALL_AGES,
+        platform=place.allows_mature if place else True,
+        confirmed_adult=person is not None and person.adult_confirmed_at is not None,
+    )
+
+
+async def person_of(tx: AsyncConnection, engine: Engine, who: Caller) -> Person | None:
+    """For whom jobs are made: a key's program has quotas as a person has; the operator has none."""
+    if who.key_id is None:
+        return None
+    known = await people.known(tx, who.account)
+    return known or await people.add_person(tx, who.account, now=engine.clock.now())
+
+
+async def job_for(engine: Engine, who: Caller, job_id: int, *, change: bool = False) -> tuple[Job, Sight]:
+    """A job that somebody may see, or change. To whoever may see only their own, all others are not there."""
+
+    async def found(tx: AsyncConnection) -> tuple[Job, Sight]:
+        sight = await sight_of(tx, engine, who)
+        job = await jobs.get(tx, job_id)
+        _check_own(job, sight, say("pictures.job.unknown", id=str(job_id)))
+        if change and not who.may(Scope.MANAGE):
+            person = await people.known(tx, who.account)
+            if person is None or job.person_id != person.id:
+                raise Refused(say("rights.asker_only"))
+        return job, sight
+
+    return await engine.database.look(found)
+
+
+async def picture_for(engine: Engine, who: Caller, picture_id: int) -> Picture:
+    """A picture that somebody may see."""
+    return await engine.database.look(partial(_picture, engine=engine, who=who, picture_id=picture_id))
+
+
+async def _picture(tx: AsyncConnection, engine: Engine, who: Caller, picture_id: int) -> Picture:
+    sight = await sight_of(tx, engine, who)
+    picture = await pictures.get(tx, picture_id)
+    if sight.person_id is not None:
+        unknown = say("pictures.no_picture", id=str(picture_id))
+        _check_own(await jobs.get(tx, picture.job_id), sight, unknown)
+    sight.check(picture)
+    return picture
+
+
+def _check_own(job: Job, sight: Sight, unknown: str) -> None:
+    if sight.person_id is not None and job.person_id != sight.person_id:
+        raise NotFound(unknown)

@@ -1,0 +1,179 @@
+"""The routes of schedules: when personas post, or pictures are ordered; looked at beforehand, kept, changed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, Field
+
+from bot.commands.plans import edited, planned_here, saved
+from bot.commands.standing import ordered, planned_order
+from bot.places import WhoAndWhere, place_named
+from bot.posts_shown import post_shown, schedule_shown
+from bot.web.by_time import Line
+from bot.web.doors import Scope, needs
+from bot.web.posts import ShownPost
+from bot.web.problems import PROBLEMS
+from bot.web.shapes import Before, Given, Id, IdInPath, Limit, Page, page_of
+from engine.engine import Engine
+from engine.ordering import Kind
+from engine.schedules import MOST_TARGETS
+from engine.store import schedules
+from engine.store.records import Place, Schedule
+
+Words = Annotated[str, Field(max_length=1_000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+Approval = Literal["no", "skip", "post"]
+
+
+class Manner(Given):
+    """How the posts of a schedule are; what is left out is as usual, or stays as it is."""
+
+    theme: Words | None = None
+    style: Line | None = None
+    zone: Line | None = None
+    approval: Approval | None = None
+    #: How long before its time a post is made: `90m`, `2h`, `1d`; `default`: as usual again.
+    ahead: Line | None = None
+    #: Other places it also goes to, by number.
+    to: Annotated[list[Id], Field(max_length=MOST_TARGETS)] | None = None
+    #: Words and a picture, or one of the two.
+    posts: Literal["both", "text-only", "picture-only"] | None = None
+
+    def flags(self) -> dict[str, str]:
+        """As they are given in a chat."""
+        told = {"theme": self.theme, "style": self.style, "zone": self.zone, "approval": self.approval}
+        told |= {"ahead": self.ahead, "to": None if self.to is None else ",".join(map(str, self.to))}
+        flags = {name: one for name, one in told.items() if one is not None}
+        return flags | ({self.posts: "yes"} if self.posts else {})
+
+
+class NewSchedule(Manner):
+    #: `daily 09:00`, `weekly mon,thu 20:00`, `every 6 hours`, `cron 0 9 * * 1-5`, `window 18:00-21:00`, …
+    words: Annotated[Words, Field(min_length=1)]
+    #: A place by its number, or as platforms know it: FRONT:ACCOUNT:CHAT.
+    chat: Annotated[Line, Field(min_length=1)]
+    #: Who posts; empty: whoever is there.
+    persona: Line = ""
+    #: Instead of posts, a run of pictures each time.
+    pictures: Kind | None = None
+    #: Of pictures: whoever has one of these tags, and at most so many.
+    tags: Annotated[tuple[Line, ...], Field(max_length=100)] = ()
+    limit: Id | None = None
+    run_key: Line = ""
+    #: Keep nothing, and tell what would be kept, with its next five times.
+    dry: bool = False
+
+    def flags(self) -> dict[str, str]:
+        return super().flags() | ({"persona": self.persona} if self.persona else {})
+
+
+class Edited(Manner):
+    #: Another time, another theme in quotes, or both; empty: they stay.
+    words: Words = ""
+
+
+class ShownSchedule(BaseModel):
+    #: Null: it is not kept.
+    id: int | None
+    state: str
+    #: The number of its place, and how platforms know it.
+    place: int
+    chat: str
+    persona: str
+    #: Null: no posts come of it, but pictures.
+    persona_id: int | None
+    when: str
+    zone: str
+    theme: str
+    options: dict[str, Any]
+    #: In UTC, five at most; those of one that is paused as if it were not.
+    next: list[str]
+    #: Its words cannot be read by this version.
+    error: str = ""
+
+
+def routes(engine: Engine) -> APIRouter:
+    router = APIRouter(prefix="/schedules", responses=PROBLEMS, tags=["posts"])
+    reads, manages = Depends(needs(Scope.READ)), Depends(needs(Scope.MANAGE))
+
+    @router.get("", response_model=Page[ShownSchedule], dependencies=[reads])
+    async def listing(
+        chat: Annotated[Line, Query()] = "", before: Before = None, limit: Limit = 100
+    ) -> dict[str, Any]:
+        """All schedules, or those of a place; the newest first."""
+        chat_id = (await place_named(engine, chat)).id if chat else None
+        rows = partial(schedules.page, chat_id=chat_id, before=before, most=limit + 1)
+        found = await engine.database.look(rows)
+        beside = WhoAndWhere(engine)
+        return page_of(found, limit, [await schedule_shown(beside, one) for one in found[:limit]])
+
+    @router.post(
+        "",
+        status_code=201,
+        response_model=ShownSchedule,
+        responses={200: {"model": ShownSchedule, "description": "What would be kept: `dry` was asked."}},
+        dependencies=[manages],
+    )
+    async def add(wanted: NewSchedule, response: Response) -> dict[str, Any]:
+        place = await place_named(engine, wanted.chat)
+        if wanted.dry:
+            response.status_code = 200
+        kept = await (_of_pictures(wanted, place) if wanted.pictures else _of_posts(wanted, place))
+        return await _shown(kept)
+
+    async def _of_posts(wanted: NewSchedule, place: Place) -> Schedule:
+        plan = await planned_here(engine, wanted.words, wanted.flags(), place)
+        if wanted.dry:
+            return plan.as_schedule(place, engine.clock.now())
+        return await saved(engine, plan, place)
+
+    async def _of_pictures(wanted: NewSchedule, place: Place) -> Schedule:
+        flags = wanted.flags() | ({wanted.pictures.value: "yes"} if wanted.pictures else {})
+        kept = planned_order if wanted.dry else ordered
+        return await kept(
+            engine, wanted.words, place, flags, tags=wanted.tags, limit=wanted.limit, key=wanted.run_key
+        )
+
+    @router.get("/{schedule_id}", response_model=ShownSchedule, dependencies=[reads])
+    async def show(schedule_id: IdInPath) -> dict[str, Any]:
+        return await _shown(await engine.posting.get(schedule_id))
+
+    @router.patch("/{schedule_id}", response_model=ShownSchedule, dependencies=[manages])
+    async def edit(schedule_id: IdInPath, wanted: Edited) -> dict[str, Any]:
+        """What is said is changed, all else stays."""
+        known = await engine.posting.get(schedule_id)
+        return await _shown(await edited(engine, known, wanted.words, wanted.flags()))
+
+    @router.post("/{schedule_id}/pause", response_model=ShownSchedule, dependencies=[manages])
+    async def pause(schedule_id: IdInPath) -> dict[str, Any]:
+        return await _after(engine.posting.pause(schedule_id))
+
+    @router.post("/{schedule_id}/resume", response_model=ShownSchedule, dependencies=[manages])
+    async def resume(schedule_id: IdInPath) -> dict[str, Any]:
+        return await _after(engine.posting.resume(schedule_id))
+
+    @router.post("/{schedule_id}/skip", response_model=ShownSchedule, dependencies=[manages])
+    async def skip(schedule_id: IdInPath) -> dict[str, Any]:
+        """Its next time is passed over."""
+        return await _after(engine.posting.skip_next(schedule_id))
+
+    @router.post("/{schedule_id}/run", status_code=202, response_model=ShownPost, dependencies=[manages])
+    async def run(schedule_id: IdInPath) -> dict[str, Any]:
+        """One more post, as soon as it is made."""
+        return await post_shown(WhoAndWhere(engine), await engine.posting.run_now(schedule_id))
+
+    @router.delete("/{schedule_id}", status_code=204, dependencies=[manages])
+    async def remove(schedule_id: IdInPath) -> None:
+        """It is gone, with what was planned. What was published stays."""
+        await engine.posting.remove(schedule_id)
+
+    async def _after(change: Awaitable[Schedule]) -> dict[str, Any]:
+        return await _shown(await change)
+
+    async def _shown(one: Schedule) -> dict[str, Any]:
+        return await schedule_shown(WhoAndWhere(engine), one)
+
+    return router
