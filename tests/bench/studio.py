@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--quick", action="store_true", help="everything small: whether it runs at all")
     options.add_argument("--watchers", type=int, default=200, help="in `live`")
     options.add_argument("--events", type=int, default=100, help="of each kind, in `live`")
-    options.add_argument("--rounds", type=int, default=5, help="in `openai`; of the gallery ten times as many")
+    options.add_argument(
+        "--rounds", type=int, default=5, help="in `openai`; of the gallery ten times as many"
+    )
     options.add_argument("--most", type=int, default=128, help="tokens of each answer in `openai`")
     options.add_argument("--many", type=int, default=100_000, help="pictures in `gallery`")
     options.add_argument("--cases", type=int, default=10_000, help="in `fuzz`")
