@@ -1,7 +1,7 @@
 """What the page weighs before any picture, and how soon somebody can write in it who opens it for the first time.
 
 `greenroom up` by itself, and a real Chromium with nothing in its cache, started anew for each round. The time is the
-browser's own: from the beginning of the navigation until there is a field to write in, and the chat has caught up.
+browser's own: from the beginning of the navigation until there is a field to write in.
 """
 
 from __future__ import annotations
