@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -121,17 +122,15 @@ async def changed(
 
 
 def _wish(asked: PictureRequest, picture: Picture, changes: Changes) -> Wish:
-    def or_as_it_was(name: str, was: object) -> object:
-        told = getattr(changes, name)
-        return was if told is None else told
-
-    told = {
-        name: or_as_it_was(name, getattr(asked, name))
-        for name in ("scene", "style", "width", "height", "steps", "guidance", "scheduler")
-    }
+    as_it_was = ("scene", "style", "width", "height", "steps", "guidance", "scheduler")
+    told: dict[str, Any] = {name: _first(getattr(changes, name), getattr(asked, name)) for name in as_it_was}
     return Wish(
-        **told,  # type: ignore[arg-type]
+        **told,
         seed=picture.seed if changes.seed is None else changes.seed,
         count=1 if changes.count is None else changes.count,
         negative=changes.negative or "",
     )
+
+
+def _first(told: object, was: object) -> object:
+    return was if told is None else told

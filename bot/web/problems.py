@@ -138,7 +138,7 @@ def install(app: FastAPI, clock: Clock) -> None:
         return await _shown(connection, explained(connection, error, clock), str(error))
 
     async def refused(connection: Request | WebSocket, error: Exception) -> Response | None:
-        assert isinstance(error, StarletteHTTPException)  # noqa: S101
+        assert isinstance(error, StarletteHTTPException)  # noqa: S101 - the same
         return await _shown(connection, of_http(connection, error), error.detail)
 
     async def not_understood(connection: Request | WebSocket, error: Exception) -> Response | None:

@@ -149,7 +149,7 @@ async def _house(home: Path) -> AsyncIterator[str]:
     )
     try:
         async with asyncio.timeout(PATIENCE):
-            while (address := Home(home).owner()) is None:  # noqa: ASYNC110
+            while (address := Home(home).owner()) is None:  # noqa: ASYNC110 - it is looked at from outside
                 await asyncio.sleep(0.1)
         yield address.url
     finally:

@@ -311,7 +311,7 @@ async def _another_is_rendered(engine: Engine, paper: Paper) -> None:
 
 
 async def test_a_post_that_was_skipped_while_its_picture_came_leaves_no_file(
-    engine: Engine, paper: Paper
+    engine: Engine, paper: Paper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await listening(engine, paper, ITEM)
     post = await only_post(engine)
@@ -321,7 +321,7 @@ async def test_a_post_that_was_skipped_while_its_picture_came_leaves_no_file(
         await put(key, data)
         await engine.posting.skip(post.id)
 
-    engine.files.put = put_late  # type: ignore[method-assign]
+    monkeypatch.setattr(engine.files, "put", put_late)
     await shown(engine)
     assert (await only_post(engine)).state is PostState.SKIPPED
     assert [key async for key in engine.files.keys("borrowed")] == []

@@ -119,7 +119,7 @@ def measure(bench: Bench, size: Size) -> Measured:
     batches = {}
     for many in size.batches:
         warmed(many, size.batch_steps)
-        seconds = median([_seconds(lambda: paint(many, size.batch_steps)) for _ in range(size.rounds)])  # noqa: B023
+        seconds = median([_seconds(lambda: paint(many, size.batch_steps)) for _ in range(size.rounds)])  # noqa: B023 - called at once
         batches[many] = many / seconds
     company = paint(max(size.batches), size.batch_steps)[-1]
     [alone] = paint(1, size.batch_steps, first=max(size.batches) - 1)

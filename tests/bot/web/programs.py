@@ -67,5 +67,5 @@ async def house(settings: Settings, *models: FakeLanguage) -> AsyncIterator[tupl
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110
+        while not true():  # noqa: ASYNC110 - it is looked at from outside
             await asyncio.sleep(0.01)

@@ -92,10 +92,10 @@ async def test_a_picture_that_nobody_waits_for_is_cancelled(
             return [row[0] for row in await tx.exec_driver_sql("SELECT state FROM jobs")]
 
     async with asyncio.timeout(10):
-        while not await states():  # noqa: ASYNC110
+        while not await states():  # noqa: ASYNC110 - it is looked at from outside
             await asyncio.sleep(0.01)
         waiting.cancel()
-        while await states() != [JobState.CANCELLED.value]:  # noqa: ASYNC110
+        while await states() != [JobState.CANCELLED.value]:  # noqa: ASYNC110 - it is looked at from outside
             await asyncio.sleep(0.01)
 
 

@@ -32,10 +32,10 @@ from tests.bot.web.visitors import a_key, with_key
     ],
 )
 async def test_what_would_be_taken_for_done_is_refused_by_name(
-    client: AsyncOpenAI, slug: str, language: FakeLanguage, field: str, value: object
+    client: AsyncOpenAI, slug: str, language: FakeLanguage, field: str, value: Any
 ) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
-        await client.chat.completions.create(model=slug, messages=HELLO, **{field: value})  # type: ignore[call-overload]
+        await client.chat.completions.create(model=slug, messages=HELLO, **{field: value})
     assert (refused.value.param, refused.value.code) == (field, "unsupported_parameter")
     assert refused.value.type == "invalid_request_error"
     assert language.asked == []

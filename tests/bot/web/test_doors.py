@@ -16,6 +16,7 @@ import websockets
 from fastapi import FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 from fastapi.routing import iter_route_contexts
+from websockets.typing import Origin
 
 from bot.logs import start_logging
 from bot.web import doors
@@ -292,8 +293,8 @@ async def line(app: FastAPI) -> AsyncIterator[str]:
         yield f"ws://127.0.0.1:{port}/api/v1/echo"
 
 
-def own(line: str) -> str:
-    return "http://" + line.removeprefix("ws://").partition("/")[0]
+def own(line: str) -> Origin:
+    return Origin("http://" + line.removeprefix("ws://").partition("/")[0])
 
 
 async def refusal(line: str, **how: Any) -> int:
@@ -320,7 +321,7 @@ async def test_a_socket_from_another_page_is_refused_before_it_opens(
     assert await refusal(line, additional_headers=cookie) == 403, "a browser says from which page"
     for shown in (cookie, {"Authorization": f"Bearer {SECRET}"}):
         assert await refusal(line, additional_headers=shown | {"Origin": "http://evil.example"}) == 403
-    async with websockets.connect(line, proxy=None, additional_headers=cookie, origin=own(line)) as socket:  # type: ignore[arg-type]
+    async with websockets.connect(line, proxy=None, additional_headers=cookie, origin=own(line)) as socket:
         assert await socket.recv() == "page the page"
 
 
@@ -345,7 +346,7 @@ async def test_an_open_socket_is_closed_when_its_caller_is_sent_out(
     word, key = await a_key(engine, Scope.CHAT)
     by_key = websockets.connect(line, proxy=None, additional_headers={"Authorization": f"Bearer {word}"})
     cookie = {"Cookie": cookie_of(page)}
-    by_page = websockets.connect(line, proxy=None, additional_headers=cookie, origin=own(line))  # type: ignore[arg-type]
+    by_page = websockets.connect(line, proxy=None, additional_headers=cookie, origin=own(line))
     async with by_key as program, by_page as browser:
         for socket in (program, browser):
             await socket.recv()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -32,7 +33,7 @@ async def house(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
         yield operator
 
 
-async def about(asker: httpx.AsyncClient, picture: int) -> dict[str, object]:
+async def about(asker: httpx.AsyncClient, picture: int) -> dict[str, Any]:
     answer = await asker.get(f"/api/v1/pictures/{picture}/about")
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
@@ -92,11 +93,11 @@ async def test_a_picture_s_page_tells_all_that_made_it_and_its_family(house: htt
         )
     )["pictures"]
     told = await about(house, second["id"])
-    assert [one["id"] for one in told["parents"]] == [first["id"]]  # type: ignore[attr-defined]
-    assert [one["id"] for one in told["variations"]] == [third["id"]]  # type: ignore[attr-defined]
+    assert [one["id"] for one in told["parents"]] == [first["id"]]
+    assert [one["id"] for one in told["variations"]] == [third["id"]]
     assert told["picture"] == second
     assert told["persona"] == {"id": second["persona_id"], "slug": WHO, "name": "Glenys Prosser"}
-    assert [one["id"] for one in (await about(house, third["id"]))["parents"]] == [second["id"], first["id"]]  # type: ignore[attr-defined]
+    assert [one["id"] for one in (await about(house, third["id"]))["parents"]] == [second["id"], first["id"]]
 
 
 async def test_again_changes_what_is_told_and_nothing_else(house: httpx.AsyncClient) -> None:
@@ -104,7 +105,7 @@ async def test_again_changes_what_is_told_and_nothing_else(house: httpx.AsyncCli
     before = (await about(house, first["id"]))["request"]
     assert isinstance(before, dict)
 
-    async def again(**changes: object) -> dict[str, object]:
+    async def again(**changes: object) -> dict[str, Any]:
         body = {"changes": changes, "key": repr(changes)[:64]}
         answer = await house.post(f"/api/v1/pictures/{first['id']}/again", json=body)
         assert answer.status_code == 202, answer.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -25,7 +26,7 @@ async def house(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
         yield operator
 
 
-async def page(house: httpx.AsyncClient) -> dict[str, object]:
+async def page(house: httpx.AsyncClient) -> dict[str, Any]:
     answer = await house.get(f"{AT}/page")
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
@@ -35,7 +36,7 @@ async def test_a_page_shows_all_that_somebody_is(house: httpx.AsyncClient) -> No
     [one] = (await made(house))["pictures"]
     told = await page(house)
     assert (told["revision"], told["origin"], told["face_picture"]) == (1, "cast", None)
-    assert [shot["id"] for shot in told["pictures"]] == [one["id"]]  # type: ignore[attr-defined]
+    assert [shot["id"] for shot in told["pictures"]] == [one["id"]]
     persona = told["persona"]
     assert isinstance(persona, dict)
     assert persona["slug"] == WHO

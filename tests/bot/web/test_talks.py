@@ -374,5 +374,5 @@ async def test_stop_ends_the_reply_that_is_being_written(settings: Settings) -> 
 async def idle(page: Visitor) -> None:
     """Wait until no picture is in the making: a test that ends before waits for them anyhow."""
     async with asyncio.timeout(20):
-        while any(one["state"] in OPEN for one in (await page.http.get("/jobs")).json()["items"]):  # noqa: ASYNC110
+        while any(one["state"] in OPEN for one in (await page.http.get("/jobs")).json()["items"]):  # noqa: ASYNC110 - as a page looks
             await asyncio.sleep(0.05)
