@@ -14,6 +14,7 @@ from bot.cli import following, opening
 from bot.cli.ending import Interrupted
 
 if TYPE_CHECKING:
+    import asyncio
     from datetime import datetime
 
     from bot.client import Client
@@ -138,7 +139,12 @@ async def _planned(settings: Settings, ordered: Message) -> Message:
 
 
 async def _carried_out(settings: Settings, ordered: Message, *, quiet: bool) -> Message:
+    import asyncio
+
+    from bot.house import stopped_by_signals
+
     began: Message | None = None
+    asked = asyncio.Event()
 
     async def carried_out(client: Client) -> Message:
         nonlocal began
@@ -146,9 +152,11 @@ async def _carried_out(settings: Settings, ordered: Message, *, quiet: bool) -> 
         began = await _begun(client, ordered, began)
         if began["run"] is None:
             return began
-        return began | {"run": await _until_done(client, began["run"], quiet=quiet)}
+        return began | {"run": await _until_done(client, began["run"], asked, quiet=quiet)}
 
-    return await following.owned(settings, carried_out)
+    # From before it is ordered: a house may be at work on it before its answer is read here.
+    with stopped_by_signals(asked):
+        return await following.owned(settings, carried_out)
 
 
 async def _begun(client: Client, ordered: Message, before: Message | None) -> Message:
@@ -161,13 +169,11 @@ async def _begun(client: Client, ordered: Message, before: Message | None) -> Me
     return began
 
 
-async def _until_done(client: Client, run: Message, *, quiet: bool) -> Message:
+async def _until_done(client: Client, run: Message, asked: asyncio.Event, *, quiet: bool) -> Message:
+    """`asked`: somebody pressed Ctrl-C."""
     import asyncio
 
-    from bot.house import stopped_by_signals
-
-    asked = asyncio.Event()
-    with stopped_by_signals(asked), following.bar("counts", "left", quiet=quiet) as shows:
+    with following.bar("counts", "left", quiet=quiet) as shows:
         while run["state"] == "open":
             _tell(shows, run)
             with suppress(TimeoutError):

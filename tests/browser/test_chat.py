@@ -218,19 +218,19 @@ async def test_enter_sends_and_with_shift_it_breaks_the_line_and_an_open_input_m
     page = await visitor.tab(house.address.url)
     await begin(page)
     field = page.get_by_role("textbox", name="Write to")
-    await field.fill("one")
+    await field.fill("kettle")
     await page.keyboard.press("Shift+Enter")
-    await page.keyboard.type("two")
-    await expect(field).to_have_value("one\ntwo")
+    await page.keyboard.type("lantern")
+    await expect(field).to_have_value("kettle\nlantern")
     await field.evaluate(
         "field => field.dispatchEvent(new KeyboardEvent('keydown',"
         " {key: 'Enter', isComposing: true, bubbles: true, cancelable: true}))"
     )
-    await expect(field).to_have_value("one\ntwo")
+    await expect(field).to_have_value("kettle\nlantern")
     await page.keyboard.press("Enter")
     await expect(field).to_have_value("")
-    await expect(message(page, "one")).to_have_count(1)
-    assert "one\ntwo" in await message(page, "one").inner_text()
+    await expect(message(page, "kettle")).to_have_count(1)
+    assert "kettle\nlantern" in await message(page, "kettle").inner_text()
 
 
 async def test_what_was_begun_is_still_there_after_a_reload(house: House, visitor: Visitor) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,26 +18,36 @@ measures = pytest.mark.skipif(
 )
 
 
-def took(size: int) -> int:
-    """Takes so much, and lets it go again."""
-    return len(b"x" * size)
+def measured(before: int, then: int) -> dict[str, Any]:
+    """What is told where so many MiB were taken and let go before, and so many then.
+
+    In a process of its own: what others leave in this one comes and goes meanwhile.
+    """
+    program = (
+        "import json, sys\n"
+        "from engine.pictures.sdxl.peak import Peak\n"
+        "took = lambda size: len(b'x' * size * 1024**2)\n"
+        "took(int(sys.argv[1]))\n"
+        "peak = Peak('cpu')\n"
+        "took(int(sys.argv[2]))\n"
+        "print(json.dumps(peak.facts()))\n"
+    )
+    asked = [sys.executable, "-c", program, str(before), str(then)]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
 
 
 @measures
 def test_what_was_taken_and_let_go_counts() -> None:
-    peak = Peak("cpu")
-    took(200 * MEBIBYTE)
-    memory = peak.facts()["memory"]
+    memory = measured(0, 200)["memory"]
     assert memory["of"] == "process"
     assert 195 * MEBIBYTE <= memory["peak"] <= 600 * MEBIBYTE
 
 
 @measures
 def test_what_was_taken_before_does_not_count() -> None:
-    took(400 * MEBIBYTE)
-    peak = Peak("cpu")
-    took(20 * MEBIBYTE)
-    assert peak.facts()["memory"]["peak"] < 200 * MEBIBYTE
+    assert measured(400, 20)["memory"]["peak"] < 200 * MEBIBYTE
 
 
 @pytest.mark.parametrize(
