@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: While somebody's words stream, a step takes at most so many times what it takes without reading, ...
-STALL = 3.0
+STALL = 2.5
 #: ... or so many seconds more, where that is longer: nobody notices, and whoever waits is read much sooner.
 UNNOTICED = 0.03
 #: However slow the machine, so many are read in a step: with fewer it takes so long that the stream itself grows
 #: meanwhile, and its steps become longer than they were to be.
-LEAST = 2
+LEAST = 3
 #: Before anything is known, so many.
 AT_FIRST = 16
 #: Reading beside those who write is taken to cost so many times what it costs alone, until it was done once.
