@@ -83,24 +83,11 @@ async def ordered(
     tags: Collection[str],
     limit: int | None = None,
     key: str = "",
+    dry: bool = False,
 ) -> Schedule:
-    """The schedule that begins a run each time, for whoever runs the house."""
+    """The schedule that begins a run each time, for whoever runs the house; `dry`: what would be kept."""
     timing, order = asked(words, flags, tags=tags, limit=limit, key=key)
     zone = flags.get("zone") or zone_here(place, engine.settings)
+    if dry:
+        return await engine.standing.planned(place=place, timing=timing, zone=zone, order=order)
     return await engine.standing.add(place=place, timing=timing, zone=zone, order=order)
-
-
-async def planned_order(
-    engine: Engine,
-    words: str,
-    place: Place,
-    flags: Mapping[str, str],
-    *,
-    tags: Collection[str],
-    limit: int | None = None,
-    key: str = "",
-) -> Schedule:
-    """What `ordered` would keep."""
-    timing, order = asked(words, flags, tags=tags, limit=limit, key=key)
-    zone = flags.get("zone") or zone_here(place, engine.settings)
-    return await engine.standing.planned(place=place, timing=timing, zone=zone, order=order)

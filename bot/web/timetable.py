@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from bot.commands.plans import edited, planned_here, saved
-from bot.commands.standing import ordered, planned_order
+from bot.commands.standing import ordered
 from bot.places import WhoAndWhere, place_named
 from bot.posts_shown import post_shown, schedule_shown
 from bot.web.by_time import Line
@@ -132,9 +132,15 @@ def routes(engine: Engine) -> APIRouter:
 
     async def _of_pictures(wanted: NewSchedule, place: Place) -> Schedule:
         flags = wanted.flags() | ({wanted.pictures.value: "yes"} if wanted.pictures else {})
-        kept = planned_order if wanted.dry else ordered
-        return await kept(
-            engine, wanted.words, place, flags, tags=wanted.tags, limit=wanted.limit, key=wanted.run_key
+        return await ordered(
+            engine,
+            wanted.words,
+            place,
+            flags,
+            tags=wanted.tags,
+            limit=wanted.limit,
+            key=wanted.run_key,
+            dry=wanted.dry,
         )
 
     @router.get("/{schedule_id}", response_model=ShownSchedule, dependencies=[reads])

@@ -238,8 +238,7 @@ async def _watch(url: str, count: int) -> None:
         print("there", flush=True)
         expected = int(await asyncio.to_thread(sys.stdin.readline) or 0)
         until = time.monotonic() + PATIENCE
-        # Many sockets fill it, and none of them knows how many are to come.
-        while sum(map(len, arrived.values())) < expected and time.monotonic() < until:  # noqa: ASYNC110 - so it is looked at
+        while sum(map(len, arrived.values())) < expected and time.monotonic() < until:  # noqa: ASYNC110 - many fill it
             await asyncio.sleep(0.05)
         print(json.dumps(arrived), flush=True)
         for task in tasks:

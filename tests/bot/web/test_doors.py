@@ -14,7 +14,6 @@ import httpx
 import pytest
 import websockets
 from fastapi import FastAPI, WebSocket
-from fastapi.responses import StreamingResponse
 from fastapi.routing import iter_route_contexts
 from websockets.typing import Origin
 
@@ -34,6 +33,7 @@ from tests.bot.web.visitors import (
     a_key,
     app_of,
     cookie_of,
+    dripping,
     problem,
     revoked,
     served,
@@ -366,18 +366,7 @@ async def test_an_open_socket_is_closed_when_its_caller_is_sent_out(
 async def test_a_stream_ends_when_its_caller_is_sent_out(engine: Engine, app: FastAPI) -> None:
     clock = engine.clock
     assert isinstance(clock, ManualClock)
-    more = asyncio.Event()
-
-    @app.get("/api/v1/drips")
-    async def drips() -> StreamingResponse:
-        async def drops() -> AsyncIterator[str]:
-            while True:
-                yield "drop\n"
-                await more.wait()
-                more.clear()
-
-        return StreamingResponse(drops())
-
+    more = dripping(app)
     word, key = await a_key(engine, Scope.READ)
     async with (
         served(app) as port,

@@ -12,7 +12,6 @@ import httpx
 import pytest
 import websockets
 from fastapi import FastAPI, WebSocket
-from fastapi.responses import StreamingResponse
 
 from bot.front import Draft
 from bot.house import House, open_house
@@ -26,7 +25,7 @@ from engine.settings import Settings
 from engine.store.records import ChatRef, Scope
 from engine.testing import ManualClock
 from tests.bot.web.tabs import Visitor, page_of, program_of
-from tests.bot.web.visitors import PAGE, a_key, app_of, cookie_of, revoked, served, visitor
+from tests.bot.web.visitors import PAGE, a_key, app_of, cookie_of, dripping, revoked, served, visitor
 
 HOME = ChatRef("web", "home", "home")
 
@@ -180,18 +179,7 @@ async def test_a_store_that_is_silent_for_a_moment_ends_no_stream(
 ) -> None:
     clock = engine.clock
     assert isinstance(clock, ManualClock)
-    more = asyncio.Event()
-
-    @app.get("/api/v1/drips")
-    async def drips() -> StreamingResponse:
-        async def drops() -> AsyncIterator[str]:
-            while True:
-                yield "drop\n"
-                await more.wait()
-                more.clear()
-
-        return StreamingResponse(drops())
-
+    more = dripping(app)
     word, _ = await a_key(engine, Scope.READ)
     async with (
         served(app) as port,

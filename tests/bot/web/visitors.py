@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
 
 from bot.desk import Desk
 from bot.house import Server
@@ -95,3 +96,20 @@ def problem(answer: httpx.Response, status: int) -> str:
     told = answer.json()
     assert told["status"] == status
     return str(told["detail"])
+
+
+def dripping(app: FastAPI) -> asyncio.Event:
+    """A stream of the app's, `/api/v1/drips`: one drop at once, and one more each time this is set."""
+    more = asyncio.Event()
+
+    @app.get("/api/v1/drips")
+    async def drips() -> StreamingResponse:
+        async def drops() -> AsyncIterator[str]:
+            while True:
+                yield "drop\n"
+                await more.wait()
+                more.clear()
+
+        return StreamingResponse(drops())
+
+    return more
