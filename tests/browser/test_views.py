@@ -14,8 +14,8 @@ from engine.testing import FakeLanguage
 from personas.persona import Persona
 from tests.browser.tabs import Visitor, ask, axe_finds_nothing, begin, visit
 from tests.browser.test_pictures_seen import painted
-from tests.servers.hub import Hub, Repo
-from tests.servers.hub.models import gguf
+from tests.servers.hub import Hub
+from tests.servers.hub.tiny import tiny_hub
 
 expect = pytest.importorskip("playwright.async_api").expect
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -30,14 +30,7 @@ SIZE = 200_000
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    with Hub() as opened:
-        opened.repos["owner/tiny"] = Repo({"tiny.gguf": gguf(SIZE)})
-        monkeypatch.setenv("HF_ENDPOINT", opened.url)
+    with tiny_hub(monkeypatch, tmp_path, SIZE) as opened:
         yield opened
 
 

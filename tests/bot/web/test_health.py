@@ -28,8 +28,8 @@ from tests.bot.command_line import Greenroom
 from tests.bot.test_status import fill
 from tests.bot.web.tabs import Visitor, answered, page_of
 from tests.bot.web.visitors import SECRET, a_key, app_of, problem, visitor, with_key
-from tests.servers.hub import Hub, Repo
-from tests.servers.hub.models import gguf
+from tests.servers.hub import Hub
+from tests.servers.hub.tiny import tiny_hub
 
 SIZE = 3_000_000
 
@@ -277,14 +277,7 @@ def test_of_a_long_log_whole_lines_are_read(tmp_path: Path) -> None:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    with Hub() as opened:
-        opened.repos["owner/tiny"] = Repo({"tiny.gguf": gguf(SIZE)})
-        monkeypatch.setenv("HF_ENDPOINT", opened.url)
+    with tiny_hub(monkeypatch, tmp_path, SIZE) as opened:
         yield opened
 
 
