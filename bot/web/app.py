@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from bot import commands
 from bot.desk import Desk
 from bot.front import Front
 from bot.parts import Parts
@@ -39,13 +37,12 @@ from bot.web import (
     timetable,
 )
 from bot.web.chatting import Came
-from bot.web.doors import Caller, Doors, Guard, Scope, needs
+from bot.web.doors import Doors, Guard, Scope, needs
 from bot.web.lines import Lines
 from bot.web.origins import Names, security_headers
 from bot.web.pages import Pages
 from bot.web.walls import Walls
 from engine.engine import Engine
-from engine.store import personas
 
 
 def create_app(
@@ -67,12 +64,12 @@ def create_app(
     signs = engine.home.link_key()
 
     api = APIRouter(prefix="/api/v1", responses=problems.PROBLEMS)
-    api.include_router(_about(engine))
     api.include_router(signing_in.routes(doors))
     # The operator's own chats, at a terminal.
     api.include_router(
         chatting.routes(engine, desk, lines, came), dependencies=[Depends(needs(Scope.MANAGE))]
     )
+    api.include_router(chatting.words(engine))
     api.include_router(talks.routes(engine, desk, pages))
     api.include_router(live.routes(pages))
     api.include_router(cast.routes(engine, desk.faces))
@@ -109,31 +106,3 @@ def create_app(
         Walls, names=Names.of(engine.settings.web), headers=security_headers(engine.settings.files)
     )
     return app
-
-
-def _about(engine: Engine) -> APIRouter:
-    router = APIRouter()
-
-    @router.get("/health")
-    async def health(_: Annotated[Caller, Depends(needs(Scope.READ))]) -> dict[str, str]:
-        return {"greenroom": "up", "home": str(engine.home.path)}
-
-    # For whoever types at a terminal; a page asks `/talks/{chat}/suggest`.
-    @router.get("/vocabulary", include_in_schema=False)
-    async def vocabulary(_: Annotated[Caller, Depends(needs(Scope.READ))]) -> dict[str, Any]:
-        """What may be typed: the commands, and the names that stand after them."""
-        async with engine.database.read() as tx:
-            cast = await personas.listing(tx)
-        return {
-            "commands": [
-                {"name": command.name, "usage": command.usage, "says": command.says}
-                for command in commands.COMMANDS.values()
-                if command.listed
-            ],
-            "personas": [{"slug": entry.slug, "name": entry.name} for entry in cast],
-            "styles": [
-                {"slug": style.slug, "name": style.name} for style in engine.imagining.styles.values()
-            ],
-        }
-
-    return router

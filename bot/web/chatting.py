@@ -10,17 +10,19 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
+from bot import commands
 from bot.desk import Desk
 from bot.shown import persona_shown
+from bot.web.doors import Scope, needs
 from bot.web.lines import Lines, Message
 from engine.engine import Engine
 from engine.errors import NotFound
 from engine.events import CLOSING, Event, Watch
-from engine.store import chats, jobs, outbox
+from engine.store import chats, jobs, outbox, personas
 from engine.store.records import Account, Incoming, Place, Turn
 
 #: Told that somebody is in a chat now.
@@ -54,7 +56,7 @@ def routes(engine: Engine, desk: Desk, lines: Lines, came: Came) -> APIRouter:
     @router.post("/turns", status_code=202)
     async def say(chat: ChatName, said: Said) -> dict[str, Any]:
         account = Account(lines.name, "operator", said.name)
-        await desk.hear(Incoming(lines.chat(chat), account, said.text, f"{chat}:{said.key}", stranger=False))
+        await desk.hear(Incoming(lines.chat(chat), account, said.text, f"{chat}/{said.key}", stranger=False))
         return {"heard": said.key}
 
     @router.post("/stop")
@@ -119,6 +121,30 @@ async def _pass_on(watch: Watch, line: asyncio.Queue[Message]) -> None:
     async for event in watch:
         if not line.full():
             line.put_nowait({"is": event.name, **event.about})
+
+
+def words(engine: Engine) -> APIRouter:
+    """What may be typed at a terminal; a page asks `/talks/{chat}/suggest`."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/vocabulary", dependencies=[Depends(needs(Scope.READ))])
+    async def vocabulary() -> dict[str, Any]:
+        """The commands, and the names that stand after them."""
+        async with engine.database.read() as tx:
+            cast = await personas.listing(tx)
+        return {
+            "commands": [
+                {"name": command.name, "usage": command.usage, "says": command.says}
+                for command in commands.COMMANDS.values()
+                if command.listed
+            ],
+            "personas": [{"slug": entry.slug, "name": entry.name} for entry in cast],
+            "styles": [
+                {"slug": style.slug, "name": style.name} for style in engine.imagining.styles.values()
+            ],
+        }
+
+    return router
 
 
 def _line(turn: Turn) -> dict[str, Any]:

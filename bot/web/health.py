@@ -106,6 +106,10 @@ def routes(engine: Engine, parts: Parts, secret: str) -> APIRouter:
     hidden = [one for one in (secret, *_secrets(engine)) if one]
     reads, manages = Depends(needs(Scope.READ)), Depends(needs(Scope.MANAGE))
 
+    @router.get("", dependencies=[reads])
+    async def up() -> dict[str, str]:
+        return {"greenroom": "up", "home": str(engine.home.path)}
+
     @router.get("/now", response_model=Now, dependencies=[reads])
     async def now() -> dict[str, Any]:
         sample = await _latest()

@@ -212,6 +212,17 @@ async def test_the_same_key_is_heard_once(client: Client, language: FakeLanguage
     assert len(language.asked) == 3
 
 
+async def test_names_that_share_a_sign_with_their_keys_are_told_apart(
+    client: Client, language: FakeLanguage
+) -> None:
+    for chat, key in (("home", "a:b"), ("home:a", "b")):
+        await client.enter(chat)
+        async with line(client, chat) as heard:
+            await client.post(f"/chats/{chat}/turns", text=f"In {chat}.", key=key)
+            assert (await next_of(heard, "delivery"))["kind"] == "reply"
+    assert len(language.asked) == 2
+
+
 async def test_what_is_refused_is_told_at_once(client: Client) -> None:
     await client.enter("home")
     async with line(client, "home") as heard:
