@@ -251,6 +251,7 @@ async def test_who_is_slow_keeps_nobody_else_waiting(house: House, listener: Lis
         await house.end(await house.promised(quick.at().replace("127.0.0.1", "localhost")))
         async with meanwhile(house.callbacks.run(ended_shown)):
             await quick.until(1)
+            await listener.until(AT_ONE_HOST)
         assert len(listener.heard) == AT_ONE_HOST
 
 

@@ -20,7 +20,7 @@ BROKE_OFF = "The model broke off in the middle of this answer. Ask again."
 
 
 class Stops:
-    """Where a text is to end: before the first of these words."""
+    """Where a text is to end: before the first of these words that is complete, however it comes in pieces."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = [word for word in words if word]
@@ -29,9 +29,10 @@ class Stops:
     def shown(self, text: str, before: int) -> tuple[int, bool]:
         """How much of a text that grows may be shown, and whether it ends there. So much of it was shown before."""
         start = max(0, before - self._longest)
-        found = [place for word in self._words if (place := text.find(word, start)) >= 0]
+        found = [(place + len(word), place) for word in self._words if (place := text.find(word, start)) >= 0]
         if found:
-            return max(before, min(found)), True
+            _end, place = min(found)
+            return max(before, place), True
         # What may be the beginning of such a word waits for the rest of it, and so does white space for what follows.
         for held in range(min(self._longest - 1, len(text) - before), 0, -1):
             if any(word.startswith(text[-held:]) for word in self._words):

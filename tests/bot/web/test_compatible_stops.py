@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.web.compatible.replies import Stops
@@ -26,10 +26,12 @@ def shown(pieces: list[str], words: list[str]) -> tuple[list[int], str, bool]:
     st.lists(st.text(LETTERS, max_size=4), max_size=12),
     st.lists(st.text(LETTERS, min_size=1, max_size=4), max_size=3),
 )
+@example(["b ", "b"], [" ", "b b"])
 def test_a_text_ends_before_the_first_of_its_words(pieces: list[str], words: list[str]) -> None:
     steps, ended, stopped = shown(pieces, words)
     whole = "".join(pieces)
-    first = min((whole.find(word) for word in words if word in whole), default=None)
+    ends = [(whole.find(word) + len(word), whole.find(word)) for word in words if word in whole]
+    first = min(ends)[1] if ends else None
     assert steps == sorted(steps)
     assert stopped == (first is not None)
     assert ended.rstrip() == whole[:first].rstrip()
