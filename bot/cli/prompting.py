@@ -213,7 +213,8 @@ async def _heard(tx: Any, key: str) -> int | None:
     from engine.store import people
     from engine.store.records import Account, ChatRef, Incoming
 
-    there = Incoming(ChatRef("terminal", "home", CHAT), Account("terminal", "operator"), "", f"{CHAT}:{key}")
+    ref = ChatRef("terminal", "home", CHAT)
+    there = Incoming(ref, Account("terminal", "operator"), "", ref.key(key))
     now = datetime.now(UTC)
     return (await people.arrival(tx, there, since=now, now=now)).heard_before
 

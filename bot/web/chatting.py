@@ -55,8 +55,8 @@ def routes(engine: Engine, desk: Desk, lines: Lines, came: Came) -> APIRouter:
 
     @router.post("/turns", status_code=202)
     async def say(chat: ChatName, said: Said) -> dict[str, Any]:
-        account = Account(lines.name, "operator", said.name)
-        await desk.hear(Incoming(lines.chat(chat), account, said.text, f"{chat}/{said.key}", stranger=False))
+        ref, account = lines.chat(chat), Account(lines.name, "operator", said.name)
+        await desk.hear(Incoming(ref, account, said.text, ref.key(said.key), stranger=False))
         return {"heard": said.key}
 
     @router.post("/stop")

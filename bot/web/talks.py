@@ -161,7 +161,7 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
         found = await engine.database.look(partial(store.get, chat=ref, message=pressed.message))
         buttons = [one for row in found.buttons for one in row] if found else []
         if all(one.order != pressed.button for one in buttons):
-            if not await engine.database.look(partial(_was_heard, key=_key(ref, pressed.key))):
+            if not await engine.database.look(partial(_was_heard, key=ref.key(pressed.key))):
                 raise NotFound(NO_BUTTON)
             return {"heard": pressed.key, "told": "", "message": None}
         account = account_of(who, request.headers.get("accept-language", ""))
@@ -184,7 +184,7 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
 
     async def _hear(ref: ChatRef, account: Account, text: str, key: str, *, kept: bool) -> dict[str, Any]:
         incoming = Incoming(
-            ref, account, text, _key(ref, key), stranger=False, pressed=not kept, kept_by_us=kept
+            ref, account, text, ref.key(key), stranger=False, pressed=not kept, kept_by_us=kept
         )
         await desk.hear(incoming)
         await front.announce(ref)
@@ -194,9 +194,6 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
             "told": front.refused(incoming.key),
             "message": message_shown(kept_one, {}) if kept_one else None,
         }
-
-    def _key(ref: ChatRef, key: str) -> str:
-        return f"{ref.chat}/{key}"  # no name of a chat holds that
 
     async def _was_heard(tx: AsyncConnection, key: str) -> bool:
         return await chats.heard(tx, f"{front.name}:{front.account}:{key}") is not None

@@ -20,6 +20,10 @@ class ChatRef:
     chat: str
     thread: str = ""
 
+    def key(self, given: str) -> str:
+        """What is said here under a key that only this chat knows; no chat with such keys has a slash in its name."""
+        return f"{self.chat}/{given}"
+
 
 @dataclass(frozen=True)
 class MessageRef:

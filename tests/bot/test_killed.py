@@ -232,7 +232,7 @@ async def look_at(world: World) -> None:
     rows = await everything(world.home)
     said = {(path.split("/")[2], key) for path, key in world.asked if path != "/jobs"}
     heard = {row.dedup_key: row for row in rows["turns"] if row.dedup_key}
-    assert heard.keys() == {f"terminal:home:{room}:{key}" for room, key in said}, "all of it, and once"
+    assert heard.keys() == {f"terminal:home:{room}/{key}" for room, key in said}, "all of it, and once"
 
     replies = Counter(row.parent_id for row in rows["turns"] if row.persona_id and row.parent_id)
     words = [row for row in heard.values() if row.kind == "words"]
