@@ -66,7 +66,8 @@ def houses() -> Iterator[Nursery]:
 
 @pytest.fixture
 async def street(houses: Nursery, tmp_path: Path) -> AsyncIterator[Street]:
-    async with Town(tmp_path / "home", houses) as town:
+    # A deadline of three seconds is one and a half here: enough for a machine that has other things to do.
+    async with Town(tmp_path / "home", houses, scale=0.5) as town:
         ana, mia = town.telegram.person("Ana"), town.discord.person("Mia")
         chat = town.telegram.private(town.telegram_bot, ana, started=True)
         group = town.telegram.group("Tea room", [town.telegram_bot], [ana])

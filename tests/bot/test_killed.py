@@ -69,9 +69,13 @@ class World:
 
 
 @asynccontextmanager
-async def visiting(world: World) -> AsyncIterator[Client]:
-    """Somebody is on every line for as long as the house lives."""
-    while (address := world.home.owner()) is None:  # noqa: ASYNC110 - another process opens it
+async def visiting(world: World, dead: asyncio.Event) -> AsyncIterator[Client]:
+    """Somebody is on every line for as long as the house lives. Nobody is torn away from it: who is cancelled in the
+    midst of connecting leaves a socket behind.
+    """
+    while (address := world.home.owner()) is None:
+        if dead.is_set():
+            raise GoneError("it was killed before it opened")
         await asyncio.sleep(0.01)
     client = Client(address)
     listening: list[asyncio.Task[None]] = []
@@ -80,6 +84,10 @@ async def visiting(world: World) -> AsyncIterator[Client]:
             await client.enter(room, "glenys-prosser")
             listening.append(asyncio.create_task(world.listen(client, room, world.life)))
         yield client
+    except GoneError:
+        if listening:
+            await asyncio.wait(listening, timeout=5.0)
+        raise
     finally:
         for task in listening:
             task.cancel()
@@ -89,10 +97,10 @@ async def visiting(world: World) -> AsyncIterator[Client]:
         await client.close()
 
 
-async def keep_asking(world: World) -> None:
+async def keep_asking(world: World, dead: asyncio.Event) -> None:
     """Talk, commands and orders, until the house is gone."""
     with suppress(GoneError):
-        async with visiting(world) as client:
+        async with visiting(world, dead) as client:
             await world.ask_again(client)
             for number in range(30):
                 key = f"{world.life}-{number}"
@@ -130,15 +138,15 @@ class Lives:
         self._process.stdin.write(f"{order}\n".encode())
         await self._process.stdin.drain()
         child = (await self._told())["born"]
-        asking = asyncio.create_task(keep_asking(self._world))
+        dead = asyncio.Event()
+        asking = asyncio.create_task(keep_asking(self._world, dead))
         ending = asyncio.create_task(self._told())
         done, _ = await asyncio.wait({ending}, timeout=at_most)
         if not done:
             os.kill(child, signal.SIGKILL)
         assert (await ending)["ended"] == -signal.SIGKILL
-        asking.cancel()
-        with suppress(asyncio.CancelledError):
-            await asking
+        dead.set()
+        await asyncio.wait_for(asking, 30)
         return bool(done)
 
     async def last(self) -> None:
@@ -148,7 +156,7 @@ class Lives:
         self._process.stdin.write(b'{"point": "", "side": "", "nth": 0}\n')
         await self._process.stdin.drain()
         child = (await self._told())["born"]
-        async with asyncio.timeout(90), visiting(self._world) as client:
+        async with asyncio.timeout(90), visiting(self._world, asyncio.Event()) as client:
             await self._world.ask_again(client)
             while not await self._quiet(client):  # noqa: ASYNC110 - another process becomes quiet
                 await asyncio.sleep(0.05)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.language.keeping import Keeping
-from engine.language.pacing import LEAST, STALL, UNNOTICED, Pace
+from engine.language.pacing import AT_ONCE, LEAST, STALL, UNNOTICED, Pace
 from engine.language.scheduling import Scheduler, Step, TooLong, common
 from engine.language.standing import Ask, Drop, Forget, LayAside, Move, Share, TakeBack
 
@@ -310,9 +310,17 @@ def test_reading_never_stops_and_never_takes_all(
 ) -> None:
     pace = Pace(writing, reading, reading)
     count = pace.chunk(writing=rows, most=most)
-    assert LEAST <= count <= most
-    if rows and writing and reading and count > LEAST:
+    assert 1 <= count <= most
+    if rows:
+        assert count >= LEAST
+    if rows and writing and reading and count >= LEAST + AT_ONCE:
         assert count * reading <= max((STALL - 1) * writing, UNNOTICED) * 1.001
+
+
+@given(each=st.floats(1e-4, 0.1), writing=st.floats(1e-3, 0.1), rows=st.integers(1, 16))
+def test_a_step_in_which_somebody_writes_is_full(each: float, writing: float, rows: int) -> None:
+    pace = Pace(writing, each, each)
+    assert (rows + pace.chunk(writing=rows, most=4_096)) % AT_ONCE == 0
 
 
 def test_the_pace_is_learned_from_steps_of_every_kind() -> None:
