@@ -27,6 +27,7 @@ from engine.home import Home
 from engine.imagining import Imagining, Instructions
 from engine.language import LanguageModel
 from engine.language import shelf as shelves
+from engine.language.embedders import Embedders
 from engine.language.shelf import Shelf
 from engine.language.understudy import Understudy
 from engine.language.writers import Writers
@@ -95,6 +96,7 @@ class Engine:
     atelier: Atelier
     spent: Spent
     shelf: Shelf
+    embedders: Embedders
     gauges: Gauges
     history: History
     pulls: Pulls
@@ -134,6 +136,8 @@ class Engine:
                 broker=broker,
             )
             stack.push_async_callback(shelf.close)
+            embedders = Embedders(settings, broker=broker)
+            stack.push_async_callback(embedders.close)
             understudy = Understudy()
             gauges = Gauges()
             writers = Writers([*models, understudy], choose=None if models else shelf.for_, gauges=gauges)
@@ -213,6 +217,7 @@ class Engine:
                 atelier=atelier,
                 spent=spent,
                 shelf=shelf,
+                embedders=embedders,
                 gauges=gauges,
                 history=History(
                     database,

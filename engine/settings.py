@@ -177,6 +177,8 @@ class LanguageSettings(Section):
     chat: str = ""
     prompts: str = ""
     casting: str = ""
+    #: What turns texts into vectors, for programs that ask for them; empty: the first that is found.
+    embeddings: str = ""
     #: What personas and single requests may name besides.
     allowed: tuple[str, ...] = ()
     #: 0: half of the processor's, and at least one.
@@ -219,6 +221,8 @@ class ServerSettings(Section):
     key: SecretStr = SecretStr("")
     #: What that server calls its model; empty: the first that it names.
     model: str = ""
+    #: What that server calls its model that turns texts into vectors; empty: it has none.
+    embeddings: str = ""
     #: `first`: before a model of our own; `second`: only where ours cannot.
     turn: Literal["first", "second"] = "first"
     #: So long the first word may take, and a pause between words, in seconds.

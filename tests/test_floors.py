@@ -83,7 +83,7 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     ),
     ("engine.owing", "engine.posts"),
     ("engine.album", "engine.callbacks", "engine.publishing", "engine.runs"),
-    ("engine.standing",),
+    ("engine.listening", "engine.standing"),
     ("engine.newsroom", "engine.posting"),
     ("engine.engine",),
 )
@@ -97,7 +97,12 @@ PLACES = {
     "click": ("bot/cli/*",),
     "fastapi": ("bot/web/*",),
     "feedparser": ("engine/feeds.py",),
-    "httpx": ("bot/client.py", "engine/language/remote.py", "engine/models/hub.py"),
+    "httpx": (
+        "bot/client.py",
+        "engine/language/connection.py",
+        "engine/language/remote.py",
+        "engine/models/hub.py",
+    ),
     "obstore": ("engine/store/files.py",),
     "PIL": ("engine/pictures/*", "engine/testing.py", "bot/terminal/*"),
     "prometheus_client": ("bot/web/metrics.py",),

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from engine.errors import ModelUnavailable
+from engine.errors import GreenroomError, ModelUnavailable
 from engine.language import LanguageModel, ReplyWanted, Task
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ async def looked_at(settings: Settings, *, tries: bool) -> list[Told]:
             told.append(("ok", f"{settings.server.address} writes {settings.server.turn}", ""))
         if tries:
             told += await _tried(shelf)
-        return told
+        return [*told, *await _embeddings(settings, tries=tries)]
     finally:
         await shelf.close()
 
@@ -83,6 +83,34 @@ async def _chosen(shelf: Shelf) -> list[Told]:
         for reason, tasks in lacking.items()
     ]
     return told
+
+
+async def _embeddings(settings: Settings, *, tries: bool) -> list[Told]:
+    """What makes embeddings for other programs; nothing where nobody wants any."""
+    from engine.language.embedders import Embedders
+
+    embedders = Embedders(settings)
+    try:
+        choice, names = await embedders.choice(), await embedders.names()
+        told: list[Told] = []
+        if choice.found or settings.language.embeddings:
+            told.append(("ok" if choice.found else "note", f"embeddings: {choice.reason}", ""))
+        if settings.server.address and settings.server.embeddings:
+            told.append(
+                ("ok", f"{settings.server.address} makes embeddings: {settings.server.embeddings}", "")
+            )
+        for name in names if tries else ():
+            began = time.perf_counter()
+            try:
+                made = await (await embedders.named(name)).embed(["Hello! How are you?"])
+            except GreenroomError as error:
+                told.append(("broken", f"{name}: {error}", "greenroom models verify"))
+                continue
+            count, took = len(made.vectors[0]), time.perf_counter() - began
+            told.append(("ok", f"{name} made {count} numbers of a text in {took:.1f} s", ""))
+        return told
+    finally:
+        await embedders.close()
 
 
 async def _tried(shelf: Shelf) -> list[Told]:

@@ -10,7 +10,7 @@ import ctypes
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,10 @@ INSTALL = "make up EXTRAS=language, or pip install -e '.[language]'"
 _MARK = re.compile(r"<[^\s<>]{2,60}>|\[/?[A-Z_]{2,40}\]")
 #: What moves is laid aside under this number for as long as that takes.
 MOVING = -1
+#: Numbers of 16 bits with the range of 32; the library's bindings have no name for them.
+BF16 = 30
+#: So many letters are split into tokens at once.
+LONGEST_PART = 4_096
 #: What `read` answers.
 DONE, FULL = 0, 1
 
@@ -141,13 +145,13 @@ class Llama:
     def open(cls, path: Path, options: Options, *, progress: Callable[[float], bool] | None = None) -> Llama:
         """Load a file. `progress` is told how far it is, and answers whether to go on."""
         lib = library()
-        _check_file(path)
-        if _LOG._callback is None:
-            _LOG.install(lib)
-        _LOG.clear()
-        lib.llama_backend_init()
-        model = _loaded(lib, path, options, progress)
-        if _carries_state(lib, model):
+        model = loaded(lib, path, gpu_layers=options.gpu_layers, progress=progress)
+        if lib.llama_model_has_encoder(model) or not lib.llama_model_has_decoder(model):
+            lib.llama_model_free(model)
+            raise ModelUnavailable(
+                f"{path.name} is a model that does not write: for chats another kind is needed."
+            )
+        if carries_state(lib, model):
             options = replace(options, seqs=min(options.seqs, options.rows))
         try:
             context = _context(lib, model, options)
@@ -155,6 +159,8 @@ class Llama:
             lib.llama_model_free(model)
             raise
         try:
+            if not lib.llama_get_memory(context):
+                raise ModelUnavailable(f"{path.name} keeps nothing of what it reads: it does not write.")
             return cls(lib, model, context, options, _facts(lib, model))
         except BaseException:
             lib.llama_free(context)
@@ -181,13 +187,7 @@ class Llama:
         return parts
 
     def _tokens(self, text: str, *, special: bool) -> list[int]:
-        data = text.encode("utf-8", "replace")
-        room = len(data) + 8
-        found = (ctypes.c_int32 * room)()
-        count = self._lib.llama_tokenize(self._vocab, data, len(data), found, room, False, special)
-        if count < 0:
-            raise ModelUnavailable("a text has more tokens than letters: the vocabulary is broken")
-        return list(found[:count])
+        return tokenised(self._lib, self._vocab, text, special=special)
 
     def piece(self, token: int) -> bytes:
         """The bytes of a token; tokens of the form have none."""
@@ -299,7 +299,7 @@ class Llama:
         if code in (DONE, FULL):
             return code
         self._outputs = []
-        raise ModelUnavailable(f"llama.cpp could not compute (code {code}): {_LOG.reason()}")
+        raise ModelUnavailable(f"llama.cpp could not compute (code {code}): {why()}")
 
     def sampler(self, sampling: Sampling, *, grammar: str = "", behind: Sequence[int] = ()) -> Sampler:
         """Whoever draws for one row; `behind` is what its text ends with already."""
@@ -379,6 +379,11 @@ def has_amx() -> bool:
         return False  # only Linux tells; the Macs and most others have none
 
 
+def has_bf16(lib: Any) -> bool:
+    """Whether the library multiplies such numbers as they are, here."""
+    return b"AVX512_BF16 = 1" in lib.llama_print_system_info()
+
+
 def _check_file(path: Path) -> None:
     try:
         with path.open("rb") as file:
@@ -389,25 +394,73 @@ def _check_file(path: Path) -> None:
         raise ModelUnavailable(f"{path} is no GGUF file, or was not downloaded whole.")
 
 
-def _loaded(lib: Any, path: Path, options: Options, progress: Callable[[float], bool] | None) -> Any:
+def loaded(lib: Any, path: Path, *, gpu_layers: int, progress: Callable[[float], bool] | None = None) -> Any:
+    """The model of a file, whatever it can do; it has a vocabulary."""
+    _check_file(path)
+    if _LOG._callback is None:
+        _LOG.install(lib)
+    _LOG.clear()
+    lib.llama_backend_init()
     params = lib.llama_model_default_params()
-    params.n_gpu_layers = options.gpu_layers
+    params.n_gpu_layers = gpu_layers
     # Repacked weights are twice as quick, and crash on processors with AMX (ggml-org/llama.cpp#20824).
     params.use_extra_bufts = not has_amx()
     if progress is not None:
         params.progress_callback = lib.llama_progress_callback(lambda part, _data: progress(part))
     model = lib.llama_model_load_from_file(os.fsencode(path), params)
     if not model:
-        raise ModelUnavailable(f"{path.name} cannot be loaded: {_LOG.reason()}")
-    if lib.llama_model_has_encoder(model) or not lib.llama_model_has_decoder(model):
+        raise ModelUnavailable(f"{path.name} cannot be loaded: {why()}")
+    # Asked for tokens, a model without words ends the process.
+    if lib.llama_vocab_type(lib.llama_model_get_vocab(model)) == lib.LLAMA_VOCAB_TYPE_NONE:
         lib.llama_model_free(model)
-        raise ModelUnavailable(
-            f"{path.name} is a model that does not write: for chats another kind is needed."
-        )
+        raise ModelUnavailable(f"{path.name} has no vocabulary: it reads no words.")
     return model
 
 
-def _carries_state(lib: Any, model: Any) -> bool:
+def why() -> str:
+    """The library's last complaint, where something has failed."""
+    return _LOG.reason()
+
+
+def tokenised(lib: Any, vocab: Any, text: str, *, special: bool) -> list[int]:
+    """Text as tokens, without those that a text begins and ends with."""
+    if lib.llama_vocab_type(vocab) != lib.LLAMA_VOCAB_TYPE_BPE:
+        return _tokenised(lib, vocab, text, special)
+    return [token for part in _in_parts(text) for token in _tokenised(lib, vocab, part, special)]
+
+
+def around(lib: Any, vocab: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The tokens that the model wants before a text, and behind it."""
+    bare, whole = (_tokenised(lib, vocab, "a", special=False, whole=whole) for whole in (False, True))
+    at = next((at for at in range(len(whole)) if whole[at : at + len(bare)] == bare), None)
+    return ((), ()) if at is None else (tuple(whole[:at]), tuple(whole[at + len(bare) :]))
+
+
+def _tokenised(lib: Any, vocab: Any, text: str, special: bool, *, whole: bool = False) -> list[int]:
+    data = text.encode("utf-8", "replace")
+    room = len(data) + 8
+    found = (ctypes.c_int32 * room)()
+    count = lib.llama_tokenize(vocab, data, len(data), found, room, whole, special)
+    if count < 0:
+        raise ModelUnavailable("a text has more tokens than letters: the vocabulary is broken")
+    return list(found[:count])
+
+
+def _in_parts(text: str) -> Iterator[str]:
+    """Byte-level vocabularies split a text by patterns, some of which go one level deeper with every letter of a word
+    until the stack ends, and the process with it. Parts begin at a space, as words do there, where there is one.
+    """
+    start = 0
+    while len(text) - start > LONGEST_PART:
+        end = text.rfind(" ", start + 1, start + LONGEST_PART)
+        if end < 0:
+            end = start + LONGEST_PART
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def carries_state(lib: Any, model: Any) -> bool:
     """Recurrent models and hybrids: what was read is one state, which cannot be shared or cut."""
     return bool(lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
 
@@ -415,17 +468,17 @@ def _carries_state(lib: Any, model: Any) -> bool:
 def _token_bytes(lib: Any, model: Any) -> int:
     """What a token takes of the memory: keys and values of each layer, in 16 bits."""
     usual = lib.llama_model_n_embd(model) // max(1, lib.llama_model_n_head(model))
-    kind = _meta(lib, model, "general.architecture")
+    kind = said_of(lib, model, "general.architecture")
     # Some models' heads are wider than their share of the whole.
     keys, values = (
-        int(told) if (told := _meta(lib, model, f"{kind}.attention.{name}_length")).isdigit() else usual
+        int(told) if (told := said_of(lib, model, f"{kind}.attention.{name}_length")).isdigit() else usual
         for name in ("key", "value")
     )
     heads = lib.llama_model_n_layer(model) * max(1, lib.llama_model_n_head_kv(model))
     return int(heads * (keys + values) * 2)
 
 
-def _meta(lib: Any, model: Any, key: str) -> str:
+def said_of(lib: Any, model: Any, key: str) -> str:
     """What a file says of itself under a name; empty where it says nothing."""
     room = 65_536
     found = ctypes.create_string_buffer(room)
@@ -433,7 +486,7 @@ def _meta(lib: Any, model: Any, key: str) -> str:
     return found.value.decode("utf-8", "replace") if count >= 0 else ""
 
 
-def _check_memory(lib: Any, model: Any, cells: int) -> None:
+def check_memory(lib: Any, model: Any, cells: int) -> None:
     """Asked for more than there is, the library ends the process instead of refusing."""
     need = cells * _token_bytes(lib, model)
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -445,7 +498,7 @@ def _check_memory(lib: Any, model: Any, cells: int) -> None:
 
 
 def _context(lib: Any, model: Any, options: Options) -> Any:
-    _check_memory(lib, model, options.cells)
+    check_memory(lib, model, options.cells)
     params = lib.llama_context_default_params()
     params.n_ctx = options.cells
     params.n_batch = options.batch
@@ -459,10 +512,13 @@ def _context(lib: Any, model: Any, options: Options) -> Any:
     if not (options.gpu_layers and lib.llama_supports_gpu_offload()):
         # On processors flash attention takes longer, the more the deeper a talk is.
         params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        if has_bf16(lib):
+            # It looks at a deep memory in a fifth less time; models are trained in these numbers.
+            params.type_k = params.type_v = BF16
     context = lib.llama_init_from_model(model, params)
     if not context:
         raise ModelUnavailable(
-            f"There is no memory for {options.cells} tokens ({_LOG.reason()}): lower language.memory or "
+            f"There is no memory for {options.cells} tokens ({why()}): lower language.memory or "
             "language.context."
         )
     return context
@@ -477,9 +533,9 @@ def _facts(lib: Any, model: Any) -> Facts:
         )
 
     template = lib.llama_model_chat_template(model, None)
-    carries_state = _carries_state(lib, model)
+    stateful = carries_state(lib, model)
     return Facts(
-        title=_meta(lib, model, "general.name"),
+        title=said_of(lib, model, "general.name"),
         parameters=int(lib.llama_model_n_params(model)),
         size=int(lib.llama_model_size(model)),
         trained_on=int(lib.llama_model_n_ctx_train(model)),
@@ -487,8 +543,8 @@ def _facts(lib: Any, model: Any) -> Facts:
         template=template.decode("utf-8", "replace") if template else "",
         begins=token_text(lib.llama_vocab_bos(vocab)),
         ends=token_text(lib.llama_vocab_eos(vocab)),
-        shares=not carries_state,
-        trims=not carries_state,
+        shares=not stateful,
+        trims=not stateful,
         back_end=back_end(),
         token_bytes=_token_bytes(lib, model),
         window=int(lib.llama_model_n_swa(model)),

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 STALL = 2.5
 #: ... or so many seconds more, where that is longer: nobody notices, and whoever waits is read much sooner.
 UNNOTICED = 0.03
-#: The library looks at so many tokens at once, on most processors. One more costs nearly as much as all of them: a step
-#: of four takes less than one of three, and one of eight less than one of seven.
+#: Most processors look at so many tokens at once, and one more costs nearly as much as all of them: a step of four
+#: takes less than one of three, and one of eight less than one of seven.
 AT_ONCE = 4
 #: However slow the machine, so many are read in a step: with fewer it takes so long that the stream itself grows
 #: meanwhile, and its steps become longer than they were to be.

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from engine.errors import BadRequest, NotFound
+from engine.locales import say
 
 GB = 1_000_000_000
 _REPO = re.compile(r"(?!.*\.\.)[\w][\w.-]{0,95}/[\w][\w.-]{0,95}", re.ASCII)
@@ -71,11 +72,9 @@ class Catalogue:
         if "/" in name:
             return elsewhere(name)
         near = difflib.get_close_matches(name.casefold(), [entry.id for entry in self.entries], n=1)
-        meant = f" Did you mean {near[0]}?" if near else ""
-        raise NotFound(
-            f"The catalogue has no “{name}”.{meant} `greenroom models list` shows it; any other model is pulled as "
-            "owner/repository:file.gguf."
-        )
+        if near:
+            raise NotFound(say("models.pull.unknown_near", name=name, near=near[0]))
+        raise NotFound(say("models.pull.unknown", name=name))
 
 
 def catalogue() -> Catalogue:
@@ -121,9 +120,9 @@ def elsewhere(reference: str) -> Entry:
     """`owner/repository`, or `owner/repository:file.gguf`. Without a file the hub's list decides which it is."""
     repo, _, file = reference.strip().partition(":")
     if not _REPO.fullmatch(repo):
-        raise BadRequest(f"“{reference}” is not owner/repository, nor owner/repository:file.gguf.")
+        raise BadRequest(say("models.pull.no_repository", name=reference))
     if file and (file.startswith("/") or "\\" in file or ".." in file.split("/")):
-        raise BadRequest(f"“{file}” is not the name of a file in a repository.")
+        raise BadRequest(say("models.pull.no_file_name", name=file))
     picture = file.casefold().endswith(".safetensors")
     return Entry(
         id=_slug(file.rsplit("/", 1)[-1].rpartition(".")[0] or repo.partition("/")[2]),

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.locales import Said, say
 from engine.models.entries import catalogue
 from engine.models.fitting import Fit, fits_file
 from engine.models.gguf import is_gguf, is_writer
 from engine.models.hardware import Machine
 
-#: The order, as a person is told it.
-PLACES = "the home's models/text/*/ and models/*/, then ./models/text/*/ and ./models/*/"
 _PART = re.compile(r"(?P<whole>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})")
 
 
@@ -55,15 +54,19 @@ def find_text(home: Path, here: Path, named: str = "") -> list[Found]:
 
 def _places(home: Path, here: Path, named: str) -> Iterator[tuple[Path, str]]:
     if named and (path := as_path(named, here)) is not None:
-        where = "The settings name this path."
-        for file in _ggufs(path) if path.is_dir() else [_first_part(path)]:
+        where = say("models.where.settings")
+        for file in ggufs(path) if path.is_dir() else [first_part(path)]:
             yield file, where
-    for root, called in ((home, "the home's"), (here, "the current folder's")):
+    for root in (home, here):
         for below in ("models/text", "models"):
-            for folder in _folders(root / below):
-                inside = folder.relative_to(root)
-                for file in _ggufs(folder):
-                    yield file, f"It is in {called} {inside.as_posix()}."
+            for folder in folders(root / below):
+                where = where_it_is(folder.relative_to(root).as_posix(), at_home=root is home)
+                for file in ggufs(folder):
+                    yield file, where
+
+
+def where_it_is(folder: str, *, at_home: bool) -> Said:
+    return say("models.where.home", folder=folder) if at_home else say("models.where.here", folder=folder)
 
 
 def as_path(named: str, here: Path) -> Path | None:
@@ -74,7 +77,7 @@ def as_path(named: str, here: Path) -> Path | None:
         return None
 
 
-def _folders(folder: Path) -> list[Path]:
+def folders(folder: Path) -> list[Path]:
     return sorted((one for one in inside_of(folder) if _is_folder(one)), key=by_name)
 
 
@@ -85,7 +88,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _ggufs(folder: Path) -> list[Path]:
+def ggufs(folder: Path) -> list[Path]:
     files = [one for one in inside_of(folder) if one.suffix.casefold() == ".gguf"]
     return sorted(
         (one for one in files if (part := _PART.fullmatch(one.stem)) is None or int(part["number"]) == 1),
@@ -104,21 +107,24 @@ def by_name(path: Path) -> tuple[str, str]:
     return path.name.casefold(), path.name
 
 
-def _first_part(path: Path) -> Path:
+def first_part(path: Path) -> Path:
     """Whoever names the third part of a split model means the model."""
     part = _PART.fullmatch(path.stem)
     return path.with_stem(f"{part['whole']}-00001-of-{part['count']}") if part else path
 
 
 def _look(path: Path, where: str) -> Found | None:
-    if _why_not(path):
-        return None
-    parts = _parts(path)
+    return None if _why_not(path) else found_at(path, where)
+
+
+def found_at(path: Path, where: str) -> Found:
+    """What lies there, whatever it is good for; all its parts are there."""
     part = _PART.fullmatch(path.stem)
-    return Found(path, part["whole"] if part else path.stem, sum(one.stat().st_size for one in parts), where)
+    size = sum(one.stat().st_size for one in parts_of(path))
+    return Found(path, part["whole"] if part else path.stem, size, where)
 
 
-def _parts(path: Path) -> list[Path]:
+def parts_of(path: Path) -> list[Path]:
     part = _PART.fullmatch(path.stem)
     if part is None:
         return [path]
@@ -130,18 +136,18 @@ def _why_not(path: Path) -> str:
     """What keeps a file from being a model that writes; empty: nothing."""
     try:
         if not path.is_file():
-            return "is not a file"
+            return say("models.words.problem.no_file")
     except OSError:
-        return "may not be looked at"
+        return say("models.words.problem.not_looked_at")
     if not os.access(path, os.R_OK):
-        return "may not be read"
+        return say("models.words.problem.not_read")
     if not is_gguf(path):
-        return "is not a GGUF file"
+        return say("models.words.problem.no_gguf")
     name = path.name.casefold()
     if name.startswith("mmproj") or not is_writer(path):
-        return "is no language model, but a part or an adapter of one, or one for other work"
-    missing = [one.name for one in _parts(path) if not one.is_file()]
-    return f"is one of several parts, and {missing[0]} is missing" if missing else ""
+        return say("models.words.problem.no_writer")
+    missing = [one.name for one in parts_of(path) if not one.is_file()]
+    return say("models.words.problem.in_parts", missing=missing[0]) if missing else ""
 
 
 def choose(found: Sequence[Found], named: str, memory: Machine) -> Choice:
@@ -149,38 +155,47 @@ def choose(found: Sequence[Found], named: str, memory: Machine) -> Choice:
     if named:
         return _choose_named(found, named)
     if not found:
-        return Choice(None, f"There is no language model here. Looked in {PLACES}. {_pull_something(memory)}")
+        places = say("models.words.places")
+        if pull := _fitting(memory):
+            return Choice(None, say("models.words.none_and_pull", places=places, name=pull))
+        return Choice(None, say("models.words.none", places=places))
     for model in found:
         fit = fits_file(model.size, memory)
         if fit is not Fit.NO:
-            first = "the first that was found" if model is found[0] else "the first that fits in memory"
-            return Choice(model, f"{model.name} is {first}. {model.where} It {fit.value}.")
+            told = say("models.words.fit.gpu") if fit is Fit.GPU else say("models.words.fit.ram")
+            facts = {"name": model.name, "where": model.where, "fit": told}
+            if model is found[0]:
+                return Choice(model, say("models.words.first", **facts))
+            return Choice(model, say("models.words.first_fitting", **facts))
     least = min(found, key=lambda model: model.size)
-    return Choice(
-        least,
-        f"{least.name} is the smallest of {len(found)}, and none fits in memory: expect it to be very slow, or to "
-        f"fail. {least.where} {_pull_something(memory)}",
-    )
+    facts = {"name": least.name, "count": str(len(found)), "where": least.where}
+    if pull := _fitting(memory):
+        return Choice(least, say("models.words.smallest_and_pull", **facts, pull=pull))
+    return Choice(least, say("models.words.smallest", **facts))
 
 
 def _choose_named(found: Sequence[Found], named: str) -> Choice:
     for model in found:
         if _goes_by(model, named):
-            return Choice(model, f"{model.name} is named in the settings. {model.where}")
+            return Choice(model, say("models.words.named", name=model.name, where=model.where))
     if (path := as_path(named, Path.cwd())) is not None:
-        problem = _why_not(_first_part(path)) if not path.is_dir() else "has no language model in it"
-        return Choice(
-            None, f"{path} {problem or 'was not there when it was looked for'}. Name another model."
-        )
-    here = ", ".join(dict.fromkeys(model.name for model in found[:8]))
-    there = f"There: {here}." if here else "None is there."
+        problem = say("models.words.problem.empty") if path.is_dir() else _why_not(first_part(path))
+        problem = problem or say("models.words.problem.late")
+        return Choice(None, say("models.words.wrong", path=path, problem=problem))
     entry = catalogue().get(named)
-    mend = (
-        f"`greenroom models pull {entry.id}` fetches it."
-        if entry
-        else "`greenroom models list` shows what can be had."
-    )
-    return Choice(None, f"“{named}” is not here. Looked for it as a path, and in {PLACES}. {there} {mend}")
+    mend = say("models.words.pull", name=entry.id) if entry else say("models.words.list")
+    facts = {
+        "places": say("models.words.places"),
+        "there": there(model.name for model in found),
+        "mend": mend,
+    }
+    return Choice(None, say("models.words.absent", name=named, **facts))
+
+
+def there(names: Iterable[str]) -> Said:
+    """Which models there are, as far as one wants to read that."""
+    some = ", ".join(list(dict.fromkeys(names))[:8])
+    return say("models.there.some", names=some) if some else say("models.there.none")
 
 
 def _goes_by(model: Found, named: str) -> bool:
@@ -198,12 +213,12 @@ def _goes_by(model: Found, named: str) -> bool:
     path = as_path(named, Path.cwd())
     if path is None:
         return False
-    real = os.path.realpath(_first_part(path))
+    real = os.path.realpath(first_part(path))
     return os.path.realpath(model.path) == real or os.path.realpath(model.path.parent) == real
 
 
-def _pull_something(memory: Machine) -> str:
+def _fitting(memory: Machine) -> str:
+    """The model of the catalogue that fits; empty: none does."""
     from engine.models.fitting import recommended
 
-    fitting = [entry.id for entry in recommended(memory) if entry.kind == "text"]
-    return f"`greenroom models pull {fitting[0]}` fetches one that fits." if fitting else ""
+    return next((entry.id for entry in recommended(memory) if entry.kind == "text"), "")

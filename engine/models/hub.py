@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, urlsplit
 
 from engine.errors import GreenroomError, NotFound, Refused, SettingsError, TryAgain
+from engine.locales import say
 from engine.models.promised import Fingerprint, HubFile, Listing, size_of
 
 if TYPE_CHECKING:
@@ -249,45 +250,34 @@ class Hub:
         status, says = answer.status_code, answer.headers.get("X-Error-Code", "")
         if status < 400:
             return
-        page = f"{self._url}/{repo}"
+        page, tokens = f"{self._url}/{repo}", f"{self._url}/settings/tokens"
         if says == "GatedRepo" or status == 403:
-            raise Refused(
-                f"{repo} is given only to who accepted its licence. Log in at {page}, accept it, make a token at "
-                f"{self._url}/settings/tokens, and pull again with it in HF_TOKEN."
-                + (
-                    " The token that was used belongs to an account that did not, or may not read it."
-                    if self._token
-                    else ""
-                )
-            )
+            where = {"repo": repo, "page": page, "tokens": tokens}
+            if self._token:
+                raise Refused(say("models.pull.licence_of_another", **where))
+            raise Refused(say("models.pull.licence", **where))
         if status == 401 and says != "RepoNotFound":
-            known = "does not accept the token that was used" if self._token else "wants a token"
-            raise Refused(
-                f"{self._url} {known} for {repo}: it is private, wants its licence accepted, or does not exist. "
-                f"Make a token at {self._url}/settings/tokens, and pull again with it in HF_TOKEN."
-            )
+            where = {"hub": self._url, "repo": repo, "tokens": tokens}
+            if self._token:
+                raise Refused(say("models.pull.other_token", **where))
+            raise Refused(say("models.pull.token", **where))
         if status in (401, 404, 410):
-            what = f"There is no {file} in {repo}" if file else f"There is no {repo}"
-            seen = (
-                " that this token may see"
-                if self._token
-                else " that everybody may see; a private one wants a token in HF_TOKEN"
-            )
-            raise NotFound(f"{what} on {self._url}{seen}. Look at {page}.")
+            what = say("models.pull.file_in", file=file, repo=repo) if file else repo
+            if self._token:
+                raise NotFound(say("models.pull.not_there_for_token", what=what, hub=self._url, page=page))
+            raise NotFound(say("models.pull.not_there", what=what, hub=self._url, page=page))
         if status == 429:
             more = "" if self._token else " With a token in HF_TOKEN it is more patient."
             raise _Pause(f"{self._url} has had too many requests from here.{more}", _asked_for(answer))
         if status >= 500 or status == 408:
             raise _Pause(f"{self._url} has trouble of its own ({status}).", _asked_for(answer))
-        raise PullFailed(f"{self._url} refused {file or repo} ({status}). Look at {page}.")
+        refused = {"hub": self._url, "what": file or repo, "status": str(status), "page": page}
+        raise PullFailed(say("models.pull.refused", **refused))
 
     def _unreachable(self, error: Exception) -> TryAgain:
-        said = f" ({error})" if str(error) else ""
-        return TryAgain(
-            f"The hub {self._url} cannot be reached{said}. Is this machine online? A proxy goes in "
-            "HTTPS_PROXY, a mirror in HF_ENDPOINT. Or carry the file here by hand: a .gguf in a folder of "
-            "models/text in the home is found there."
-        )
+        if str(error):
+            return TryAgain(say("models.pull.unreachable_because", hub=self._url, why=str(error)))
+        return TryAgain(say("models.pull.unreachable", hub=self._url))
 
     def _cut(self, file: HubFile, error: Exception) -> str:
         said = f" ({error})" if str(error) else ""
@@ -331,8 +321,5 @@ def _asked_for(answer: httpx.Response) -> float | None:
 
 def _disk_trouble(error: OSError, path: Path) -> GreenroomError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return PullFailed(
-            f"The disk is full. What came so far stays in {path.parent}: make room (`greenroom models disk` shows "
-            "what models take), and pull again: it goes on where it ended."
-        )
-    return PullFailed(f"{path} cannot be written: {error.strerror or error}.")
+        return PullFailed(say("models.pull.disk_full", folder=path.parent))
+    return PullFailed(say("models.pull.not_written", path=path, why=error.strerror or error))

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engine.errors import NotFound, Refused, StoreError
+from engine.locales import say
 from engine.models.entries import Kind
 
 NOTE = "greenroom-model.json"
@@ -170,11 +171,13 @@ def find(home: Path, name: str) -> Kept:
         if wanted in (kept.folder.name.casefold(), f"{kept.kind}/{kept.folder.name}".casefold())
     ]
     if len(found) > 1:
-        either = " or ".join(f"{kept.kind}/{kept.folder.name}" for kept in found)
-        raise NotFound(f"“{name}” is ambiguous: {either}?")
+        either = ", ".join(f"{kept.kind}/{kept.folder.name}" for kept in found)
+        raise NotFound(say("models.kept.ambiguous", name=name, either=either))
     if not found:
-        listed = ", ".join(kept.folder.name for kept in there) or "none"
-        raise NotFound(f"The home has no model “{name}”. There: {listed}.")
+        if not there:
+            raise NotFound(say("models.kept.none", name=name))
+        listed = ", ".join(kept.folder.name for kept in there)
+        raise NotFound(say("models.kept.unknown", name=name, names=listed))
     return found[0]
 
 
@@ -188,9 +191,9 @@ def remove(home: Path, name: str) -> Room:
             return Room(kept, 0, 0)
         shutil.rmtree(kept.folder)
     except PermissionError as error:
-        raise Refused(f"{error.filename} may not be deleted: {error.strerror}.") from None
+        raise Refused(say("models.kept.not_deleted", path=error.filename, why=error.strerror)) from None
     except OSError as error:
-        raise StoreError(f"{kept.folder} cannot be deleted whole: {error.strerror}.") from None
+        raise StoreError(say("models.kept.not_whole", path=kept.folder, why=error.strerror)) from None
     return room
 
 

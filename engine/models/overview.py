@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engine.locales import say
 from engine.models.entries import Entry, catalogue
 from engine.models.finding import Choice, choose, find_text
 from engine.models.fitting import Fit, fits, fits_file, recommended
 from engine.models.hardware import Machine
 from engine.models.keeping import PARTS, Kept, installed
+from engine.models.measures import choose_measure, find_measures
 from engine.models.pulling import Newer
 from engine.settings import Settings
 
@@ -66,7 +68,7 @@ def overview(settings: Settings, here: Machine, fresh: Sequence[Newer] = ()) -> 
     found = find_text(settings.home, Path.cwd(), wanted.model)
     choice = choose(found, wanted.model, here)
     if wanted.models == "off":
-        choice = Choice(None, "No model is used: `models` in [language] of the settings is off.")
+        choice = Choice(None, say("models.words.off"))
     in_use = choice.found.path if choice.found else None
     kept = {f"{one.kind}/{one.folder.name}": one for one in installed(settings.home)}
     offered = {entry.id for entry in recommended(here)}
@@ -86,6 +88,21 @@ def overview(settings: Settings, here: Machine, fresh: Sequence[Newer] = ()) -> 
             row,
             fits=row.fits or fits_file(model.size, here).value,
             in_use=row.in_use or model.path == in_use,
+        )
+    measures = find_measures(settings.home, Path.cwd(), wanted.embeddings)
+    measure = choose_measure(measures, wanted.embeddings).found if wanted.models != "off" else None
+    for model in measures:
+        place = places.get(model.path.parent)
+        if place is None:
+            place = len(rows)
+            rows.append(
+                Row(model.name, "embedding", model.path.stem, model.size, folder=str(model.path.parent))
+            )
+        row = rows[place]
+        rows[place] = replace(
+            row,
+            fits=row.fits or fits_file(model.size, here).value,
+            in_use=row.in_use or model == measure,
         )
     news = {str(one.kept.folder): one for one in fresh}
     for place, row in enumerate(rows):

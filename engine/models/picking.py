@@ -6,6 +6,7 @@ import re
 from fnmatch import fnmatchcase
 
 from engine.errors import BadRequest, NotFound
+from engine.locales import Said, say
 from engine.models.entries import Entry, Kind
 from engine.models.hub import PullFailed
 from engine.models.promised import HubFile, Listing
@@ -39,7 +40,9 @@ def chosen(entry: Entry, there: Listing) -> list[HubFile]:
     for pattern in entry.files:
         found = [file for file in safe if _matches(file.name, pattern)]
         if not found:
-            raise NotFound(f"{entry.repo} has no {pattern}. {_there(safe)}")
+            raise NotFound(
+                say("models.pull.no_such_file", repo=entry.repo, pattern=pattern, there=_there(safe))
+            )
         for file in found:
             wanted |= {one.name: one for one in _with_its_parts(file, safe)}
     return [_expected(entry, file) for file in wanted.values()]
@@ -63,7 +66,7 @@ def _usual(entry: Entry, files: list[HubFile]) -> list[HubFile]:
             return _with_its_parts(found[0], files)
     if len(first) == 1:
         return _with_its_parts(first[0], files)
-    raise BadRequest(f"Which file of {entry.repo}? Say `{entry.repo}:file`. {_there(files)}")
+    raise BadRequest(say("models.pull.which_file", repo=entry.repo, there=_there(files)))
 
 
 def _with_its_parts(file: HubFile, files: list[HubFile]) -> list[HubFile]:
@@ -78,10 +81,10 @@ def _with_its_parts(file: HubFile, files: list[HubFile]) -> list[HubFile]:
     ]
 
 
-def _there(files: list[HubFile]) -> str:
+def _there(files: list[HubFile]) -> Said:
     weights = [file.name for file in files if file.name.casefold().endswith((".gguf", ".safetensors"))]
     shown = ", ".join(weights[:12]) + (", …" if len(weights) > 12 else "")
-    return f"It has: {shown}." if weights else "It has no weights at all."
+    return say("models.pull.has", names=shown) if weights else say("models.pull.has_none")
 
 
 def place(kind: Kind, name: str) -> str:

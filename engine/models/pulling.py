@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from engine.errors import NotFound, Refused, StoreError
+from engine.locales import say
 from engine.models.entries import GB, Entry, Kind, catalogue
 from engine.models.hardware import Machine
 from engine.models.hub import Hub, PullFailed
@@ -182,7 +183,7 @@ async def _fetch_all(
     try:
         _put_inplace(entry, revision, files, whole, parts, folder)
     except OSError as error:
-        raise StoreError(f"{folder} cannot be written: {error.strerror or error}.") from None
+        raise StoreError(say("models.pull.not_written", path=folder, why=error.strerror or error)) from None
     return folder
 
 
@@ -238,9 +239,9 @@ def _alone(home: Path, entry: Entry) -> Iterator[None]:
         lock = FileLock(folder / f"{entry.kind.value}-{entry.id}.lock", timeout=0)
         lock.acquire()
     except Timeout:
-        raise Refused(f"{entry.id} is being pulled already, by another command.") from None
+        raise Refused(say("models.pull.elsewhere", name=entry.id)) from None
     except OSError as error:
-        raise StoreError(f"{folder} cannot be written: {error.strerror or error}.") from None
+        raise StoreError(say("models.pull.not_written", path=folder, why=error.strerror or error)) from None
     try:
         yield
     finally:
@@ -250,10 +251,8 @@ def _alone(home: Path, entry: Entry) -> Iterator[None]:
 def _nobody_elses(folder: Path, entry: Entry) -> None:
     note = read_note(folder)
     if note is not None and note.repo != entry.repo:
-        raise Refused(
-            f"{entry.kind.value}/{entry.id} is there already, from {note.repo}. `greenroom models remove "
-            f"{entry.kind.value}/{entry.id}` makes room for the one from {entry.repo}."
-        )
+        called = f"{entry.kind.value}/{entry.id}"
+        raise Refused(say("models.pull.other_there", name=called, there=note.repo, repo=entry.repo))
 
 
 def _throw_away_other_parts(folder: Path, needed: set[Path]) -> None:
@@ -268,8 +267,5 @@ def _room_for(folder: Path, parts: list[tuple[HubFile, Path]]) -> None:
     needed = sum(file.size - size_of(part) for file, part in parts)
     free = Machine(0).disk_free(folder)
     if parts and needed + SPARE > free:
-        raise PullFailed(
-            f"The disk has too little room: {needed / GB:.1f} GB are to come, and {free / GB:.1f} GB are free in "
-            f"{folder}. Make room (`greenroom models disk` shows what models take), or name another home with "
-            "GREENROOM_HOME."
-        )
+        room = {"needed": round(needed / GB, 1), "free": round(free / GB, 1)}
+        raise PullFailed(say("models.pull.little_room", **room, folder=folder))

@@ -22,7 +22,7 @@ from unittest import mock
 
 import httpx
 
-from engine.language.llama import has_amx, library
+from engine.language.llama import has_amx, has_bf16, library
 from engine.language.requests import Request
 from engine.language.sampling import Sampling
 from engine.language.templates import Form, Message
@@ -228,6 +228,8 @@ def serving(
     ]
     command += ["-np", str(slots), "-c", str(slots * 2_048), "-b", "512", "--no-webui", "-fa", "off"]
     command += ["--no-repack"] if has_amx() else []
+    # Its memory holds the same kind of numbers as ours.
+    command += ["-ctk", "bf16", "-ctv", "bf16"] if has_bf16(library()) else []
     command += ["-t", str(threads), "-tb", str(threads), "-ngl", "0", "--offline", "--cache-ram", "0"]
     with log.open("wb") as told:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=told, stderr=told)

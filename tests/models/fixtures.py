@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from gguf import PoolingType
 
+from tests.models.bert import make_bert
 from tests.models.gguf import make_model
 from tests.models.recurrent import make_recurrent
 
@@ -54,6 +56,18 @@ def plain_model(models_folder: Path) -> Path:
 def recurrent_model(models_folder: Path) -> Path:
     """Without attention: nothing that it read can be shared or cut off."""
     return make_recurrent(models_folder / "recurrent.gguf", seed=5, context=8_192)
+
+
+@pytest.fixture(scope="session")
+def bert_model(models_folder: Path) -> Path:
+    """Turns texts of up to 128 tokens into vectors, and has no word to say."""
+    return make_bert(models_folder / "bert.gguf")
+
+
+@pytest.fixture(scope="session")
+def pooled_model(models_folder: Path) -> Path:
+    """As those that write are built, and made for vectors: the last token's numbers count."""
+    return make_model(models_folder / "pooled.gguf", weights="Q8_0", seed=6, pooling=PoolingType.LAST)
 
 
 @pytest.fixture(scope="session")

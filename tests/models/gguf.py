@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType
+from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, PoolingType
 from gguf.quants import quantize
 from numpy.typing import NDArray
 
@@ -60,13 +60,19 @@ def make_model(
     context: int = 4096,
     leaning: Mapping[str, float] | None = None,
     broken: Literal["nan"] | None = None,
+    pooling: PoolingType | None = None,
+    splits: str = "",
+    wordless: bool = False,
 ) -> Path:
     """A tiny model. `leaning`: about so much is added to the logits of these tokens, so that it ends what it says, or
-    never does. A `broken` one loads, and computes nothing but NaN."""
+    never does. A `broken` one loads, and computes nothing but NaN. With `pooling` it says that it makes vectors.
+    `splits` names the patterns that split its texts into words; a `wordless` one has numbers for words."""
     shape = Shape(hidden, layers, heads=4, kv_heads=kv_heads, inner=2 * hidden, context=context)
     words = vocabulary_of(vocabulary, vocab_size, template)
+    words.pre = splits or words.pre
+    words.model = "no_vocab" if wordless else words.model
     random = np.random.default_rng(seed)
-    with _Writing(path, shape, words, template, weights) as file:
+    with _Writing(path, shape, words, template, weights, pooling) as file:
         for name, rows, columns, scale in _matrices(shape, len(words.tokens)):
             values = random.normal(0.0, scale, (rows, columns)).astype(np.float32)
             if leaning:
@@ -148,12 +154,20 @@ class _Writing:
     """A GGUF file that is being written; it is whole when the block ends."""
 
     def __init__(
-        self, path: Path, shape: Shape, words: Vocabulary, template: TemplateName | None, weights: Weights
+        self,
+        path: Path,
+        shape: Shape,
+        words: Vocabulary,
+        template: TemplateName | None,
+        weights: Weights,
+        pooling: PoolingType | None = None,
     ) -> None:
         self._writer = GGUFWriter(path, "llama")
         self._shape = shape
         self._weights = weights
         _describe(self._writer, shape, weights)
+        if pooling is not None:
+            self._writer.add_pooling_type(pooling)
         add_vocabulary(self._writer, words)
         if template:
             self._writer.add_eot_token_id(words.id_of(TEMPLATES[template].end_of_turn))
@@ -210,6 +224,9 @@ def _describe(writer: GGUFWriter, shape: Shape, weights: Weights) -> None:
 
 def add_vocabulary(writer: GGUFWriter, words: Vocabulary) -> None:
     writer.add_tokenizer_model(words.model)
+    if words.model == "no_vocab":
+        writer.add_vocab_size(len(words.tokens))
+        return
     writer.add_tokenizer_pre(words.pre)
     writer.add_vocab_size(len(words.tokens))
     writer.add_token_list(words.tokens)

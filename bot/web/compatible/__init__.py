@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from bot.web.compatible.chat import routes as chat
+from bot.web.compatible.embeddings import routes as embeddings
 from bot.web.compatible.models import routes as models
 from bot.web.compatible.pictures import routes as pictures
 from bot.web.compatible.wording import ERRORS
@@ -16,5 +17,6 @@ def routes(engine: Engine, signs: bytes) -> APIRouter:
     router = APIRouter(prefix="/v1", responses=ERRORS)
     router.include_router(models(engine))
     router.include_router(chat(engine))
+    router.include_router(embeddings(engine))
     router.include_router(pictures(engine, signs))
     return router

@@ -18,6 +18,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from bot.web.compatible.answers import CompletionOut
 from bot.web.compatible.asked import ChatAsked, check, talk_of
 from bot.web.compatible.replies import Reply, Stops
 from bot.web.compatible.wording import (
@@ -29,7 +30,7 @@ from bot.web.compatible.wording import (
     no_such_model,
     while_there,
 )
-from bot.web.problems import BROKEN, in_openai_s_form
+from bot.web.problems import broken, in_openai_s_form
 from bot.web.talks import account_of
 from engine.engine import Engine
 from engine.errors import GreenroomError, NotFound
@@ -68,7 +69,7 @@ class Head:
 def routes(engine: Engine) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/chat/completions", responses={200: {"content": _EVENTS}})
+    @router.post("/chat/completions", responses={200: {"model": CompletionOut, "content": _EVENTS}})
     async def complete(asked: ChatAsked, who: Talker, request: Request) -> Response:
         """The persona that `model` names answers the last of `messages`. A system message is a note of the scene."""
         check(asked)
@@ -171,7 +172,7 @@ class Streamed(Response):
         except Exception as error:
             if not isinstance(error, GreenroomError):
                 log.exception("answer_failed", answer=self._head.id)
-            told = str(error) if isinstance(error, GreenroomError) else BROKEN
+            told = str(error) if isinstance(error, GreenroomError) else broken()
             yield _data(in_openai_s_form(500, told))
             return
         yield self._event({}, reason=self._reply.reason)

@@ -1,4 +1,4 @@
-"""/v1/models: the cast, each a model by its slug; and what no model here can do."""
+"""/v1/models: the cast, each a model by its slug; and what turns texts into vectors, where there is such a model."""
 
 from __future__ import annotations
 
@@ -6,38 +6,31 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
-from bot.web.compatible.wording import Anybody, Talker, no_such_model
-from bot.web.problems import Mistake
+from bot.web.compatible.answers import ModelOut, ModelsOut
+from bot.web.compatible.wording import Anybody, no_such_model
 from bot.web.talks import account_of
 from engine.engine import Engine
 from engine.errors import NotFound
 from engine.store.personas import Entry
 
 OWNER = "greenroom"
-NO_EMBEDDINGS = "The models of this house talk; none of them makes embeddings."
-
-
-class EmbeddingsAsked(BaseModel):
-    model: str
-    input: str | list[Any]
 
 
 def routes(engine: Engine) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/models")
+    @router.get("/models", response_model=ModelsOut)
     async def listing(who: Anybody) -> dict[str, Any]:
-        """Everybody of the cast whom the caller may meet."""
-        return {
-            "object": "list",
-            "data": [_shown(*one) for one in await engine.speaking.cast(account_of(who))],
-        }
+        """Everybody of the cast whom the caller may meet, and what makes embeddings."""
+        cast = [_shown(*one) for one in await engine.speaking.cast(account_of(who))]
+        return {"object": "list", "data": [*cast, *map(_measure, await engine.embedders.names())]}
 
-    @router.get("/models/{model}")
+    @router.get("/models/{model}", response_model=ModelOut)
     async def model(model: str, who: Anybody) -> dict[str, Any]:
         account = account_of(who)
+        if model in await engine.embedders.names():
+            return _measure(model)
         try:
             record = await engine.speaking.persona(model, account)
         except NotFound as error:
@@ -47,11 +40,6 @@ def routes(engine: Engine) -> APIRouter:
         if found is None:  # they have left this moment
             raise no_such_model(model, "")
         return _shown(*found)
-
-    @router.post("/embeddings")
-    async def embeddings(_asked: EmbeddingsAsked, _who: Talker) -> None:
-        """Refused: what a model that talks has in its layers is no measure of what a text means."""
-        raise Mistake(404, NO_EMBEDDINGS, param="model", code="model_not_found")
 
     return router
 
@@ -65,3 +53,8 @@ def _shown(entry: Entry, born: datetime) -> dict[str, Any]:
         # Programs that know more than OpenAI's form show this one.
         "name": entry.name,
     }
+
+
+def _measure(name: str) -> dict[str, Any]:
+    """Nobody knows when it was made."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": OWNER, "name": name}

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.web.compatible.answers import PicturesOut
 from bot.web.compatible.chat import HUNG_UP
 from bot.web.compatible.wording import (
     MOST_USER,
@@ -72,7 +73,7 @@ class PictureAsked(BaseModel):
 def routes(engine: Engine, signs: bytes) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/images/generations")
+    @router.post("/images/generations", responses={200: {"model": PicturesOut}})
     async def generate(asked: PictureAsked, who: Maker, request: Request) -> Response:
         """`prompt` is a scene, and `model` names the persona who is seen in it."""
         wish = _wish(asked, set(engine.imagining.styles))

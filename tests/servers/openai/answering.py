@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -18,6 +19,11 @@ def answer_to(messages: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     if "You write the prompt" in first:
         return _pieces(_prompt(last))
     return _pieces(f"You said {len(last)} letters to me, and I heard every one of them.")
+
+
+def vector_of(text: str) -> list[float]:
+    """Numbers of a text, which is no meaning, and of no particular length."""
+    return [byte - 127.5 for byte in hashlib.sha256(text.encode()).digest()[:16]]
 
 
 def _pieces(text: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tests.servers.openai.answering import answer_to
+from tests.servers.openai.answering import answer_to, vector_of
 
 #: Lines that real servers send between words, and that say nothing.
 NOISE = (
@@ -29,6 +29,10 @@ NOISE = (
     b"retry: 3000\r\n\r\n",
     'data: {"choices": [{"index": 0, "delta": {"content": ""}}], "x": "\u2028\x85"}\n\n'.encode(),
 )
+
+
+#: A text of more letters is refused where vectors are asked for.
+LONGEST_TEXT = 2_000
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class OpenAIServer:
                 app = web.Application(client_max_size=64 * 1024**2)
                 app.router.add_get("/v1/models", self._list)
                 app.router.add_post("/v1/chat/completions", self._complete)
+                app.router.add_post("/v1/embeddings", self._embed)
                 self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
                 await self._runner.setup()
                 await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -150,6 +155,27 @@ class OpenAIServer:
             self.left_early += 1
             self.left.set()
             raise
+
+    async def _embed(self, request: web.Request) -> web.StreamResponse:
+        asked: dict[str, Any] = await request.json()
+        self.calls.append(asked)
+        self.called.set()
+        if refused := self._refused_key(request):
+            return refused
+        if self.models and asked["model"] not in self.models:
+            return _refusal(404, f"The model {asked['model']!r} does not exist")
+        script = self.scripts.popleft() if self.scripts else Script()
+        if script.status != 200:
+            return _refusal(script.status, script.body, script.headers)
+        if script.body:
+            return web.Response(body=script.body, content_type="application/json")
+        if long := [text for text in asked["input"] if len(text) > LONGEST_TEXT]:
+            return _refusal(400, f"input is longer than the maximum context length: {len(long[0])}")
+        vectors = [vector_of(text)[: asked.get("dimensions")] for text in asked["input"]]
+        told = [{"object": "embedding", "index": at, "embedding": one} for at, one in enumerate(vectors)]
+        read = sum(len(text.split()) for text in asked["input"])
+        # The order is nobody's to rely on: there is an index.
+        return web.json_response({"object": "list", "data": told[::-1], "usage": {"prompt_tokens": read}})
 
     async def _stream(
         self, request: web.Request, script: Script, pieces: tuple[str, ...]
