@@ -23,10 +23,10 @@ from engine.pictures.atelier import LARGE, Atelier
 from engine.pictures.borrowed import MODEL, Borrowed, Origin, as_ours
 from engine.planning import FOLDER, ITEM, About, about_of, state_made, take_of
 from engine.settings import Settings
-from engine.store import borrowed, posts
+from engine.store import borrowed, jobs, posts
 from engine.store.database import Database
 from engine.store.files import Files
-from engine.store.records import Post, PostState
+from engine.store.records import JobState, Post, PostState
 from personas.persona import Rating
 
 log = structlog.get_logger(__name__)
@@ -56,7 +56,10 @@ class Borrowing:
         self._choosing = asyncio.Lock()
 
     async def lend(self, post: Post, lenders: Sequence[str], *, allowed: Rating) -> bool:
-        """A post that waits for a picture has one then, from the first who has one; False: nobody has."""
+        """A post that waits for a picture has one then, from the first who has one; False: nobody has.
+
+        One that is being painted for it is only late: it is painted all the same, and kept, but not shown.
+        """
         about = about_of(post)
         if about is None:
             return False
@@ -118,8 +121,10 @@ class Borrowing:
 
         async def kept(tx: AsyncConnection) -> Post | None:
             now = await posts.get(tx, post.id, alone=True)
-            if now.state is not PostState.MAKING or now.job_id is not None or take_of(now) != take:
+            if now.state is not PostState.MAKING or now.job_id != post.job_id or take_of(now) != take:
                 return None
+            if now.job_id is not None and (await jobs.get(tx, now.job_id)).state is JobState.DONE:
+                return None  # it was not too late after all
             ids = await borrowed.add(
                 tx,
                 lender=origin.lender,
@@ -143,7 +148,8 @@ class Borrowing:
 
         changed = await self._database.change(kept)
         if changed is not None:
-            log.info("picture_lent", post=post.id, lender=origin.lender, file=key)
+            late = {} if post.job_id is None else {"in_place_of_job": post.job_id}
+            log.info("picture_lent", post=post.id, lender=origin.lender, file=key, **late)
         elif not await self._database.look(partial(borrowed.is_shown, file=key, dedup_key=once)):
             await self._files.delete(key)
         # Where somebody else was quicker, or nobody wants it any more, there is nothing left to lend.

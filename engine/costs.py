@@ -5,7 +5,8 @@ A row keeps its cost to a billionth, for one picture may cost less than a cent; 
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from collections.abc import Sequence
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 _KEPT, _TOLD = Decimal("1E-9"), Decimal("0.01")
 _HOUR = Decimal(3600)
@@ -32,6 +33,32 @@ def told(cost: float, currency: str = "") -> str:
         return "0"
     cents = exact.quantize(_TOLD, ROUND_HALF_UP)
     return f"{cents} {currency}".strip() if cents else f"less than 0.01 {currency}".strip()
+
+
+def told_together(amounts: Sequence[float]) -> tuple[str, ...]:
+    """For a person, to the cent, so that what is told adds up to what is told of the sum.
+
+    >>> told_together([0.334, 0.333, 0.333]), told_together([0.005, 0.005]), told_together([0.001, 0])
+    (('0.34', '0.33', '0.33'), ('0.01', 'less than 0.01'), ('less than 0.01', '0'))
+    """
+    shares = apportioned([kept(amount) for amount in amounts], _TOLD)
+    # A share that is nothing is told as such; one that has no cent of its own is told as less than that.
+    return tuple(
+        told(float(share)) if share or not kept(amount) else f"less than {_TOLD}"
+        for amount, share in zip(amounts, shares, strict=True)
+    )
+
+
+def apportioned(amounts: Sequence[float], unit: Decimal) -> tuple[Decimal, ...]:
+    """Each amount in whole units, so that they add up to their sum in whole units: what is left when all are rounded
+    down goes, one unit each, to those that lost most by that; of equals to the first.
+    """
+    exact = [_exact(amount) for amount in amounts]
+    floors = [one.quantize(unit, ROUND_FLOOR) for one in exact]
+    left = int((sum(exact, Decimal()).quantize(unit, ROUND_HALF_UP) - sum(floors, Decimal())) / unit)
+    most_lost = sorted(range(len(exact)), key=lambda at: floors[at] - exact[at])
+    more = set(most_lost[:left])
+    return tuple(one + unit if at in more else one for at, one in enumerate(floors))
 
 
 def _exact(number: float) -> Decimal:

@@ -1,7 +1,8 @@
 """How long will it take? Pure arithmetic on how long it took lately, and silence where nothing is known.
 
 A guess is made of how long pictures of nearly the same kind took; then it is corrected by how far such guesses were
-off so far, so that nine of ten are kept whatever was left out. Who asks, and where the numbers are, it is told.
+off so far, so that nine of ten are kept whatever was left out. Of little that is known the look goes further out, and
+comes back as more is. Who asks, and where the numbers are, it is told.
 """
 
 from __future__ import annotations
@@ -22,6 +23,13 @@ LATEST = 30
 LEAST, MOST = 0.5, 4.0
 #: So many are to be there in time.
 KEPT = 0.9
+#: A house that is new has not seen yet what can go wrong. It reckons as if so many more promises had been broken,
+#: which weighs the less the more of them there really are.
+BROKEN = 2
+#: Of a few the longest is not long enough: this power of e lies beyond it where a whole one of them is lacking.
+BEYOND = 0.5
+#: Delays come together in part, for the machine is the same: so much of their squares.
+TOGETHER = 0.3
 
 #: As pictures in two passes are made: first in about so many pixels, unless that is nearly what is wanted, …
 FIRST_PASS = 1024 * 1024
@@ -119,30 +127,46 @@ def expected(made: Sequence[Made], wanted: Work, before: Sequence[Work] = ()) ->
     if not known:
         return None
     kinds: dict[Work, Expected] = {}
-    likely = spread = 0.0
+    likely = apart = together = 0.0
     for work in (*before, wanted):
         kind = replace(work, count=1, done=0.0)
         if kind not in kinds:
             kinds[kind] = _one(known, kind)
         one = kinds[kind]
         likely += one.likely * work.left
-        # Delays do not all come together: independent spreads add up in their squares.
-        spread = math.hypot(spread, (one.at_most - one.likely) * math.sqrt(work.left))
+        # Independent spreads add up in their squares; those that come together as they are.
+        spread = one.at_most - one.likely
+        apart = math.hypot(apart, spread * math.sqrt(work.left))
+        together += spread * work.left
+    spread = math.hypot(math.sqrt(1.0 - TOGETHER) * apart, math.sqrt(TOGETHER) * together)
     return Expected(likely, likely + spread)
 
 
 def corrected(guess: Expected, past: Sequence[Promise]) -> Expected:
-    """The guess as past errors bid to tell it; `past` are the last promises that were met, the newest first."""
+    """The guess as past errors bid to tell it; `past` are the last promises that were met, the newest first.
+
+    A few of them can only put the later time off: that the first went well promises nothing.
+    """
     known = [one for one in past if one.took > 0 and one.guessed.likely > 0 and one.guessed.at_most > 0]
-    if len(known) < TELLING:
+    if not known:
         return guess
     latest = known[:LATEST]
+    ratios = [one.took / one.guessed.at_most for one in known]
+    if len(known) < TELLING:
+        factor = max(1.0, _bound(ratios, _share(len(known))))
+        return Expected(guess.likely, guess.at_most * _bounded(factor))
     likely = guess.likely * _bounded(_quantile([one.took / one.guessed.likely for one in latest], 0.5))
-    # Misses come in swarms: where more were late than may be, the look goes further out, and the other way round.
     late = sum(one.took > one.told.at_most for one in latest) / len(latest)
-    share = min(1.0, max(0.5, KEPT + late - (1.0 - KEPT)))
-    factor = _bound([one.took / one.guessed.at_most for one in known], share)
+    factor = _bound(ratios, _share(len(known), late))
     return Expected(likely, max(likely, guess.at_most * _bounded(factor)))
+
+
+def _share(known: int, late: float = 1.0 - KEPT) -> float:
+    """Of so many promises that are known, which share the later time lies behind."""
+    new = min(1.0, KEPT * (known + 1 + BROKEN) / (known + 1))
+    # Misses come in swarms: where more were late than may be, the look goes further out, and the other way round; but
+    # not beyond the longest for that.
+    return min(max(new, known / (known + 1)), max(0.5, new + late - (1.0 - KEPT)))
 
 
 def record(past: Sequence[Promise]) -> Record | None:
@@ -185,10 +209,13 @@ def _bounded(factor: float) -> float:
 
 
 def _bound(values: Sequence[float], share: float) -> float:
-    """What the next one stays under with that chance. Of a few that is the longest: the share among themselves would
-    promise too much.
+    """What the next one stays under with that chance; the share among themselves would promise too much. Of a few it
+    lies beyond the longest, the further the more of them are lacking.
     """
-    return sorted(values)[min(len(values), math.ceil(share * (len(values) + 1))) - 1]
+    place = share * (len(values) + 1)
+    if place > len(values):
+        return max(values) * math.exp(BEYOND * (place - len(values)))
+    return sorted(values)[math.ceil(place) - 1]
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

@@ -1,11 +1,15 @@
 """How long before its time a picture has to be asked for, and the lane in which it then is there in time.
 
-That grows with what this machine's own pictures take, with the line, and with those who may still come in between:
-the head starts of `pictures/fairness.py` say how much that is at most. Whose picture it is, is not known here.
+That grows with what this machine's own pictures take, with the line, and with those who may still come in between.
+How many those are is measured: pictures that were asked for lately in the lane that goes first, in as much time as a
+dozen of these takes, and in a day; the busier of the two counts, and where few came more are reckoned with. The
+head starts of `pictures/fairness.py` say how many it can be at most. Whose picture it is, is not known here.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -21,6 +25,25 @@ from engine.store.records import Job, JobState, Lane, PictureRequest
 
 #: Who asked so lately may ask again.
 LATELY = timedelta(hours=1)
+#: It is looked at how many are asked for while so many are made; but for no shorter and no longer than that.
+LOOKED_AT = 12
+SHORTEST, DAY = timedelta(minutes=10), timedelta(days=1)
+#: Whoever comes by chance comes more often than usual at times: so many spreads beyond it, nine times of ten no more.
+BEYOND = 1.28
+
+
+@dataclass(frozen=True)
+class Asked:
+    """So many pictures were asked for in the lane that goes first, in so much time."""
+
+    pictures: int
+    within: timedelta
+
+    @property
+    def rate(self) -> float:
+        """How many there may well be in a second. Somebody may always begin to ask: it is never none."""
+        one_more = self.pictures + 1
+        return (one_more + BEYOND * math.sqrt(one_more)) / self.within.total_seconds()
 
 
 @dataclass(frozen=True)
@@ -38,32 +61,70 @@ class Lead:
         return self.events or timedelta()
 
     def lane(self, left: timedelta) -> Lane:
-        """Where a picture stands that is wanted in so much time: what comes in time from further back stays there."""
+        """Where a picture stands that is wanted in so much time: what comes in time from further back stays there,
+        however many are asked for meanwhile.
+        """
         late = self.scheduled is not None and left < self.scheduled
         return Lane.EVENTS if late else Lane.SCHEDULED
 
 
-def longest(pace: Pace, work: Work, lane: Lane, askers: int) -> timedelta | None:
+def longest(
+    pace: Pace, work: Work, lane: Lane, askers: int, lately: Sequence[Asked] = ()
+) -> timedelta | None:
     """Pure: how long it takes at most, nearly always. Each of those who ask without a pause goes first for as long as
     the head start of their lane lets them; one may always begin to.
+
+    `lately` says how busy they really were; without it they are taken to ask without a pause.
     """
-    between = replace(work, count=HEAD_START[lane] * max(1, askers))
-    guess = estimating.expected(pace.made, work, (*pace.before, between))
-    if guess is None:
+
+    def at_most(between: int) -> float | None:
+        line = (*pace.before, replace(work, count=between))
+        guess = estimating.expected(pace.made, work, line)
+        return None if guess is None else estimating.corrected(guess, pace.met).at_most
+
+    most = HEAD_START[lane] * max(1, askers)
+    alone, with_all = at_most(0), at_most(most)
+    if alone is None or with_all is None:
         return None
-    return timedelta(seconds=estimating.corrected(guess, pace.met).at_most)
+    between = most
+    if lately:
+        rate = max(one.rate for one in lately)
+        between = coming(alone, (with_all - alone) / most, rate, most=most)
+    return timedelta(seconds=at_most(between) or with_all)
+
+
+def coming(alone: float, each: float, rate: float, *, most: int) -> int:
+    """Pure: how many go first of those that are asked for in the meantime, `rate` of them in a second, each of which
+    takes `each` seconds of it and so makes room for more. `alone`: how long it would be without them.
+    """
+    share = rate * each
+    if share >= 1.0:
+        return most
+    return min(most, math.ceil(rate * alone / (1.0 - share)))
+
+
+def spans(pace: Pace, work: Work) -> tuple[timedelta, ...]:
+    """Pure: the times for which it is looked at how many are asked for. A slow machine is watched for longer."""
+    one = estimating.expected(pace.made, replace(work, count=1, done=0.0))
+    if one is None:
+        return ()
+    dozen = timedelta(seconds=min(LOOKED_AT * one.likely, DAY.total_seconds()))
+    return (max(SHORTEST, dozen), DAY)
 
 
 async def look(tx: AsyncConnection, work: Work, now: datetime) -> Lead:
     """For a picture of that kind which would be asked for now."""
     askers = await jobs.askers(tx, since=now - LATELY)
     tag = await jobs.virtual_time(tx)
-
-    async def of(lane: Lane) -> timedelta | None:
-        pace = await promises.pace(tx, _new(lane, tag, now), head_start=HEAD_START)
-        return longest(pace, work, lane, askers)
-
-    return Lead(await of(Lane.EVENTS), await of(Lane.SCHEDULED))
+    soon, later = [
+        await promises.pace(tx, _new(lane, tag, now), head_start=HEAD_START)
+        for lane in (Lane.EVENTS, Lane.SCHEDULED)
+    ]
+    lately = [Asked(await jobs.pictures_asked(tx, since=now - span), span) for span in spans(soon, work)]
+    # How early to begin may be measured; to stand further back is for those who are in time whatever comes.
+    return Lead(
+        longest(soon, work, Lane.EVENTS, askers, lately), longest(later, work, Lane.SCHEDULED, askers)
+    )
 
 
 def _new(lane: Lane, tag: int, now: datetime) -> Job:

@@ -203,6 +203,16 @@ class Making:
         self._imagining.nudge()
         log.info("post_pictured", post=post.id, job=job_id)
 
+    async def lend(self, post: Post) -> bool:
+        """A picture in place of the one that is late; False where nobody lends one. Then that is waited for."""
+        try:
+            subject = await self._database.look(partial(self._subject, post_id=post.id))
+        except NotFound:
+            return False
+        if subject.post is None or not subject.reached.places:
+            return False
+        return await self._borrowing.lend(post, lenders_instead(post), allowed=subject.reached.rating)
+
     async def lead(self, request: PictureRequest | None = None) -> Lead:
         """How long before its time this picture, or a usual one, is to be asked for."""
         usual = self._settings.pictures

@@ -25,6 +25,8 @@ MOST_AHEAD = timedelta(days=1)
 PUNCTUAL = timedelta(seconds=60)
 #: A post goes out without its picture when that is so late.
 PICTURE_PATIENCE = timedelta(minutes=3)
+#: In place of one that is late a picture is borrowed so long before it has to be shown: to fetch it takes a while.
+LENDING = timedelta(seconds=15)
 #: What somebody ordered just so is shown as soon as its picture is ready; for so long that is waited for.
 BY_HAND_PATIENCE = timedelta(hours=2)
 #: Whatever a schedule says of what was missed: what is only so late was slow, and not missed.
@@ -243,6 +245,26 @@ def picture_until(post: Post, now: datetime | None = None) -> datetime:
     return min(latest, max(post.due_at, begins))
 
 
+def lent_at(post: Post) -> datetime | None:
+    """When a picture that somebody lends is shown in place of one that is only late: at the post's time; but where
+    that is the moment in which something happened, the other one has some minutes to be made. None: nobody lends
+    one, or there is one already.
+    """
+    if not wants(post, "picture") or post.picture_id is not None or is_by_hand(post) or is_to_borrow(post):
+        return None
+    if not lenders_instead(post):
+        return None
+    return max(post.due_at, min(picture_until(post), post.created_at + PICTURE_PATIENCE))
+
+
+def is_to_lend(under: Under, now: datetime) -> bool:
+    """Whether its picture is so late that one is borrowed. What nobody has approved is not shown without that."""
+    if under.post.state is not PostState.MAKING or under.post.job_id is None or not _is_being_painted(under):
+        return False
+    at = lent_at(under.post)
+    return at is not None and at - LENDING <= now and approval_of(under.post) != "skip"
+
+
 def shown_until(post: Post, now: datetime) -> datetime | None:
     """After this, what is published now would come too late or in quiet hours; None: somebody waits for it."""
     if is_by_hand(post):
@@ -303,7 +325,11 @@ def look_again_at(under: Under, now: datetime) -> datetime | None:
     """When something else becomes of a post that is due and waits, though nothing happens to it."""
     if (opens := opens_at(under.post, now)) is not None:
         return opens
-    return _patience(under) if under.post.state is PostState.MAKING else None
+    if under.post.state is not PostState.MAKING:
+        return None
+    lent = lent_at(under.post)
+    times = [_patience(under), lent - LENDING if lent is not None and lent - LENDING > now else None]
+    return min((at for at in times if at is not None), default=None)
 
 
 def _patience(under: Under) -> datetime | None:

@@ -164,16 +164,26 @@ class Posting:
         zone: str | None = None,
         theme: str | None = None,
         options: Mapping[str, Any] | None = None,
+        dry: bool = False,
         within: Transaction | None = None,
     ) -> Schedule:
-        """What is named is changed, `options` one by one. What was planned is planned anew."""
+        """What is named is changed, `options` one by one. What was planned is planned anew.
+
+        `dry`: nothing is changed, and it is told as it would be.
+        """
         change = schedules.Change(
             timing,
             None if zone is None else zone_of(zone),
             None if theme is None else schedules.checked_theme(theme, self._imagining),
             schedules.checked(options or {}, self._imagining),
         )
-        edited = partial(schedules.edit, schedule_id=schedule_id, change=change, now=self._clock.now())
+        now = self._clock.now()
+        if dry:
+            known = await self.get(schedule_id)
+            return await self._database.look(
+                partial(schedules.as_edited, known=known, change=change, now=now)
+            )
+        edited = partial(schedules.edit, schedule_id=schedule_id, change=change, now=now)
         schedule, gone = await self._through(within)(edited)
         await self._let_go(gone)
         log.info("schedule_edited", schedule=schedule.id, spec=schedule.spec, zone=schedule.zone)
@@ -195,6 +205,8 @@ class Posting:
         now = self._clock.now()
 
         async def ordered(tx: AsyncConnection) -> Post:
+            if by and (there := await schedules.ordered(tx, schedule_id, by=by)) is not None:
+                return there
             post = await schedules.order(tx, schedule_id, now=now, by=by)
             reached = await self._making.reached(tx, post)
             if not reached.places:

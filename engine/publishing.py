@@ -26,12 +26,15 @@ from engine.making import Making, gathered
 from engine.occurrences import zone_of
 from engine.owing import published, reached
 from engine.planning import (
+    LENDING,
     PICTURE_PATIENCE,
     PUNCTUAL,
     Verdict,
     ahead_of,
+    is_to_lend,
     planned,
     seed_of,
+    take_of,
     verdict,
 )
 from engine.store import posts, schedules
@@ -78,8 +81,11 @@ class Publishing:
         self._clock = clock
         self._bell = Bell(clock)
         self._to_make = asyncio.Event()
+        self._to_lend = asyncio.Event()
         #: Posts that could not be made.
         self._tried: dict[int, Tried] = {}
+        #: Posts for which somebody was asked to lend a picture in place of a late one, and of which picture.
+        self._asked_for: set[tuple[int, int]] = set()
         #: How long pictures take here, and when that was looked up, in monotonic seconds.
         self._known_lead: tuple[Lead, float] | None = None
         #: The latest moment that was seen; None: nothing was looked at yet.
@@ -104,6 +110,7 @@ class Publishing:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._heed(news))
                 group.create_task(self._keep_making())
+                group.create_task(self._keep_lending())
                 group.create_task(self._keep_time())
 
     async def _heed(self, news: Watch) -> None:
@@ -116,11 +123,18 @@ class Publishing:
             await self.make()
             await self._to_make.wait()
 
+    async def _keep_lending(self) -> None:
+        while True:
+            self._to_lend.clear()
+            await self.lend()
+            await self._to_lend.wait()
+
     async def _keep_time(self) -> None:
         while True:
             self._bell.hush()
             until = await self.round()
             self._to_make.set()
+            self._to_lend.set()
             await self._rest(until)
 
     async def _rest(self, until: datetime | None) -> None:
@@ -243,6 +257,33 @@ class Publishing:
         if changed:
             self.tell_changed(post.id)
         return changed
+
+    async def lend(self) -> int:
+        """Posts whose time comes while their picture is still being made borrow one; answers how many did.
+
+        Apart from what makes posts: to write a caption may take longer than there is time.
+        """
+        now = self._clock.now()
+        due = await self._database.look(partial(posts.due, now=now + LENDING))
+        late = {(one.post.id, take_of(one.post)): one.post for one in due if is_to_lend(one, now)}
+        self._asked_for.intersection_update(late)
+        asked = [key for key in late if key not in self._asked_for]
+        lent = await asyncio.gather(*(self._lend(late[key]) for key in asked))
+        self._asked_for |= {key for key, one in zip(asked, lent, strict=True) if one is not None}
+        if any(lent):
+            self._bell.ring()
+        return sum(one is True for one in lent)
+
+    async def _lend(self, post: Post) -> bool | None:
+        """None where that is to be tried again."""
+        try:
+            lent = await self._making.lend(post)
+        except Exception:
+            log.exception("picture_not_lent", post=post.id)
+            return None
+        if lent:
+            self.tell_changed(post.id)
+        return lent
 
     async def _gather(self, under: Under) -> bool:
         """A picture has come, or will not."""

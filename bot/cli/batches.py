@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -139,14 +139,9 @@ async def _planned(settings: Settings, ordered: Message) -> Message:
 
 
 async def _carried_out(settings: Settings, ordered: Message, *, quiet: bool) -> Message:
-    import asyncio
-
-    from bot.house import stopped_by_signals
-
     began: Message | None = None
-    asked = asyncio.Event()
 
-    async def carried_out(client: Client) -> Message:
+    async def carried_out(client: Client, asked: asyncio.Event) -> Message:
         nonlocal began
         # Whoever owns the home next goes on from the rows.
         began = await _begun(client, ordered, began)
@@ -154,9 +149,7 @@ async def _carried_out(settings: Settings, ordered: Message, *, quiet: bool) -> 
             return began
         return began | {"run": await _until_done(client, began["run"], asked, quiet=quiet)}
 
-    # From before it is ordered: a house may be at work on it before its answer is read here.
-    with stopped_by_signals(asked):
-        return await following.owned(settings, carried_out)
+    return await following.owned(settings, carried_out)
 
 
 async def _begun(client: Client, ordered: Message, before: Message | None) -> Message:
@@ -283,6 +276,22 @@ def money(cost: float, currency: str = "") -> str:
     from engine import costs
 
     return costs.told(cost, currency)
+
+
+def moneys(amounts: Sequence[float]) -> tuple[str, ...]:
+    """Of one sum: what stands in a column adds up to what stands below it."""
+    from engine import costs
+
+    return costs.told_together(amounts)
+
+
+def tenths(seconds: Sequence[float]) -> tuple[str, ...]:
+    """Of one sum as well, in seconds."""
+    from decimal import Decimal
+
+    from engine import costs
+
+    return tuple(map(str, costs.apportioned(seconds, Decimal("0.1"))))
 
 
 def span(seconds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +11,8 @@ from bot.cli import opening
 from bot.cli.ending import Interrupted
 
 if TYPE_CHECKING:
+    import asyncio
+
     from bot.client import Client
     from engine.settings import Settings
 
@@ -24,36 +26,55 @@ Shows = Callable[..., None]
 MOST_OWNERS = 5
 
 
-async def owned(settings: Settings, work: Callable[[Client], Awaitable[Answer]]) -> Answer:
+async def owned(settings: Settings, work: Callable[[Client, asyncio.Event], Awaitable[Answer]]) -> Answer:
     """What comes of work that the owner is asked for. One that closes over it is followed by the next, perhaps this
     process; `work` begins again there, and asks for nothing twice.
+
+    `work` is given what Ctrl-C sets, from before it asks for anything: a house may be at work on it before its answer
+    is read here. Until an owner is there nothing is asked for, and Ctrl-C simply ends the command.
     """
     import asyncio
 
     from bot.client import GoneError, reach
+    from bot.house import stopped_by_signals
 
-    for _ in range(MOST_OWNERS - 1):
-        try:
+    asked = asyncio.Event()
+    heard = False
+    with ExitStack() as hearing:
+
+        async def once() -> Answer:
+            nonlocal heard
             async with reach(settings) as client:
-                return await work(client)
-        except GoneError:
-            await asyncio.sleep(0.2)
-    async with reach(settings) as client:
-        return await work(client)
+                if not heard:
+                    hearing.enter_context(stopped_by_signals(asked))
+                    heard = True
+                return await work(client, asked)
+
+        for _ in range(MOST_OWNERS - 1):
+            try:
+                return await once()
+            except GoneError:
+                await asyncio.sleep(0.2)
+        return await once()
 
 
-async def until_ended(client: Client, job: Message, *, quiet: bool) -> Message:
-    """Follow a job to its end, with a bar. Ctrl-C takes it back if only this process works on it."""
+async def until_ended(
+    client: Client, job: Message, asked: asyncio.Event | None = None, *, quiet: bool
+) -> Message:
+    """Follow a job to its end, with a bar. Ctrl-C takes it back if only this process works on it.
+
+    `asked` is what Ctrl-C sets; None: it is heard from now on.
+    """
     import asyncio
 
     from bot.client import GoneError
     from bot.house import stopped_by_signals
     from engine.errors import RenderFailed, Stopped
 
-    asked = asyncio.Event()
-    with stopped_by_signals(asked), bar("steps", quiet=quiet) as shows:
+    pressed = asked or asyncio.Event()
+    with nullcontext() if asked else stopped_by_signals(pressed), bar("steps", quiet=quiet) as shows:
         following = asyncio.create_task(_follow(client, job, partial(_tell, shows)))
-        waiting = asyncio.create_task(asked.wait())
+        waiting = asyncio.create_task(pressed.wait())
         await asyncio.wait([following, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if not following.done():

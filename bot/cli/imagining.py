@@ -11,6 +11,8 @@ import click
 from bot.cli import batches, following, opening
 
 if TYPE_CHECKING:
+    import asyncio
+
     from bot.client import Client
     from engine.settings import Settings
 
@@ -154,10 +156,15 @@ async def _imagine(settings: Settings, wish: Message, target: Target, *, as_json
         _tell(ended, written)
 
 
-async def _made(client: Client, *, key: str, wish: Message, quiet: bool) -> tuple[Message, list[bytes]]:
-    """The finished job and the bytes of its pictures. The next owner knows the order by its key."""
+async def _made(
+    client: Client, asked: asyncio.Event, *, key: str, wish: Message, quiet: bool
+) -> tuple[Message, list[bytes]]:
+    """The finished job and the bytes of its pictures. The next owner knows the order by its key.
+
+    `asked`: somebody pressed Ctrl-C.
+    """
     job = await client.post("/jobs", key=key, **wish)
-    ended = await following.until_ended(client, job, quiet=quiet)
+    ended = await following.until_ended(client, job, asked, quiet=quiet)
     return ended, [await client.picture(picture["id"]) for picture in ended["pictures"]]
 
 

@@ -9,6 +9,9 @@ import click
 from bot.cli import batches, opening
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from bot.client import Client
     from engine.runs import Standing
     from engine.settings import Settings
     from engine.store.audits import Both, Line
@@ -35,15 +38,19 @@ def replay(picture: int, as_json: bool) -> None:
 async def _replay(settings: Settings, picture: int, *, quiet: bool) -> Message:
     import secrets
 
-    from bot.cli.following import until_ended
-    from bot.client import reach
+    from bot.cli import following
 
-    async with reach(settings) as client:
-        job = await client.post(f"/pictures/{picture}/replay", key=secrets.token_hex(12))
-        ended = await until_ended(client, job, quiet=quiet)
+    key = secrets.token_hex(12)
+
+    async def replayed(client: Client, asked: asyncio.Event) -> Message:
+        # The next owner knows the order by its key.
+        job = await client.post(f"/pictures/{picture}/replay", key=key)
+        ended = await following.until_ended(client, job, asked, quiet=quiet)
         again = ended["pictures"][0]
         found: Message = await client.get(f"/pictures/{picture}/against/{again['id']}")
-    return found | {"picture": picture, "again": again}
+        return found | {"picture": picture, "again": again}
+
+    return await following.owned(settings, replayed)
 
 
 @click.group()
@@ -76,7 +83,7 @@ async def _listing(settings: Settings, key: str | None, limit: int) -> list[Stan
     async with opening.store(settings) as database, database.read() as tx:
         found = await store.listing(tx, key=key, most=limit)
         counted = await store.counts(tx, [run.id for run in found])
-    return [standing_of(run, counted[run.id]) for run in found]
+    return [standing_of(run, counted[run.id], settings.pictures.currency) for run in found]
 
 
 def _draw_list(found: list[Standing]) -> None:
@@ -189,7 +196,9 @@ def _draw_run(one: Standing, lines: list[Line], why: list[tuple[str, int]]) -> N
     for name in ("seed", "seconds", "cost"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("error", overflow="fold")
-    for line in lines:
+    # Of a run that is shown whole, they add up to what it cost.
+    costs = batches.moneys([line.cost for line in lines])
+    for line, cost in zip(lines, costs, strict=True):
         table.add_row(
             str(line.picture_id or "–"),
             Text("stand-in" if line.stand_in else line.state, COLOURS.get(line.state, "")),
@@ -197,7 +206,7 @@ def _draw_run(one: Standing, lines: list[Line], why: list[tuple[str, int]]) -> N
             Text(line.style),
             str(line.seed),
             f"{line.seconds:.1f}",
-            batches.money(line.cost),
+            cost,
             Text(safe_line(line.error)),
         )
     out.print(table)
@@ -267,6 +276,8 @@ def compare(one: str, other: str, as_json: bool) -> None:
 
 
 async def _compare(settings: Settings, one: str, other: str) -> tuple[Standing, Standing, list[Both]]:
+    from functools import partial
+
     from engine.runs import standing_of
     from engine.store import audits
     from engine.store import runs as store
@@ -275,7 +286,8 @@ async def _compare(settings: Settings, one: str, other: str) -> tuple[Standing, 
         first, second = await store.find(tx, one), await store.find(tx, other)
         counted = await store.counts(tx, [first.id, second.id])
         both = await audits.compare(tx, first.id, second.id)
-    return standing_of(first, counted[first.id]), standing_of(second, counted[second.id]), both
+    told = partial(standing_of, currency=settings.pictures.currency)
+    return told(first, counted[first.id]), told(second, counted[second.id]), both
 
 
 def _draw_both(first: Standing, second: Standing, both: list[Both]) -> None:
@@ -294,18 +306,28 @@ def _draw_both(first: Standing, second: Standing, both: list[Both]) -> None:
         counts = one.counts
         # The name may take two lines; what is counted is never cut.
         table.add_column(named(one.run), f"{counts.pictures:,}, {counts.failed:,} failed", overflow="fold")
-        table.add_column("s", f"{counts.seconds:.1f}", justify="right", no_wrap=True, min_width=4)
+        [seconds] = batches.tenths([counts.seconds])
+        table.add_column("s", seconds, justify="right", no_wrap=True, min_width=4)
         table.add_column("cost", batches.money(counts.cost), justify="right", no_wrap=True, min_width=4)
 
-    def cells(share: Share | None) -> tuple[Text | str, str, str]:
-        if share is None:
-            return Text("–", QUIET), "", ""
-        told = Text(f"{share.pictures} {share.style}".strip() if share.pictures else "none")
-        if share.failed:
-            told.append(f" {share.failed} failed", "red")
-        return told, f"{share.seconds:.1f}", batches.money(share.cost)
+    def column(shares: list[Share | None]) -> list[tuple[Text, str, str]]:
+        """What stands in it adds up to what stands below it."""
+        there = [share or Share() for share in shares]
+        seconds = batches.tenths([share.seconds for share in there])
+        costs = batches.moneys([share.cost for share in there])
+        cells: list[tuple[Text, str, str]] = []
+        for share, took, cost in zip(shares, seconds, costs, strict=True):
+            if share is None:
+                cells.append((Text("–", QUIET), "", ""))
+                continue
+            told = Text(f"{share.pictures} {share.style}".strip() if share.pictures else "none")
+            if share.failed:
+                told.append(f" {share.failed} failed", "red")
+            cells.append((told, took, cost))
+        return cells
 
-    for each in both:
+    left, right = column([each.one for each in both]), column([each.other for each in both])
+    for each, one_side, other_side in zip(both, left, right, strict=True):
         name = fitting(safe_line(each.name) or "somebody who left", 24)
-        table.add_row(Text(name), *cells(each.one), *cells(each.other))
+        table.add_row(Text(name), *one_side, *other_side)
     opening.console().print(table)

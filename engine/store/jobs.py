@@ -287,7 +287,7 @@ async def virtual_time(tx: AsyncConnection) -> int:
 #: So many jobs are looked at for who asks lately.
 _NEWEST = 1_000
 _ASKERS = (
-    select(jobs.c.fair_owner, jobs.c.lane, jobs.c.state, jobs.c.created_at)
+    select(jobs.c.fair_owner, jobs.c.lane, jobs.c.state, jobs.c.created_at, jobs.c.cost)
     .order_by(jobs.c.id.desc())
     .limit(_NEWEST)
     .subquery()
@@ -299,6 +299,14 @@ async def askers(tx: AsyncConnection, *, since: datetime) -> int:
     found = select(func.count(func.distinct(_ASKERS.c.fair_owner))).where(
         _ASKERS.c.lane == Lane.INTERACTIVE.value,
         or_(_ASKERS.c.created_at >= since, _ASKERS.c.state.in_(OPEN)),
+    )
+    return int((await tx.execute(found)).scalar_one())
+
+
+async def pictures_asked(tx: AsyncConnection, *, since: datetime) -> int:
+    """How many pictures were asked for since then in the lane that goes first."""
+    found = select(func.coalesce(func.sum(_ASKERS.c.cost), 0)).where(
+        _ASKERS.c.lane == Lane.INTERACTIVE.value, _ASKERS.c.created_at >= since
     )
     return int((await tx.execute(found)).scalar_one())
 

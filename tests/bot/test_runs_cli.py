@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -11,7 +12,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,6 +101,36 @@ def test_runs_are_listed_shown_and_compared(made: Greenroom) -> None:
     unknown = made("runs", "show", "winter")
     assert unknown.returncode == 4
     assert "There is no run winter" in unknown.stderr
+
+
+def test_what_two_runs_are_told_to_cost_is_what_their_pictures_did(greenroom: Greenroom) -> None:
+    """To the cent, and what stands in a column adds up to what stands below it."""
+    cast = ("--persona", "glenys", "--persona", "zurab", "--persona", "wiebe")
+    for key in ("one", "other"):
+        assert greenroom("imagine", "on a pier", *cast, "--run-key", key, *SMALL).returncode == 0
+    with closing(sqlite3.connect(greenroom.home / "greenroom.db")) as rows, rows:
+        ids = [row[0] for row in rows.execute("SELECT id FROM pictures ORDER BY id")]
+        for number, cost in zip(ids, (1.334, 1.333, 1.333, 2.335, 2.335, 2.33), strict=True):
+            rows.execute("UPDATE pictures SET cost = ?, seconds = ? WHERE id = ?", (cost, cost * 10, number))
+    both = greenroom.told("runs", "compare", "one", "other")
+    for side, whole in (("one", "4.0"), ("other", "7.0")):
+        shares = [Decimal(repr(each[side]["cost"])) for each in both["personas"]]
+        assert sum(shares) == Decimal(repr(both[side]["cost"])) == Decimal(whole)
+        shown = greenroom.told("runs", "show", side)
+        assert sum(Decimal(repr(line["cost"])) for line in shown["lines"]) == Decimal(repr(shown["cost"]))
+        assert Decimal(repr(shown["cost"])) == Decimal(whole)
+    drawn = [line.split() for line in greenroom("runs", "compare", "one", "other").stdout.splitlines()]
+    # Of each side: seconds and cost.
+    numbers = [[Decimal(one) for one in line if one.count(".") == 1 and one[-1].isdigit()] for line in drawn]
+    *parts, total = [line for line in numbers if len(line) == 4]
+    assert (len(parts), total) == (3, [Decimal(one) for one in ("40.0", "4.00", "70.0", "7.00")])
+    assert [sum(column) for column in zip(*parts, strict=True)] == total
+    listed = greenroom("runs", "show", "one").stdout
+    assert sorted(cost for cost in ("1.33", "1.34") for _ in range(listed.count(f" {cost} "))) == [
+        "1.33",
+        "1.33",
+        "1.34",
+    ]
 
 
 def test_a_stand_in_has_no_replay(made: Greenroom) -> None:
@@ -200,6 +233,33 @@ def test_ctrl_c_pauses_and_the_same_command_makes_the_rest(greenroom: Greenroom)
     [run] = greenroom.told("runs", "list")
     assert (run["state"], run["made"], run["failed"], run["cancelled"]) == ("done", cast, 0, 0)
     assert pictures(greenroom) == cast
+
+
+@pytest.mark.parametrize(
+    ("order", "path", "says"),
+    [
+        (("imagine", "glenys", "on a pier", "--size", "2k", "--count", "4"), "/jobs", "Job 1 is cancelled."),
+        (("imagine", "--all", "on a pier", "--size", "2k"), "/runs", "is paused"),
+    ],
+)
+def test_ctrl_c_is_heard_from_the_moment_of_the_order(
+    greenroom: Greenroom, monkeypatch: pytest.MonkeyPatch, order: tuple[str, ...], path: str, says: str
+) -> None:
+    """The key is pressed before the answer to the order is looked at."""
+    post = Client.post
+
+    async def pressed(self: Client, asked: str, **body: Any) -> Any:
+        answer = await post(self, asked, **body)
+        if asked == path:
+            os.kill(os.getpid(), signal.SIGINT)
+        return answer
+
+    monkeypatch.setattr(Client, "post", pressed)
+    ended = greenroom(*order)
+    assert ended.returncode == 130, ended
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert open_jobs(greenroom) == 0
 
 
 def test_a_run_is_paused_by_its_key_from_elsewhere_and_the_same_command_makes_the_rest(

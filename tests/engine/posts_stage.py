@@ -92,6 +92,7 @@ async def until(engine: Engine, moment: datetime) -> None:
     while True:
         next_at = await loop.round()
         await loop.make()
+        await loop.lend()
         next_at = await loop.round()
         if next_at is None or next_at > moment:
             at(engine, moment)

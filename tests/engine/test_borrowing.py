@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,16 @@ from engine.language import Source
 from engine.pictures import PictureWanted, Progress, Rendered
 from engine.pictures.borrowed import MODEL, MOST_SIDE, Origin, as_ours
 from engine.pictures.metadata import read_parameters
-from engine.planning import FOLDER, ITEM, PICTURE_OF
+from engine.planning import FOLDER, ITEM, LENDING, PICTURE_OF, PICTURE_PATIENCE, instead, is_by_hand, lent_at
 from engine.settings import FeedSettings, SafetySettings, Settings
-from engine.store import chats, outbox, pictures, troubles
-from engine.store.records import Feed, Picture, Post, PostState
+from engine.store import chats, jobs, outbox, pictures, troubles
+from engine.store.records import Feed, JobState, Picture, Post, PostState
 from engine.store.tables import chats as chat_rows
 from engine.store.tables import pictures as picture_rows
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from personas.persona import Rating
-from tests.engine.posts_stage import Diarist, glenys, only_post, owed, paint, place_of
-from tests.engine.test_feeds_heard import later, shown
+from tests.engine.feeds_stage import later, shown
+from tests.engine.posts_stage import Diarist, at, glenys, only_post, owed, paint, place_of
 from tests.servers.feeds import Entry, Paper, newspaper
 
 ORIGIN = Origin(ITEM, "example.org", "https://example.org/lake.png", "CC BY 4.0")
@@ -334,6 +335,140 @@ async def test_lent_pictures_raise_no_alarm_that_nothing_can_be_painted(engine: 
     await published(engine)
     async with engine.database.read() as tx:
         assert await troubles.painted(tx, before.picture) == []
+
+
+# In place of a picture that is only late
+
+SECOND = timedelta(seconds=1)
+
+
+async def waited(engine: Engine, moment: datetime) -> Post:
+    """The one post, when all that can be done for it until then is done but painting."""
+    at(engine, moment)
+    await shown(engine)
+    await engine.posting.publishing.lend()
+    await shown(engine)
+    return await only_post(engine)
+
+
+async def begun(engine: Engine, paper: Paper, **options: Any) -> Post:
+    """A post whose picture stands in line."""
+    await listening(engine, paper, **options)
+    await shown(engine)
+    post = await only_post(engine)
+    assert (post.state, post.job_id is not None, post.picture_id) == (PostState.MAKING, True, None)
+    return post
+
+
+async def test_news_whose_picture_is_late_goes_out_with_a_lent_one_and_the_late_one_is_kept(
+    engine: Engine, paper: Paper
+) -> None:
+    begins = await begun(engine, paper)
+    lent = begins.created_at + PICTURE_PATIENCE - LENDING
+    post = await waited(engine, lent - SECOND)
+    assert (post.state, paper.looked_at) == (PostState.MAKING, 0), "it still has time"
+    post = await waited(engine, lent)
+    picture = await picture_of(engine, post)
+    assert (post.state, post.error, picture.model) == (PostState.PUBLISHED, "", MODEL)
+    (row,) = await owed(engine)
+    assert (row.job_id, row.text.endswith("📷 example.org, CC BY 4.0")) == (picture.job_id, True)
+
+    await paint(engine)
+    await waited(engine, lent + timedelta(minutes=5))
+    async with engine.database.read() as tx:
+        late = await jobs.get(tx, begins.job_id or 0)
+        (kept,) = (await pictures.of_jobs(tx, [late.id]))[late.id]
+    assert (late.state, kept.model) == (JobState.DONE, "fake"), "in the gallery"
+    assert await engine.files.get(kept.file)
+    assert [one.id for one in await owed(engine)] == [row.id], "and not posted as well"
+    assert (await only_post(engine)).picture_id == picture.id
+
+
+async def test_a_post_that_has_a_time_goes_out_at_that_time_with_a_lent_picture(
+    engine: Engine, paper: Paper, folder: Path
+) -> None:
+    (folder / "a.png").write_bytes(file_of(BLUE))
+    (folder / "LICENSE").write_text("CC0 1.0")
+    paper.entries = [replace(paper.entries[0], picture="")]
+    begins = await begun(engine, paper, approval="post")
+    assert begins.due_at > begins.created_at + PICTURE_PATIENCE
+    post = await waited(engine, begins.due_at - LENDING - SECOND)
+    assert post.state is PostState.MAKING
+    post = await waited(engine, begins.due_at - LENDING)
+    assert (post.state, await owed(engine)) == (PostState.WAITING, []), "it is there before its time"
+    at(engine, begins.due_at)
+    await engine.posting.publishing.round()
+    (row,) = await owed(engine)
+    assert row.text.endswith("📷 CC0 1.0")
+    assert (await only_post(engine)).state is PostState.PUBLISHED
+
+
+async def test_where_nobody_lends_one_a_late_picture_is_waited_for_as_ever_and_nobody_is_asked_twice(
+    engine: Engine, paper: Paper
+) -> None:
+    paper.entries = [replace(paper.entries[0], picture=paper.at("pictures/none.png"))]
+    begins = await begun(engine, paper)
+    for seconds in (15, 10, 5, 1):
+        post = await waited(engine, begins.due_at + PICTURE_PATIENCE - seconds * SECOND)
+        assert (post.state, post.job_id, paper.looked_at) == (PostState.MAKING, begins.job_id, 1)
+    await paint(engine)
+    await shown(engine)
+    post = await only_post(engine)
+    assert (post.state, post.job_id) == (PostState.PUBLISHED, begins.job_id)
+
+
+async def test_a_picture_that_comes_while_another_is_borrowed_is_shown_itself(
+    settings: Settings, language: FakeLanguage, paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock()
+    async with Engine.open(settings, models=[language], renderer=FakeRenderer(), clock=clock) as engine:
+        begins = await begun(engine, paper)
+        put = engine.files.put
+
+        async def put_late(key: str, data: bytes) -> None:
+            await put(key, data)
+            if key.startswith("borrowed"):
+                await paint(engine)
+
+        monkeypatch.setattr(engine.files, "put", put_late)
+        post = await waited(engine, begins.due_at + PICTURE_PATIENCE - LENDING)
+        assert (post.state, post.job_id) == (PostState.PUBLISHED, begins.job_id)
+        assert (await picture_of(engine, post)).model == "fake"
+        assert [key async for key in engine.files.keys("borrowed")] == []
+
+
+async def test_nothing_is_borrowed_for_what_is_not_shown_without_somebodys_word(
+    engine: Engine, paper: Paper
+) -> None:
+    begins = await begun(engine, paper, approval="skip")
+    post = await waited(engine, begins.due_at - SECOND)
+    assert (post.state, paper.looked_at) == (PostState.MAKING, 0)
+    await engine.posting.approve(begins.id)
+    post = await waited(engine, engine.clock.now())
+    assert (post.state, (await picture_of(engine, post)).model) == (PostState.PUBLISHED, MODEL)
+
+
+async def test_a_lent_picture_is_shown_at_the_posts_time_only_where_one_is_wanted_and_lacking(
+    engine: Engine, paper: Paper
+) -> None:
+    post = await begun(engine, paper)
+    assert lent_at(post) == post.due_at + PICTURE_PATIENCE, "it happened just now"
+    later = replace(post, due_at=post.due_at + timedelta(hours=1))
+    assert lent_at(later) == later.due_at
+    soon = replace(post, due_at=post.due_at + timedelta(minutes=1))
+    assert lent_at(soon) == post.created_at + PICTURE_PATIENCE
+    by_hand = replace(post, options=post.options | {"by_hand": True})
+    assert is_by_hand(by_hand)
+    words_only = replace(post, options=post.options | {"picture": False})
+    no_news = replace(post, options={})
+    for other in (
+        by_hand,
+        words_only,
+        no_news,
+        replace(post, picture_id=1),
+        replace(post, options=instead(post)),
+    ):
+        assert lent_at(other) is None
 
 
 # Decoding

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from engine import costs
@@ -53,6 +55,39 @@ def test_what_floats_make_of_money_is_not_told() -> None:
         "12.35",
     ]
     assert (costs.told(2, "EUR"), costs.told(0.001, "EUR")) == ("2.00 EUR", "less than 0.01 EUR")
+
+
+CENT = Decimal("0.01")
+amounts = st.lists(st.floats(0, 10_000).map(costs.kept), max_size=60)
+
+
+def cents(told: str) -> Decimal:
+    return Decimal(0) if told.startswith("less than") else Decimal(told)
+
+
+@given(amounts)
+def test_shares_that_are_told_add_up_to_what_is_told_of_their_sum(parts: list[float]) -> None:
+    told = costs.told_together(parts)
+    whole = sum((Decimal(repr(part)) for part in parts), Decimal())
+    assert sum(map(cents, told)) == cents(costs.told(float(whole)))
+    for part, one in zip(parts, told, strict=True):
+        assert abs(cents(one) - Decimal(repr(part))) < CENT, "none is a cent off"
+        assert (one == "0") == (part == 0), "and what costs something is not told to be free"
+
+
+@given(amounts, st.sampled_from(["1", "0.1", "0.01"]).map(Decimal))
+def test_who_has_more_is_never_told_less(parts: list[float], unit: Decimal) -> None:
+    shares = costs.apportioned(parts, unit)
+    told = sorted(zip(parts, shares, strict=True))
+    assert [share for _, share in told] == sorted(shares)
+    assert costs.apportioned([float(share) for share in shares], unit) == shares, "what is whole stays so"
+
+
+def test_three_equal_shares_of_one_are_not_told_as_99_cents() -> None:
+    assert costs.told_together([0.334, 0.333, 0.333]) == ("0.34", "0.33", "0.33")
+    assert costs.told_together([0.335, 0.335, 0.33]) == ("0.34", "0.33", "0.33"), "nor as 101"
+    assert costs.told_together([0.004, 0.0]) == ("less than 0.01", "0")
+    assert costs.told_together([]) == ()
 
 
 async def test_each_picture_has_the_cost_of_its_time_and_all_that_is_told_adds_up(dear: Engine) -> None:

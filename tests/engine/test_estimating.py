@@ -167,9 +167,55 @@ def test_a_correction_keeps_its_bounds(guess: Expected, past: list[Promise]) -> 
 
 
 @given(expectations, pasts.filter(lambda past: len(past) < TELLING))
-def test_a_few_promises_correct_nothing_and_say_nothing(guess: Expected, past: list[Promise]) -> None:
-    assert corrected(guess, past) == guess
+def test_a_few_promises_can_only_put_the_later_time_off_and_say_nothing(
+    guess: Expected, past: list[Promise]
+) -> None:
+    told = corrected(guess, past)
+    assert told.likely == guess.likely
+    assert guess.at_most <= told.at_most <= guess.at_most * MOST * 1.001
     assert record(past) is None
+    assert corrected(guess, []) == guess
+
+
+@given(expectations, st.integers(1, 8), st.floats(1.01, 1.5))
+def test_a_few_that_were_all_late_are_believed(guess: Expected, many: int, late: float) -> None:
+    past = [kept(guess.at_most * late, guess)] * many
+    assert corrected(guess, past).at_most >= guess.at_most * late
+
+
+@given(expectations, st.floats(0.1, 3.0), st.integers(1, 5))
+def test_the_more_promises_say_the_same_the_nearer_is_the_later_time(
+    guess: Expected, ratio: float, times: int
+) -> None:
+    """A house that is new promises less, and forgets that as it learns."""
+    told = Expected(guess.likely * MOST, guess.at_most * MOST)  # nobody was late
+    past = [kept(guess.at_most * ratio, guess, told)] * TELLING
+    later = corrected(guess, past * times).at_most
+    assert corrected(guess, past * (times + 1)).at_most <= later * 1.000_001
+    known = corrected(guess, past * 10)
+    assert known.at_most == pytest.approx(max(known.likely, guess.at_most * max(LEAST, ratio)))
+
+
+@given(seconds, st.integers(1, 40))
+def test_of_a_few_pictures_the_longest_is_not_long_enough(each: float, many: int) -> None:
+    """Nine of ten can be told of nine or more; of fewer the next one may well take longer than all of them."""
+    told = certain(expected([replace(PLAIN, seconds=each)] * many, SQUARE))
+    assert told.likely == pytest.approx(each)
+    one_more = certain(expected([replace(PLAIN, seconds=each)] * (many + 1), SQUARE))
+    assert one_more.at_most <= told.at_most * 1.000_001
+    if many >= 9:
+        assert told.at_most == pytest.approx(each)
+    else:
+        assert told.at_most > each * 1.01
+
+
+@given(histories, works, st.integers(2, 30))
+def test_delays_of_many_come_together_in_part(made: list[Made], wanted: Work, many: int) -> None:
+    one = certain(expected(made, replace(wanted, count=1, done=0.0)))
+    told = certain(expected(made, replace(wanted, count=many, done=0.0)))
+    spread = one.at_most - one.likely
+    assert told.at_most - told.likely <= many * spread * 1.000_001 + 1e-6
+    assert told.at_most - told.likely >= math.sqrt(many) * spread * 0.999_999 - 1e-6
 
 
 def test_a_machine_that_always_takes_twice_as_long_is_believed() -> None:
@@ -303,6 +349,18 @@ def test_about_nine_of_ten_mixed_orders_are_there_before_their_later_time(busy: 
     assert 0.87 <= sum(shares) / 4 <= 0.93
     assert all(0.85 <= share <= 0.95 for share in shares), shares
     assert all(one.off < 0.35 for one in records if one), "and that not by promising late"
+
+
+@pytest.mark.parametrize("busy", [0.3, 0.5, 0.7])
+def test_a_house_that_is_new_keeps_its_first_promises_as_well_as_later_ones(busy: float) -> None:
+    """Of the first two hundred, quarter by quarter."""
+    quarters: list[list[Promise]] = [[], [], [], []]
+    for seed in range(10, 18):
+        promises = Machine(seed, busy).run(204)[:200]
+        for place, quarter in enumerate(quarters):
+            quarter += promises[place * 50 : (place + 1) * 50]
+    shares = [sum(one.took <= one.told.at_most for one in quarter) / len(quarter) for quarter in quarters]
+    assert all(0.86 <= share <= 0.95 for share in shares), shares
 
 
 # A picture in the making

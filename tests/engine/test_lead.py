@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 
 from engine.engine import Engine
 from engine.estimating import Made, Work
-from engine.lead import Lead, longest, look
+from engine.lead import DAY, SHORTEST, Asked, Lead, coming, longest, look, spans
 from engine.pictures.fairness import HEAD_START
 from engine.store import jobs
 from engine.store.promises import Pace
@@ -61,6 +64,73 @@ def test_what_comes_in_time_from_further_back_stays_there() -> None:
         Lane.SCHEDULED,
     ]
     assert lead.needed == 10 * MINUTE
+
+
+# How busy others are
+
+HOUR = timedelta(hours=1)
+paces = st.builds(
+    paced, st.floats(0.2, 3_600), st.builds(Work, st.just(64), st.just(64), st.just(3), st.integers(1, 40))
+)
+counted = st.builds(Asked, st.integers(0, 5_000), st.sampled_from([10 * MINUTE, HOUR, DAY]))
+lanes = st.sampled_from([Lane.EVENTS, Lane.SCHEDULED])
+
+
+def certain(told: timedelta | None) -> timedelta:
+    assert told is not None
+    return told
+
+
+@given(paces, lanes, st.integers(0, 9), st.lists(counted, min_size=1, max_size=3), counted)
+def test_it_lies_between_a_line_that_nobody_joins_and_one_that_all_join_without_a_pause(
+    pace: Pace, lane: Lane, askers: int, lately: list[Asked], one_more: Asked
+) -> None:
+    told = certain(longest(pace, USUAL, lane, askers, lately))
+    nobody = replace(pace, before=(*pace.before, USUAL)), USUAL, lane
+    assert told >= certain(longest(pace, USUAL, lane, askers, [Asked(0, timedelta(days=10_000))]))
+    assert told <= certain(longest(pace, USUAL, lane, askers)), "the head starts bound it"
+    assert certain(longest(pace, USUAL, lane, askers, [*lately, one_more])) >= told, "the busier one counts"
+    assert certain(longest(pace, USUAL, lane, askers + 1, lately)) >= told
+    assert certain(longest(*nobody, askers, lately)) >= told, "a longer line leaves others more time to come"
+
+
+@given(st.integers(0, 5_000), st.sampled_from([10 * MINUTE, HOUR, DAY]))
+def test_more_are_reckoned_with_than_were_counted_and_somebody_may_always_begin(
+    many: int, span: timedelta
+) -> None:
+    asked = Asked(many, span)
+    assert asked.rate > many / span.total_seconds()
+    assert asked.rate > Asked(max(0, many - 1), span).rate or many == 0
+    assert asked.rate * span.total_seconds() < many + 3 + 2 * many**0.5
+
+
+@given(st.floats(0, 1e6), st.floats(0.01, 1e4), st.floats(0, 1), st.integers(1, 100_000))
+def test_those_who_come_meanwhile_make_room_for_more_who_come(
+    alone: float, each: float, rate: float, most: int
+) -> None:
+    come = coming(alone, each, rate, most=most)
+    assert 0 <= come <= most
+    if come < most:
+        assert come * 1.000_001 + 1e-6 >= rate * (alone + come * each) - 1, "as many as come in all that time"
+        assert come >= rate * alone * 0.999_999
+
+
+def test_a_slow_machine_that_nobody_asks_begins_no_hours_ahead() -> None:
+    slow = paced(300.0)
+    quiet = [Asked(0, span) for span in spans(slow, USUAL)]
+    assert certain(longest(slow, USUAL, Lane.EVENTS, 0)) > 8 * HOUR, "if somebody asked without a pause"
+    assert certain(longest(slow, USUAL, Lane.EVENTS, 0, quiet)) <= 15 * MINUTE
+    now_and_then = [Asked(2, HOUR), Asked(10, DAY)]
+    assert certain(longest(slow, USUAL, Lane.EVENTS, 1, now_and_then)) <= 30 * MINUTE
+    busy = [Asked(12, HOUR), Asked(12, DAY)]
+    assert longest(slow, USUAL, Lane.EVENTS, 1, busy) == longest(slow, USUAL, Lane.EVENTS, 1)
+
+
+def test_a_slow_machine_is_watched_for_longer() -> None:
+    assert spans(Pace((), (), ()), USUAL) == ()
+    assert spans(paced(1.0), USUAL) == (SHORTEST, DAY)
+    assert spans(paced(300.0), USUAL) == (HOUR, DAY)
+    assert spans(paced(10_000.0), USUAL) == (DAY, DAY)
 
 
 # In a house
@@ -175,3 +245,21 @@ async def test_words_alone_are_begun_as_late_as_ever(engine: Engine, asker: Aske
     assert await engine.posting.posts() == []
     await until(engine, NINE - timedelta(minutes=60))
     assert len(await engine.posting.posts()) == 1
+
+
+async def test_a_slow_machine_that_was_left_alone_for_a_day_begins_a_post_at_its_usual_time(
+    engine: Engine, asker: Asker
+) -> None:
+    """Whoever asked without a pause has gone; their last pictures are made."""
+    looked = partial(look, work=USUAL, now=engine.clock.now())
+    busy = await engine.database.look(looked)
+    async with engine.database.write() as tx:
+        await tx.execute(delete(queue_entries))
+        for job in await jobs.unfinished(tx):
+            await jobs.end(tx, job.id, JobState.CANCELLED, engine.clock.now())
+    at(engine, engine.clock.now() + timedelta(hours=25))
+    quiet = await engine.database.look(partial(look, work=USUAL, now=engine.clock.now()))
+    assert busy.needed > 100 * MINUTE
+    assert MINUTE < quiet.needed < 5 * MINUTE
+    assert quiet.scheduled is not None
+    assert quiet.scheduled > 16 * HOUR, "where it stands is not left to chance"
