@@ -81,6 +81,7 @@ async def place_named(engine: Engine, told: str) -> Place:
     """A place by its number, or as platforms know it: FRONT:ACCOUNT:CHAT, and its thread behind that."""
     from bot.commands.plans import place_numbered
     from engine.errors import NotFound
+    from engine.locales import say
     from engine.store import chats
     from engine.store.records import ChatRef
 
@@ -88,8 +89,5 @@ async def place_named(engine: Engine, told: str) -> Place:
     if place is None and len(names := told.split(":", 3)) > 2:
         place = await engine.database.look(partial(chats.place, ref=ChatRef(*names)))
     if place is None:
-        raise NotFound(
-            f"There is no place {told[:60]}. /schedule, said in a chat, shows the number of that place; "
-            "`greenroom schedule list` shows those that have schedules."
-        )
+        raise NotFound(say("web.no_place", place=told[:60]))
     return place

@@ -77,8 +77,11 @@ async def _file_of(engine: Engine, picture_id: int | None) -> str:
 
 async def feed_shown(beside: WhoAndWhere, one: Feed) -> Message:
     """A feed as other programs are told of it."""
-    from bot.commands.feeds import hook_address
+    from bot.commands.sources import hook_address
+    from engine.news import span_told
     from engine.store.records import FeedKind
+
+    every = one.options.get("every")
 
     return {
         "id": one.id,
@@ -92,6 +95,8 @@ async def feed_shown(beside: WhoAndWhere, one: Feed) -> Message:
         "to": list(one.options.get("targets", ())),
         "approval": str(one.options.get("approval", "")),
         "picture": _picture(one.options),
+        "style": str(one.options.get("style") or ""),
+        "every": span_told(every) if every else "",
         "next": one.next_at.isoformat() if one.next_at else None,
         "failures": one.failures,
         "error": one.error,

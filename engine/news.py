@@ -159,6 +159,19 @@ def seconds_between(told: str) -> int:
     raise BadRequest(say("feeds.no_span", told=told[:20]))
 
 
+def span_told(seconds: float) -> str:
+    """Such a time as it can be written, and read again.
+
+    >>> span_told(5_400), span_told(7_200), span_told(86_400)
+    ('90m', '2h', '1d')
+    """
+    minutes = round(seconds / 60)
+    for unit, each in (("d", 1_440), ("h", 60)):
+        if minutes and minutes % each == 0:
+            return f"{minutes // each}{unit}"
+    return f"{minutes}m"
+
+
 def _told(feed: Feed, item: Item) -> dict[str, Any]:
     told: dict[str, Any] = {"feed": feed.id, "title": item.title, "text": item.text, "link": item.link}
     if item.picture:

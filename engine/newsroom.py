@@ -19,18 +19,20 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine import listening
 from engine.bell import Bell
 from engine.clock import Clock
 from engine.errors import BadRequest, GreenroomError, NotFound, Refused, TryAgain
 from engine.feeds import Document, Filter, Item, key_of, next_wait, read_document
 from engine.fetching import Fetched, fetch, host_of
+from engine.listening import Change
 from engine.locales import say
-from engine.news import BEGIN, NEWEST, NOTHING, Taken, every, take_in
+from engine.news import BEGIN, NEWEST, Taken, every, take_in
 from engine.publishing import Publishing
 from engine.settings import Settings
-from engine.store import chats, feeds, posts
+from engine.store import chats, feeds
 from engine.store.database import Database
-from engine.store.records import Feed, FeedKind, FeedState, Person, PersonaRecord, Place, PostState
+from engine.store.records import Feed, FeedKind, FeedState, Person, PersonaRecord, Place
 
 log = structlog.get_logger(__name__)
 
@@ -146,25 +148,29 @@ class Newsroom:
         log.info("feed_paused", feed=feed_id)
         return feed
 
+    async def edit(self, feed_id: int, change: Change) -> Feed:
+        """What is named is changed, and goes for what comes from now on. Another address is read at once, too."""
+        known = await self.get(feed_id)
+        if known.kind is not FeedKind.FEED and (change.address is not None or "every" in change.options):
+            raise BadRequest(say("feeds.hook_is_called", id=str(feed_id)))
+        fetched: Fetched | None = None
+        if change.address not in (None, known.address):
+            fetched = await self._fetch(str(change.address))
+        document = await asyncio.to_thread(_read, fetched) if fetched else Document("", ())
+
+        async def edited(tx: AsyncConnection) -> Taken:
+            now = self._clock.now()
+            feed = await listening.edit(tx, feed_id, change=change, settings=self._settings, now=now)
+            return Taken(feed) if fetched is None else await self._take_in(tx, feed, document, fetched)
+
+        taken = await self._database.change(edited)
+        log.info("feed_edited", feed=feed_id)
+        self._tell(taken)
+        return taken.feed
+
     async def resume(self, feed_id: int) -> Feed:
         """It goes on with what is new from now on; what came meanwhile is not made up."""
-
-        async def resumed(tx: AsyncConnection) -> Feed:
-            known = await feeds.get(tx, feed_id)
-            begin = {BEGIN: NOTHING} if known.state is FeedState.PAUSED else {}
-            return await feeds.change(
-                tx,
-                feed_id,
-                state=FeedState.ACTIVE,
-                options=known.options | begin,
-                next_at=self._clock.now() if known.kind is FeedKind.FEED else None,
-                failures=0,
-                error="",
-                # Else its server says that nothing is new, and what there is stays unknown.
-                etag="",
-                modified="",
-            )
-
+        resumed = partial(listening.resume, feed_id=feed_id, now=self._clock.now())
         feed = await self._database.change(resumed)
         log.info("feed_resumed", feed=feed_id)
         self._bell.ring()
@@ -172,15 +178,7 @@ class Newsroom:
 
     async def remove(self, feed_id: int) -> None:
         """It is gone, with what is still to come of it. What was published stays."""
-
-        async def removed(tx: AsyncConnection) -> None:
-            await feeds.get(tx, feed_id)
-            for post_id in await feeds.coming(tx, feed_id):
-                why = say("feeds.gone")
-                await posts.change(tx, post_id, was=posts.OPEN, state=PostState.SKIPPED, error=why)
-            await feeds.remove(tx, feed_id)
-
-        await self._database.change(removed)
+        await self._database.change(partial(listening.remove, feed_id=feed_id))
         log.info("feed_removed", feed=feed_id)
         self._publishing.nudge()
 
@@ -275,17 +273,17 @@ class Newsroom:
             return None
         try:
             taken = await self._database.change(
-                partial(self._taken, feed_id=feed.id, document=document, fetched=fetched)
+                partial(self._taken, asked=feed, document=document, fetched=fetched)
             )
         except NotFound:
             return None  # it was removed meanwhile
         self._tell(taken)
         return taken
 
-    async def _taken(self, tx: AsyncConnection, feed_id: int, document: Document, fetched: Fetched) -> Taken:
-        """As the rows say by now: it may have been paused while it was fetched."""
-        feed = await feeds.get(tx, feed_id)
-        if feed.state is FeedState.PAUSED:
+    async def _taken(self, tx: AsyncConnection, asked: Feed, document: Document, fetched: Fetched) -> Taken:
+        """As the rows say by now: it may have been paused while it was fetched, or moved elsewhere."""
+        feed = await feeds.get(tx, asked.id, alone=True)
+        if feed.state is FeedState.PAUSED or feed.address != asked.address:
             return Taken(feed)
         return await self._take_in(tx, feed, document, fetched)
 
@@ -293,13 +291,13 @@ class Newsroom:
         after = timedelta(seconds=error.after_s) if isinstance(error, TryAgain) else None
         failures = feed.failures + 1
         wait = next_wait(every(feed, self._settings), failures=failures, after=after)
-        changed = partial(
-            feeds.change,
-            feed_id=feed.id,
-            failures=failures,
-            error=str(error),
-            next_at=self._clock.now() + wait,
-        )
+        next_at = self._clock.now() + wait
+
+        async def changed(tx: AsyncConnection) -> None:
+            now = await feeds.get(tx, feed.id, alone=True)
+            if now.address == feed.address:  # what is wrong elsewhere is no matter of its new one
+                await feeds.change(tx, feed.id, failures=failures, error=str(error), next_at=next_at)
+
         log.warning(
             "feed_failed",
             feed=feed.id,

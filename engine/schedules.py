@@ -6,7 +6,7 @@ What comes of a schedule while nobody orders anything is none of its business.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -185,17 +185,13 @@ async def remove(tx: AsyncConnection, schedule_id: int) -> list[Post]:
     return gone
 
 
-async def edit(
-    tx: AsyncConnection, schedule_id: int, *, change: Change, now: datetime
-) -> tuple[Schedule, list[Post]]:
-    """The schedule as it is now, and the posts that were planned and are planned anew."""
-    known = await rows.get(tx, schedule_id)
+async def as_edited(tx: AsyncConnection, known: Schedule, *, change: Change, now: datetime) -> Schedule:
+    """What an edit would make of it. Raises `BadRequest` for what never comes."""
     # What is None is as usual again.
     options = {name: one for name, one in (known.options | dict(change.options)).items() if one is not None}
     await _check(tx, change.options, options)
     timing, zone = change.timing or read(known.spec)[0], change.zone or zone_of(known.zone)
-    changed = await rows.change(
-        tx,
+    return replace(
         known,
         spec=written(timing),
         zone=zone.key,
@@ -204,6 +200,24 @@ async def edit(
         next_due_at=_first(timing, zone, now, seed=seed_of(known)),
         # One that was over goes on with its new times.
         state=ScheduleState.PAUSED if known.state is ScheduleState.PAUSED else ScheduleState.ACTIVE,
+    )
+
+
+async def edit(
+    tx: AsyncConnection, schedule_id: int, *, change: Change, now: datetime
+) -> tuple[Schedule, list[Post]]:
+    """The schedule as it is now, and the posts that were planned and are planned anew."""
+    known = await rows.get(tx, schedule_id)
+    wanted = await as_edited(tx, known, change=change, now=now)
+    changed = await rows.change(
+        tx,
+        known,
+        spec=wanted.spec,
+        zone=wanted.zone,
+        theme=wanted.theme,
+        options=wanted.options,
+        next_due_at=wanted.next_due_at,
+        state=wanted.state,
     )
     return _still(changed), await posts.delete_coming(tx, schedule_id, after=now)
 
@@ -254,14 +268,24 @@ async def with_skipped(tx: AsyncConnection, known: Schedule, post: Post, *, now:
     return await rows.change(tx, known, options=_with_skipped(known, post.due_at, now))
 
 
+async def ordered(tx: AsyncConnection, schedule_id: int, *, by: str) -> Post | None:
+    """The post of an order that was heard before."""
+    return await posts.keyed(tx, _key_of_order(await rows.get(tx, schedule_id), by))
+
+
+def _key_of_order(schedule: Schedule, by: str) -> str:
+    return key_of(schedule, f"now:{by}")
+
+
 async def order(tx: AsyncConnection, schedule_id: int, *, now: datetime, by: str = "") -> Post:
     """A post beside the times of its schedule, due at once. `by`: what names the order, which counts once."""
     known = await rows.get(tx, schedule_id)
     if orders_pictures(known):
         raise BadRequest(say("posting.orders_pictures", id=str(schedule_id)))
+    key = _key_of_order(known, by or now.isoformat())
     post = await posts.add(
         tx,
-        key=key_of(known, f"now:{by or now.isoformat()}"),
+        key=key,
         due_at=now,
         chat_id=known.chat_id,
         persona_id=known.persona_id,
@@ -270,6 +294,8 @@ async def order(tx: AsyncConnection, schedule_id: int, *, now: datetime, by: str
         options=post_options(known) | {"by_hand": True, "approved": True},
         now=now,
     )
+    if post is None and by:
+        post = await posts.keyed(tx, key)  # the same order was heard in this very moment
     if post is None:
         raise BadRequest(say("posting.changed_meanwhile"))
     return post

@@ -57,13 +57,13 @@ def _draw(one: Message) -> None:
         click.echo(safe_line(f"   trouble ({one['failures']} in a row): {one['error']}"))
 
 
-def _what(command: Any) -> Any:
-    """What is said of a feed and of a hook alike."""
+def _how(command: Any) -> Any:
+    """What is said of a feed and of a hook alike, when it is made and when it is changed."""
     for option in (
         click.option("--to", metavar="PLACES", help="Other places it also posts to: 7,12."),
         click.option(
             "--approval",
-            type=click.Choice(("skip", "post")),
+            type=click.Choice(("skip", "post", "no")),
             help="A post waits for approval; unapproved after a while, it is skipped, or posted all the same.",
         ),
         click.option(
@@ -75,6 +75,14 @@ def _what(command: Any) -> Any:
         click.option("--style", metavar="STYLE", help="How its pictures look."),
         click.option("--not", "not_", metavar="WORDS", help="Nothing that has one of these words in it."),
         click.option("--only", metavar="WORDS", help="Only what has one of these words in it: snow,ice."),
+    ):
+        command = option(command)
+    return command
+
+
+def _what(command: Any) -> Any:
+    """Who posts, and where."""
+    for option in (
         click.option("--persona", metavar="PERSONA", help="Who posts; without it, whoever is there."),
         click.option("--place", required=True, metavar="PLACE", help="Its number, or FRONT:ACCOUNT:CHAT."),
     ):
@@ -85,6 +93,7 @@ def _what(command: Any) -> Any:
 @feeds.command()
 @click.argument("address")
 @_what
+@_how
 @click.option("--every", metavar="TIME", help="How often it is looked at: 30m, 2h, 1d.")
 @opening.as_json
 def add(address: str, place: str, persona: str | None, not_: str | None, as_json: bool, **how: Any) -> None:
@@ -95,7 +104,7 @@ def add(address: str, place: str, persona: str | None, not_: str | None, as_json
 
 
 async def _add(engine: Engine, *, address: str, place: str, persona: str, flags: dict[str, str]) -> Message:
-    from bot.commands.feeds import listened
+    from bot.commands.sources import listened
 
     there = await places.place_named(engine, place)
     feed = await listened(engine, there, address, flags, persona=persona)
@@ -104,6 +113,7 @@ async def _add(engine: Engine, *, address: str, place: str, persona: str, flags:
 
 @feeds.command()
 @_what
+@_how
 @opening.as_json
 def hook(place: str, persona: str | None, not_: str | None, as_json: bool, **how: Any) -> None:
     """Make a webhook that other programs call. Its secret is shown this once."""
@@ -118,13 +128,54 @@ def hook(place: str, persona: str | None, not_: str | None, as_json: bool, **how
 
 
 async def _hook(engine: Engine, *, place: str, persona: str, flags: dict[str, str]) -> Message:
-    from bot.commands.feeds import hooked
+    from bot.commands.sources import hooked
     from engine.newsroom import key_for_signatures
 
     there = await places.place_named(engine, place)
     feed, secret = await hooked(engine, there, flags, persona=persona)
     told = await feed_shown(places.WhoAndWhere(engine), feed)
     return told | {"secret": secret, "key": key_for_signatures(secret)}
+
+
+@feeds.command()
+@click.argument("feed_id", metavar="ID", type=int)
+@click.option(
+    "--address", metavar="ADDRESS", help="Where it is from now on. What it says by then is passed over."
+)
+@click.option("--place", metavar="PLACE", help="Where it is posted from now on.")
+@click.option("--persona", metavar="PERSONA", help="Who posts from now on.")
+@_how
+@click.option("--every", metavar="TIME", help="How often it is looked at: 30m, 2h, 1d.")
+@opening.as_json
+def edit(
+    feed_id: int,
+    address: str | None,
+    place: str | None,
+    persona: str | None,
+    not_: str | None,
+    as_json: bool,
+    **how: Any,
+) -> None:
+    """Change a feed or a webhook, for what comes from now on. What is not said stays; `--only none`, `--not none`,
+    `--style none`, `--to none` and `--every default` take back what was said, `--picture render` a --text-only.
+    """
+    flags = flags_of(**{"not": not_}, **how)
+    there, who = place or "", persona or ""
+    changed = opening.on_engine(
+        lambda engine: _edit(engine, feed_id, flags, address=address or "", place=there, persona=who)
+    )
+    opening.tell(changed, f"{feed_id} is changed.", as_json=as_json)
+
+
+async def _edit(
+    engine: Engine, feed_id: int, flags: dict[str, str], *, address: str, place: str, persona: str
+) -> Message:
+    from bot.commands.sources import edited
+
+    known = await engine.newsroom.get(feed_id)
+    there = await places.place_named(engine, place) if place else None
+    feed = await edited(engine, known, flags, address=address, persona=persona, place=there)
+    return await feed_shown(places.WhoAndWhere(engine), feed)
 
 
 @feeds.command()

@@ -229,9 +229,13 @@ async def edited(
     words: str,
     flags: Mapping[str, str],
     *,
+    dry: bool = False,
     within: Transaction | None = None,
 ) -> Schedule:
-    """Another time, another theme in quotes, or both; and what the flags say. All else stays as it is."""
+    """Another time, another theme in quotes, or both; and what the flags say. All else stays as it is.
+
+    `dry`: nothing is changed, and it is told as it would be.
+    """
     timing: Timing | None = None
     rest = words.strip()
     if rest:
@@ -239,7 +243,7 @@ async def edited(
     zone = zone_of(flags["zone"]).key if "zone" in flags else None
     options = await options_of(engine, flags)
     theme: str | None = None
-    if wanted := flags.get("theme") or rest:
+    if (wanted := flags.get("theme") or rest) or "theme" in flags:
         theme, options["themes"] = themes_of(engine, wanted)
     if timing is None and zone is None and theme is None and not options:
         raise BadRequest(say("posts.how_to_edit", id=str(schedule.id)))
@@ -254,6 +258,7 @@ async def edited(
         zone=zone,
         theme=theme,
         options=options or None,
+        dry=dry,
         within=within,
     )
 

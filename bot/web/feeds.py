@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from bot.commands.feeds import hooked, listened
+from bot.commands.sources import edited, hooked, listened
 from bot.places import WhoAndWhere, place_named
 from bot.posts_shown import feed_shown
 from bot.web.by_time import Line
 from bot.web.doors import Scope, needs
+from bot.web.owners import Manager, asked_once
 from bot.web.problems import PROBLEMS
-from bot.web.shapes import Before, Given, Id, IdInPath, Limit, Page, page_of
+from bot.web.shapes import Before, Given, Id, IdInPath, Key, Limit, Page, page_of
 from engine.engine import Engine
 from engine.errors import BadRequest
 from engine.newsroom import key_for_signatures
@@ -42,6 +43,8 @@ class NewFeed(Given):
     style: Line = ""
     approval: Literal["no", "skip", "post"] = "no"
     to: Annotated[tuple[Id, ...], Field(max_length=MOST_TARGETS)] = ()
+    #: Asked twice with the same one, it is made once; a hook is told another secret then.
+    key: Key | None = None
 
     def flags(self) -> dict[str, str]:
         """As they are given in a chat."""
@@ -49,6 +52,33 @@ class NewFeed(Given):
         told |= {"approval": self.approval, "to": ",".join(map(str, self.to))}
         told |= {"text-only": "yes"} if self.picture == "none" else {"picture": self.picture}
         return {name: one for name, one in told.items() if one}
+
+
+class EditedFeed(Given):
+    """What is left out stays as it is."""
+
+    address: Annotated[Words, Field(min_length=1, max_length=2_000)] | None = None
+    #: Another place, by its number or as platforms know it.
+    chat: Annotated[Line, Field(min_length=1)] | None = None
+    persona: Annotated[Line, Field(min_length=1)] | None = None
+    #: Empty: whatever there is.
+    only: Words | None = None
+    without: Words | None = None
+    #: `30m`, `2h`, `1d`; empty: as usual again.
+    every: Line | None = None
+    picture: Literal["render", "item", "folder", "none"] | None = None
+    #: Empty: as it suits.
+    style: Line | None = None
+    approval: Literal["no", "skip", "post"] | None = None
+    to: Annotated[tuple[Id, ...], Field(max_length=MOST_TARGETS)] | None = None
+
+    def flags(self) -> dict[str, str]:
+        """As they are given in a chat."""
+        told = {"only": self.only, "not": self.without, "every": self.every, "approval": self.approval}
+        told |= {"style": None if self.style is None else self.style or "none"}
+        told |= {"to": None if self.to is None else ",".join(map(str, self.to))}
+        told |= {"text-only": "yes"} if self.picture == "none" else {"picture": self.picture}
+        return {name: one for name, one in told.items() if one is not None}
 
 
 class ShownFeed(BaseModel):
@@ -64,7 +94,11 @@ class ShownFeed(BaseModel):
     without: Annotated[list[str], Field(validation_alias="not")]
     to: list[int]
     approval: str
+    #: `render`, `item` or `folder`; empty: none.
     picture: str
+    style: str
+    #: As it may be sent again; empty: as usual.
+    every: str
     next: str | None
     failures: int
     error: str
@@ -103,17 +137,33 @@ def routes(engine: Engine) -> APIRouter:
         beside = WhoAndWhere(engine)
         return page_of(found, limit, [await feed_shown(beside, one) for one in found[:limit]])
 
-    @router.post("", status_code=201, response_model=AddedFeed, dependencies=[manages])
-    async def add(wanted: NewFeed) -> dict[str, Any]:
+    @router.post("", status_code=201, response_model=AddedFeed)
+    async def add(wanted: NewFeed, who: Manager) -> dict[str, Any]:
         """A feed is read at once, and its newest item is the first post; a hook is told its secret, this once."""
         place = await place_named(engine, wanted.chat)
+        order = asked_once(who, wanted.key)
         if wanted.kind is FeedKind.HOOK:
             if wanted.address or wanted.every:
                 raise BadRequest("A hook has no address of its own to look at, nor a time for it.")
-            feed, secret = await hooked(engine, place, wanted.flags(), persona=wanted.persona)
+            feed, secret = await hooked(engine, place, wanted.flags(), persona=wanted.persona, order=order)
             return await _shown(feed) | {"secret": secret, "key": key_for_signatures(secret)}
+        flags, persona = wanted.flags(), wanted.persona
         return await _shown(
-            await listened(engine, place, wanted.address, wanted.flags(), persona=wanted.persona)
+            await listened(engine, place, wanted.address, flags, persona=persona, order=order)
+        )
+
+    @router.get("/{feed_id}", response_model=ShownFeed, dependencies=[reads])
+    async def show(feed_id: IdInPath) -> dict[str, Any]:
+        return await _shown(await engine.newsroom.get(feed_id))
+
+    @router.patch("/{feed_id}", response_model=ShownFeed, dependencies=[manages])
+    async def edit(feed_id: IdInPath, wanted: EditedFeed) -> dict[str, Any]:
+        """What is said is changed for what comes from now on, all else stays. Another address is read at once."""
+        known = await engine.newsroom.get(feed_id)
+        place = await place_named(engine, wanted.chat) if wanted.chat else None
+        address, persona = wanted.address or "", wanted.persona or ""
+        return await _shown(
+            await edited(engine, known, wanted.flags(), address=address, persona=persona, place=place)
         )
 
     @router.post("/{feed_id}/pause", response_model=ShownFeed, dependencies=[manages])

@@ -32,16 +32,19 @@ def either(*scopes: Scope) -> Callable[[Caller], Awaitable[Caller]]:
 
     async def allowed(who: Annotated[Caller, Depends(caller)]) -> Caller:
         if not any(map(who.may, scopes)):
-            wanted = " or ".join(scopes)
-            raise HTTPException(403, f"This needs the scope {wanted}, and {who.name} has it not.")
+            raise HTTPException(403, say("web.scope", scope=" / ".join(scopes), name=who.name))
         return who
 
+    vars(allowed)["scopes"] = scopes
     return allowed
 
 
 LOOK = either(Scope.READ, Scope.MAKE)
 #: Whoever looks: at everything, or at what was made for themselves.
 Looker = Annotated[Caller, Depends(LOOK)]
+#: Who is there, and what hangs in one's own chats, whoever talks sees as well.
+MEET = either(Scope.READ, Scope.MAKE, Scope.CHAT)
+Guest = Annotated[Caller, Depends(MEET)]
 Maker = Annotated[Caller, Depends(needs(Scope.MAKE))]
 Reader = Annotated[Caller, Depends(needs(Scope.READ))]
 Manager = Annotated[Caller, Depends(needs(Scope.MANAGE))]
@@ -49,14 +52,20 @@ Manager = Annotated[Caller, Depends(needs(Scope.MANAGE))]
 
 def scopes_of(dependency: object) -> tuple[Scope, ...]:
     """The scopes that a route's dependency stands for; one of them is enough."""
-    if dependency is LOOK:
-        return Scope.READ, Scope.MAKE
-    one = scope_of(dependency)
-    return () if one is None else (one,)
+    if (one := scope_of(dependency)) is not None:
+        return (one,)
+    some: tuple[Scope, ...] = getattr(dependency, "scopes", ())
+    return some
 
 
 #: The person of a key that has never asked for anything: nobody is.
 NOBODY = 0
+
+
+def asked_once(who: Caller, key: str | None) -> str:
+    """What names an order of somebody's that counts once, however often it is sent; each key's are its own."""
+    whose = "" if who.key_id is None else f"key:{who.key_id}:"
+    return f"api:{whose}{key}" if key else ""
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from bot.places import WhoAndWhere, place_named
 from bot.posts_shown import post_shown
 from bot.web.by_time import Cursor, Line, Moment, PageByTime, behind, cursor
 from bot.web.doors import Scope, needs
-from bot.web.problems import PROBLEMS
+from bot.web.problems import PROBLEMS, Spoken
 from bot.web.shapes import Given, IdInPath, Limit
 from engine.captions import LONGEST
 from engine.engine import Engine
+from engine.locales import Locale
 from engine.store import posts
 from engine.store.records import Post, PostState
 
@@ -58,6 +59,7 @@ def routes(engine: Engine) -> APIRouter:
 
     @router.get("", response_model=PageByTime[ShownPost], dependencies=[reads])
     async def listing(
+        words: Spoken,
         state: Annotated[list[PostState] | None, Query(max_length=len(PostState))] = None,
         since: Annotated[Moment | None, Query(alias="from")] = None,
         until: Annotated[Moment | None, Query(alias="to")] = None,
@@ -83,45 +85,49 @@ def routes(engine: Engine) -> APIRouter:
         )
         found = await engine.database.look(rows)
         beside = WhoAndWhere(engine)
-        items = [await post_shown(beside, one) for one in found[:limit]]
+        items = [await _told(beside, one, words) for one in found[:limit]]
         last = found[limit - 1] if len(found) > limit else None
         return {"items": items, "next": cursor(last.due_at, last.id) if last else None}
 
     @router.get("/{post_id}", response_model=ShownPost, dependencies=[reads])
-    async def show(post_id: IdInPath) -> dict[str, Any]:
-        return await _shown(await engine.posting.post(post_id))
+    async def show(post_id: IdInPath, words: Spoken) -> dict[str, Any]:
+        return await _shown(await engine.posting.post(post_id), words)
 
     @router.post("/{post_id}/approve", response_model=ShownPost, dependencies=[manages])
-    async def approve(post_id: IdInPath) -> dict[str, Any]:
+    async def approve(post_id: IdInPath, words: Spoken) -> dict[str, Any]:
         """It is shown at its time."""
-        return await _shown(await engine.posting.approve(post_id))
+        return await _shown(await engine.posting.approve(post_id), words)
 
     @router.post("/{post_id}/skip", response_model=ShownPost, dependencies=[manages])
-    async def skip(post_id: IdInPath) -> dict[str, Any]:
+    async def skip(post_id: IdInPath, words: Spoken) -> dict[str, Any]:
         """It is not shown."""
-        return await _shown(await engine.posting.skip(post_id))
+        return await _shown(await engine.posting.skip(post_id), words)
 
     @router.post("/{post_id}/picture", status_code=202, response_model=ShownPost, dependencies=[manages])
-    async def picture(post_id: IdInPath) -> dict[str, Any]:
+    async def picture(post_id: IdInPath, words: Spoken) -> dict[str, Any]:
         """Another picture is made."""
-        return await _shown(await engine.posting.repicture(post_id))
+        return await _shown(await engine.posting.repicture(post_id), words)
 
     @router.post("/{post_id}/caption", response_model=ShownPost, dependencies=[manages])
-    async def caption(post_id: IdInPath) -> dict[str, Any]:
+    async def caption(post_id: IdInPath, words: Spoken) -> dict[str, Any]:
         """Another caption is written."""
-        return await _shown(await engine.posting.reword(post_id, None))
+        return await _shown(await engine.posting.reword(post_id, None), words)
 
     @router.patch("/{post_id}", response_model=ShownPost, dependencies=[manages])
-    async def edit(post_id: IdInPath, wanted: Caption) -> dict[str, Any]:
+    async def edit(post_id: IdInPath, wanted: Caption, words: Spoken) -> dict[str, Any]:
         """It reads so."""
-        return await _shown(await engine.posting.reword(post_id, wanted.caption))
+        return await _shown(await engine.posting.reword(post_id, wanted.caption), words)
 
     @router.post("/{post_id}/recall", response_model=Recalled, dependencies=[manages])
     async def recall(post_id: IdInPath) -> dict[str, int]:
         """A published post is taken back, wherever it was shown."""
         return {"recalled": post_id, "messages": await engine.posting.recall(post_id)}
 
-    async def _shown(post: Post) -> dict[str, Any]:
-        return await post_shown(WhoAndWhere(engine), post)
+    async def _shown(post: Post, words: Locale) -> dict[str, Any]:
+        return await _told(WhoAndWhere(engine), post, words)
+
+    async def _told(beside: WhoAndWhere, post: Post, words: Locale) -> dict[str, Any]:
+        """Why nothing came of it is kept as a sentence of the house, and told as whoever asks speaks."""
+        return await post_shown(beside, post) | {"error": words.says(post.error)}
 
     return router

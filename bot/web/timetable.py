@@ -15,9 +15,10 @@ from bot.places import WhoAndWhere, place_named
 from bot.posts_shown import post_shown, schedule_shown
 from bot.web.by_time import Line
 from bot.web.doors import Scope, needs
+from bot.web.owners import Manager, asked_once
 from bot.web.posts import ShownPost
 from bot.web.problems import PROBLEMS
-from bot.web.shapes import Before, Given, Id, IdInPath, Limit, Page, page_of
+from bot.web.shapes import Before, Given, Id, IdInPath, Key, Limit, Page, page_of
 from engine.engine import Engine
 from engine.ordering import Kind
 from engine.schedules import MOST_TARGETS
@@ -44,8 +45,12 @@ class Manner(Given):
 
     def flags(self) -> dict[str, str]:
         """As they are given in a chat."""
-        told = {"theme": self.theme, "style": self.style, "zone": self.zone, "approval": self.approval}
-        told |= {"ahead": self.ahead, "to": None if self.to is None else ",".join(map(str, self.to))}
+        told = {"theme": self.theme, "zone": self.zone, "approval": self.approval}
+        told |= {"style": None if self.style is None else self.style or "none"}
+        told |= {
+            "ahead": None if self.ahead is None else self.ahead or "default",
+            "to": None if self.to is None else ",".join(map(str, self.to)),
+        }
         flags = {name: one for name, one in told.items() if one is not None}
         return flags | ({self.posts: "yes"} if self.posts else {})
 
@@ -73,6 +78,13 @@ class NewSchedule(Manner):
 class Edited(Manner):
     #: Another time, another theme in quotes, or both; empty: they stay.
     words: Words = ""
+    #: Change nothing, and tell how it would be, with its next five times.
+    dry: bool = False
+
+
+class RunNow(Given):
+    #: Asked twice with the same one, it is posted once.
+    key: Key | None = None
 
 
 class ShownSchedule(BaseModel):
@@ -149,9 +161,9 @@ def routes(engine: Engine) -> APIRouter:
 
     @router.patch("/{schedule_id}", response_model=ShownSchedule, dependencies=[manages])
     async def edit(schedule_id: IdInPath, wanted: Edited) -> dict[str, Any]:
-        """What is said is changed, all else stays."""
+        """What is said is changed, all else stays; an empty theme, style or time before is as usual again."""
         known = await engine.posting.get(schedule_id)
-        return await _shown(await edited(engine, known, wanted.words, wanted.flags()))
+        return await _shown(await edited(engine, known, wanted.words, wanted.flags(), dry=wanted.dry))
 
     @router.post("/{schedule_id}/pause", response_model=ShownSchedule, dependencies=[manages])
     async def pause(schedule_id: IdInPath) -> dict[str, Any]:
@@ -166,10 +178,11 @@ def routes(engine: Engine) -> APIRouter:
         """Its next time is passed over."""
         return await _after(engine.posting.skip_next(schedule_id))
 
-    @router.post("/{schedule_id}/run", status_code=202, response_model=ShownPost, dependencies=[manages])
-    async def run(schedule_id: IdInPath) -> dict[str, Any]:
-        """One more post, as soon as it is made."""
-        return await post_shown(WhoAndWhere(engine), await engine.posting.run_now(schedule_id))
+    @router.post("/{schedule_id}/run", status_code=202, response_model=ShownPost)
+    async def run(schedule_id: IdInPath, who: Manager, wanted: RunNow | None = None) -> dict[str, Any]:
+        """One more post, as soon as it is made; asked again with the same key, the same one."""
+        by = asked_once(who, wanted.key if wanted else None)
+        return await post_shown(WhoAndWhere(engine), await engine.posting.run_now(schedule_id, by=by))
 
     @router.delete("/{schedule_id}", status_code=204, dependencies=[manages])
     async def remove(schedule_id: IdInPath) -> None:

@@ -51,9 +51,11 @@ async def add(
     return _feed(row)
 
 
-async def get(tx: AsyncConnection, feed_id: int) -> Feed:
+async def get(tx: AsyncConnection, feed_id: int, *, alone: bool = False) -> Feed:
+    """`alone`: nobody else changes it before this transaction is over."""
     if 0 < feed_id <= LAST_ID:
-        row = (await tx.execute(select(feeds).where(feeds.c.id == feed_id))).mappings().one_or_none()
+        found = select(feeds).where(feeds.c.id == feed_id)
+        row = (await tx.execute(found.with_for_update() if alone else found)).mappings().one_or_none()
         if row is not None:
             return _feed(row)
     raise NotFound(say("feeds.no_feed", id=str(feed_id)))

@@ -98,6 +98,12 @@ async def get(tx: AsyncConnection, post_id: int, *, alone: bool = False) -> Post
     raise NotFound(say("posting.no_post", id=str(post_id)))
 
 
+async def keyed(tx: AsyncConnection, key: str) -> Post | None:
+    """The post that somebody has made of this time, or of this order."""
+    row = (await tx.execute(select(posts).where(posts.c.occurrence_key == key))).mappings().one_or_none()
+    return None if row is None else _post(row)
+
+
 async def listing(
     tx: AsyncConnection,
     *,

@@ -2,24 +2,34 @@
 
 import { get, post, query, remove } from "../api.js";
 import { useHouse } from "../house.js";
-import { useAsked, useDoing } from "../ui/asked.js";
+import { useDoing } from "../ui/asked.js";
 import { Button } from "../ui/button.js";
 import { Card } from "../ui/card.js";
 import { Sure } from "../ui/dialog.js";
-import { Problem } from "../ui/problem.js";
+import { useLasting } from "../ui/lasting.js";
+import { Pager } from "../ui/pager.js";
 import { html, useState } from "../vdom.js";
 import { moment, say } from "../views/saying.js";
+import { FeedForm } from "./feed-form.js";
+import { Manners } from "./manners.js";
 
 export function Feeds({ turn, mayChange }) {
-  const feeds = useAsked((signal) => get(`/feeds${query({ limit: 200 })}`, { signal }), [turn]);
-  const items = feeds.found?.items ?? [];
+  const [adding, add] = useState(null);
+  const feeds = useLasting((before, signal) => get(`/feeds${query({ before, limit: 50 })}`, { signal }), [turn]);
+  const actions =
+    mayChange &&
+    html`
+      <${Button} icon="plus" onClick=${() => add("feed")}>${say("new_feed")}<//>
+      <${Button} icon="plus" onClick=${() => add("hook")}>${say("new_hook")}<//>
+    `;
   return html`
-    <${Card} title=${say("feeds")}>
-      <${Problem} trouble=${feeds.trouble} again=${feeds.again} />
-      ${feeds.found && items.length === 0 && html`<p class="soft">${say("no_feeds")}</p>`}
+    <${Card} title=${say("feeds")} actions=${actions}>
+      ${feeds.found && feeds.items.length === 0 && html`<p class="soft">${say("no_feeds")}</p>`}
       <ul class="rows">
-        ${items.map((one) => html`<${Feed} key=${one.id} feed=${one} again=${feeds.again} mayChange=${mayChange} />`)}
+        ${feeds.items.map((one) => html`<${Feed} key=${one.id} feed=${one} again=${feeds.again} mayChange=${mayChange} />`)}
       </ul>
+      <${Pager} pages=${feeds} />
+      ${adding && html`<${FeedForm} kind=${adding} changed=${feeds.again} close=${() => add(null)} />`}
     <//>
   `;
 }
@@ -28,18 +38,27 @@ function Feed({ feed, again, mayChange }) {
   const { tell } = useHouse();
   const [doing, act] = useDoing(tell);
   const [sure, ask] = useState(false);
+  const [editing, edit] = useState(false);
   const done = (work) =>
     act(async () => {
       await work();
       ask(false);
       again();
     });
-  const name = feed.title || feed.address || say("hook_n", { id: feed.id });
+  const name = feed.title || (feed.kind === "hook" ? say("hook_n", { id: String(feed.id) }) : feed.address);
+  const filters = [
+    feed.only.length > 0 && say("only_with_words", { words: feed.only.join(", ") }),
+    feed.without.length > 0 && say("not_with_words", { words: feed.without.join(", ") }),
+    ["item", "folder"].includes(feed.picture) && say(`picture_from_${feed.picture}`),
+  ];
+  const options = { picture: feed.picture !== "", style: feed.style, approval: feed.approval, targets: feed.to };
   return html`
     <li class="row" data-feed=${feed.id}>
       <div class="row-words">
         <p class="row-title">${name}${feed.state === "paused" && html` <span class="mark">${say("schedule_paused")}</span>`}</p>
-        <p class="row-small">${[feed.persona, feed.chat, feed.next && say("next_time", { when: moment(feed.next) })].filter(Boolean).join(" · ")}</p>
+        ${feed.address !== name && html`<p class="row-small row-address">${feed.address}</p>`}
+        <p class="row-small">${[feed.persona, feed.chat, feed.state === "active" && feed.next && say("next_look", { when: moment(feed.next) })].filter(Boolean).join(" · ")}</p>
+        <${Manners} options=${options} also=${filters} />
         ${feed.error && html`<p class="row-error">${feed.error}</p>`}
       </div>
       ${mayChange &&
@@ -48,9 +67,11 @@ function Feed({ feed, again, mayChange }) {
           ${feed.state === "paused"
             ? html`<${Button} busy=${doing} onClick=${() => done(() => post(`/feeds/${feed.id}/resume`))}>${say("resume")}<//>`
             : html`<${Button} busy=${doing} onClick=${() => done(() => post(`/feeds/${feed.id}/pause`))}>${say("pause")}<//>`}
+          <${Button} icon="pen" onClick=${() => edit(true)}>${say("edit")}<//>
           <${Button} kind="danger" onClick=${() => ask(true)}>${say("remove")}<//>
         </div>
       `}
+      ${editing && html`<${FeedForm} feed=${feed} changed=${again} close=${() => edit(false)} />`}
       ${sure && html`<${Sure} title=${say("sure_remove_feed")} yes=${say("remove")} act=${() => done(() => remove(`/feeds/${feed.id}`))} close=${() => ask(false)}>${say("sure_remove_schedule_more")}<//>`}
     </li>
   `;

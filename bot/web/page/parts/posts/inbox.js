@@ -2,33 +2,34 @@
 
 import { get, part, patch, post as send, query } from "../api.js";
 import { useHouse } from "../house.js";
-import { useAsked, useDoing } from "../ui/asked.js";
+import { useDoing } from "../ui/asked.js";
 import { Button } from "../ui/button.js";
 import { Card } from "../ui/card.js";
 import { Field } from "../ui/field.js";
-import { Problem } from "../ui/problem.js";
+import { countOf, useLasting } from "../ui/lasting.js";
+import { Pager } from "../ui/pager.js";
 import { addressed } from "../ui/thumbs.js";
 import { hrefTo } from "../router.js";
 import { html, useState } from "../vdom.js";
 import { moment, say } from "../views/saying.js";
 
 export function Inbox({ turn, changed, mayChange, schedules }) {
-  const waiting = useAsked((signal) => get(`/posts${query({ state: "waiting", soonest: true, limit: 50 })}`, { signal }), [turn]);
-  const items = waiting.found?.items ?? [];
+  const waiting = useLasting((before, signal) => get(`/posts${query({ state: "waiting", soonest: true, before, limit: 20 })}`, { signal }), [turn]);
+  const { items } = waiting;
   return html`
-    <${Card} title=${items.length ? `${say("inbox")} (${items.length})` : say("inbox")}>
-      <${Problem} trouble=${waiting.trouble} again=${waiting.again} />
+    <${Card} title=${items.length ? `${say("inbox")} (${countOf(waiting)})` : say("inbox")}>
       ${waiting.found && items.length === 0 && html`<p class="soft">${say("inbox_empty")}</p>`}
       <ul class="rows">
         ${items.map((one) => html`<${Waiting} key=${one.id} post=${one} zone=${zoneOf(schedules, one)} changed=${changed} mayChange=${mayChange} />`)}
       </ul>
+      <${Pager} pages=${waiting} />
     <//>
   `;
 }
 
-/** The zone of the place for which a post is meant, as far as its schedule tells. */
+/** By which clock a post is meant: that of its schedule, or else of its place. */
 export function zoneOf(schedules, post) {
-  return schedules.found?.items.find((one) => one.id === post.schedule)?.zone;
+  return schedules.found?.items.find((one) => one.id === post.schedule)?.zone ?? post.zone;
 }
 
 function Waiting({ post, zone, changed, mayChange }) {

@@ -1,8 +1,8 @@
 // What personas post: what waits for a word, what is coming in which week, the schedules behind it, and the feeds.
 
-import { get, query } from "../api.js";
 import { useHouse } from "../house.js";
 import { Calendar } from "../posts/calendar.js";
+import { everyOne } from "../posts/every.js";
 import { Feeds } from "../posts/feeds.js";
 import { Inbox } from "../posts/inbox.js";
 import { Schedules } from "../posts/schedules.js";
@@ -29,7 +29,7 @@ export default function Posts() {
       clearTimeout(timer.current);
     };
   }, [live]);
-  const schedules = useAsked((signal) => get(`/schedules${query({ limit: 200 })}`, { signal }), [turn]);
+  const schedules = useAsked((signal) => everyOne("/schedules", {}, signal), [turn]);
   const shared = { turn, changed, mayChange: !me || me.scopes.includes("manage"), schedules };
   return html`
     <${Page} title=${say("place_posts")}>

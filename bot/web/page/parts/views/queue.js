@@ -9,7 +9,9 @@ import { useAsked, useDoing } from "../ui/asked.js";
 import { Button } from "../ui/button.js";
 import { Card } from "../ui/card.js";
 import { Empty, Waiting } from "../ui/empty.js";
+import { useLasting } from "../ui/lasting.js";
 import { Page } from "../ui/page.js";
+import { Pager } from "../ui/pager.js";
 import { Problem } from "../ui/problem.js";
 import { html, useEffect, useRef } from "../vdom.js";
 import { ago, say, span } from "./saying.js";
@@ -18,28 +20,38 @@ const LANES = ["interactive", "events", "scheduled", "backfill"];
 /** A job that was not known is looked at with its line, but not for each of many that come at once. */
 const PAUSE = 400;
 
-/** Everybody who waits, by lane, and whoever is drawn; and what failed of late. */
+/** Everybody who waits, by lane, and whoever is drawn. */
 async function look(signal) {
-  const [line, failed] = await Promise.all([get("/line", { signal }), get(`/jobs${query({ state: "failed", limit: 20 })}`, { signal })]);
-  return { jobs: [...line.running, ...Object.values(line.lanes).flat(), ...failed.items], counts: line.counts, estimate: line.estimate };
+  const line = await get("/line", { signal });
+  return { jobs: [...line.running, ...Object.values(line.lanes).flat()], counts: line.counts, estimate: line.estimate };
 }
+
+/** What failed, the latest first. */
+const lookAtFailed = (before, signal) => get(`/jobs${query({ state: "failed", before, limit: 20 })}`, { signal });
 
 export default function Queue() {
   const { me } = useHouse();
   const line = useAsked(look);
+  const failures = useLasting(lookAtFailed);
   const timer = useRef(0);
   useEffect(() => () => clearTimeout(timer.current), []);
+  const again = () => {
+    line.again();
+    failures.again();
+  };
   const put = (job) => {
     clearTimeout(timer.current);
-    timer.current = setTimeout(line.again, PAUSE);
+    timer.current = setTimeout(again, PAUSE);
     // What is told of a job in passing does not say for whom it is.
-    line.set((now) => now && { ...now, jobs: now.jobs.map((one) => (one.id === job.id ? { ...one, ...job } : one)) });
+    const known = (jobs) => jobs.map((one) => (one.id === job.id ? { ...one, ...job } : one));
+    line.set((now) => now && { ...now, jobs: known(now.jobs) });
+    failures.setItems(known);
   };
-  const steps = useSteps(put, line.again);
+  const steps = useSteps(put, again);
   const jobs = line.found?.jobs ?? [];
   const running = jobs.filter((one) => one.state === "running");
   const waiting = jobs.filter((one) => one.state === "queued").sort((one, other) => one.id - other.id);
-  const failed = jobs.filter((one) => one.state === "failed").sort((one, other) => other.id - one.id);
+  const failed = failures.items.filter((one) => one.state === "failed");
   const mayChange = !me || me.scopes.includes("manage");
   const shared = { steps, put, mayChange };
   const idle = line.found && running.length + waiting.length === 0;
@@ -51,19 +63,20 @@ export default function Queue() {
       ${!idle && line.found?.estimate && html`<p class="lead">${say("line_over_in", { span: span(line.found.estimate.likely) })}</p>`}
       <${Jobs} title=${say("in_work")} jobs=${running} ...${shared} />
       ${LANES.map((lane) => html`<${Jobs} key=${lane} title=${say(`lane_${lane}`)} jobs=${waiting.filter((one) => one.lane === lane)} count=${line.found?.counts[lane]} ...${shared} />`)}
-      <${Jobs} title=${say("failed_of_late")} jobs=${failed} ...${shared} />
+      <${Jobs} title=${say("failed_of_late")} jobs=${failed} pages=${failures} ...${shared} />
     <//>
   `;
 }
 
-/** `count`: of many that wait only the first are told one by one. */
-function Jobs({ title, jobs, count = jobs.length, ...rest }) {
-  if (jobs.length === 0) return null;
+/** `count`: of many that wait only the first are told one by one. `pages`: more of them come behind. */
+function Jobs({ title, jobs, count = jobs.length, pages, ...rest }) {
+  if (jobs.length === 0 && !pages?.trouble && !pages?.next) return null;
   return html`
-    <${Card} title=${`${title} (${Math.max(count, jobs.length)})`}>
+    <${Card} title=${`${title} (${Math.max(count, jobs.length)}${pages?.next ? "+" : ""})`}>
       <ul class="rows">
         ${jobs.map((job) => html`<${Job} key=${job.id} job=${job} ...${rest} />`)}
       </ul>
+      ${pages && html`<${Pager} pages=${pages} />`}
     <//>
   `;
 }
