@@ -30,6 +30,20 @@ MOST_GUIDANCE = 30
 GRAIN = 8
 
 
+class Shape(StrEnum):
+    """Width to height, as people say it."""
+
+    SQUARE = "1:1"
+    NEARLY_UPRIGHT = "4:5"
+    UPRIGHT = "3:4"
+    PORTRAIT = "2:3"
+    TALL = "9:16"
+    NEARLY_LYING = "5:4"
+    LYING = "4:3"
+    LANDSCAPE = "3:2"
+    WIDE = "16:9"
+
+
 class Quality(StrEnum):
     """How much work a picture is worth."""
 
@@ -134,6 +148,24 @@ def size_of(wish: Wish, usual: PictureSettings) -> tuple[int, int]:
         raise BadRequest(say("pictures.sides", least=str(SIDES[0]), most=str(SIDES[-1])))
     # Nobody asks for a pixel more or less.
     return width // GRAIN * GRAIN, height // GRAIN * GRAIN
+
+
+def shaped(shape: Shape, width: int, height: int) -> tuple[int, int]:
+    """The sides of another shape: about as much to paint as these, and as near to the shape as a model's sides are.
+
+    >>> shaped(Shape.WIDE, 1024, 1024)
+    (1368, 768)
+    """
+    wide, high = (int(part) for part in shape.split(":"))
+    less, more = sorted((wide, high))
+    short = _side((width * height * less / more) ** 0.5)
+    # What the longer side lacks of the shape is less of it.
+    long = _side(short * more / less)
+    return (long, short) if wide > high else (short, long)
+
+
+def _side(wanted: float) -> int:
+    return min(SIDES[-1], max(SIDES[0], round(wanted / GRAIN) * GRAIN))
 
 
 def count_of(wish: Wish) -> int:

@@ -1,21 +1,25 @@
-"""The cast as the page shows it: a list to choose from, page by page, and everybody's face."""
+"""The cast as the page shows it: a list to choose from, page by page, everybody's face, and the LoRAs to wear."""
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.faces import Faces
-from bot.web.doors import Scope, needs
+from bot.web.doors import Scope
 from bot.web.files import HARMLESS, bytes_of
+from bot.web.owners import Guest, Reader, sight_of
 from bot.web.problems import PROBLEMS
 from bot.web.shapes import Limit, Slug
 from engine.engine import Engine
 from engine.errors import NotFound
+from engine.pictures.painting import loras_there
 from engine.store import personas
 from personas.persona import Persona, Rating
 
@@ -43,11 +47,22 @@ class CastOut(BaseModel):
     next: str | None
 
 
+class LoraOut(BaseModel):
+    name: str
+    #: For which kind of model; `unknown` where the file does not tell.
+    base: str
+
+
+class LorasOut(BaseModel):
+    items: list[LoraOut]
+
+
 def routes(engine: Engine, faces: Faces) -> APIRouter:
-    router = APIRouter(responses=PROBLEMS, dependencies=[Depends(needs(Scope.READ))])
+    router = APIRouter(responses=PROBLEMS)
 
     @router.get("/personas", response_model=CastOut)
     async def listing(
+        who: Guest,
         q: Annotated[str, Query(max_length=200)] = "",
         tag: Annotated[str, Query(max_length=200)] = "",
         before: Annotated[str, Query(max_length=200)] = "",
@@ -56,9 +71,12 @@ def routes(engine: Engine, faces: Faces) -> APIRouter:
         """Everybody by name, or whoever `q` may mean. `next` is the slug behind which the next page begins."""
 
         async def found(tx: AsyncConnection) -> list[tuple[personas.Entry, Persona]]:
+            allowed = None if who.may(Scope.READ) else (await sight_of(tx, engine, who)).allowed
             told = []
             for entry in await personas.listing(tx):
                 persona = await engine.presence.persona(tx, entry.id, entry.revision)
+                if allowed is not None and persona.rating.level > allowed.level:
+                    continue  # they would not be let in to them
                 if _is_meant(entry, persona, q.casefold().split(), tag.casefold()):
                     told.append((entry, persona))
             return told
@@ -70,7 +88,7 @@ def routes(engine: Engine, faces: Faces) -> APIRouter:
         return {"items": [_shown(*one) for one in page], "next": page[-1][0].slug if more else None}
 
     @router.get("/personas/{slug}/face", response_class=Response, responses=bytes_of("image/png", known=True))
-    async def face(slug: Slug, request: Request) -> Response:
+    async def face(slug: Slug, request: Request, _: Guest) -> Response:
         async with engine.database.read() as tx:
             record = await personas.find(tx, slug)
         found = await faces.of(record.id)
@@ -80,6 +98,12 @@ def routes(engine: Engine, faces: Faces) -> APIRouter:
         if request.headers.get("if-none-match", "") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         return Response(await found.picture(), media_type="image/png", headers=headers)
+
+    @router.get("/loras", response_model=LorasOut)
+    async def loras(_: Reader) -> dict[str, Any]:
+        """The LoRAs on this machine's disk that the model which paints here can wear, by name."""
+        there = await asyncio.to_thread(partial(loras_there, engine.settings))
+        return {"items": [{"name": one.name, "base": one.base} for one in there]}
 
     return router
 

@@ -17,8 +17,8 @@ from pydantic import BaseModel, Field
 from bot import commands
 from bot.desk import Desk
 from bot.shown import persona_shown
-from bot.web.doors import Scope, needs
 from bot.web.lines import Lines, Message
+from bot.web.owners import LOOK
 from engine.engine import Engine
 from engine.errors import NotFound
 from engine.events import CLOSING, Event, Watch
@@ -127,7 +127,7 @@ def words(engine: Engine) -> APIRouter:
     """What may be typed at a terminal; a page asks `/talks/{chat}/suggest`."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/vocabulary", dependencies=[Depends(needs(Scope.READ))])
+    @router.get("/vocabulary", dependencies=[Depends(LOOK)])
     async def vocabulary() -> dict[str, Any]:
         """The commands, and the names that stand after them."""
         async with engine.database.read() as tx:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ from bot.shown import job_shown, picture_shown
 from bot.web.doors import Scope
 from bot.web.files import HARMLESS
 from bot.web.messages_shown import shot_shown
-from bot.web.owners import Looker, Maker, Manager, person_of, picture_for, sight_of
+from bot.web.owners import Guest, Looker, Maker, Manager, person_of, picture_for, sight_of
 from bot.web.problems import PROBLEMS
 from bot.web.shapes import (
     LINE,
@@ -38,13 +39,14 @@ from bot.web.shapes import (
 )
 from engine import album, safety
 from engine.engine import Engine
-from engine.errors import NotFound
+from engine.errors import BadRequest, NotFound
 from engine.locales import say
 from engine.store import album as store
 from engine.store import jobs, personas, pictures
 from engine.store.files import kind_of
 from engine.store.page_news import Shot
-from engine.store.records import Job, PersonaRecord
+from engine.store.records import Job, PersonaRecord, Picture
+from engine.wishes import Shape, shaped
 from personas.persona import Rating
 
 #: So many seconds a browser does not ask again for the bytes of a picture.
@@ -62,6 +64,12 @@ class WhoOut(BaseModel):
     name: str
 
 
+class ShapeOut(BaseModel):
+    shape: Shape
+    width: int
+    height: int
+
+
 class AboutOut(BaseModel):
     """A picture, everything that made it, and its family."""
 
@@ -77,6 +85,8 @@ class AboutOut(BaseModel):
     run: int | None
     #: null once they have left the cast.
     persona: WhoOut | None
+    #: How large it would be in each shape.
+    shapes: list[ShapeOut]
 
 
 class Encoded(BaseModel):
@@ -96,6 +106,8 @@ class Changing(Given):
     count: Whole | None = None
     width: Whole | None = None
     height: Whole | None = None
+    #: Instead of both sides: the shape, in which there is about as much to paint as there was.
+    shape: Shape | None = None
     steps: Whole | None = None
     guidance: Number | None = None
     scheduler: Annotated[str, Field(max_length=80)] | None = None
@@ -139,7 +151,7 @@ def routes(engine: Engine) -> APIRouter:
     )
     async def whole(
         picture_id: IdInPath,
-        who: Looker,
+        who: Guest,
         request: Request,
         as_: Annotated[Literal["image", "base64"], Query(alias="as")] = "image",
     ) -> Response:
@@ -155,7 +167,7 @@ def routes(engine: Engine) -> APIRouter:
         return Response(await engine.files.get(picture.file), media_type=kind, headers=_kept(etag))
 
     @router.get("/{picture_id}/thumb", response_class=Response, responses=_BYTES)
-    async def thumb(picture_id: IdInPath, who: Looker, request: Request) -> Response:
+    async def thumb(picture_id: IdInPath, who: Guest, request: Request) -> Response:
         """A small copy, as WebP."""
         picture = await picture_for(engine, who, picture_id)
         etag = f'"t{picture.id}"'
@@ -187,6 +199,11 @@ def routes(engine: Engine) -> APIRouter:
             "job": shown,
             "run": picture.run_id,
             "persona": record and {"id": record.id, "slug": record.persona.slug, "name": record.persona.name},
+            "shapes": [
+                {"shape": shape, "width": width, "height": height}
+                for shape in Shape
+                for width, height in (shaped(shape, picture.width, picture.height),)
+            ],
         }
 
     @router.delete("/{picture_id}", status_code=204)
@@ -210,7 +227,7 @@ def routes(engine: Engine) -> APIRouter:
             return job_shown(there, await engine.imagining.ahead_of(there.id), [])
         if not who.may(Scope.MANAGE):
             safety.check_persona(record.persona, allowed)
-        changes = album.Changes(**asked.changes.model_dump())
+        changes = _changes(asked.changes, picture)
         usual = engine.settings.pictures
         request = await album.changed(engine.imagining, record, was.request, picture, changes, usual)
 
@@ -232,6 +249,16 @@ def routes(engine: Engine) -> APIRouter:
         return job_shown(job, await engine.imagining.ahead_of(job.id), [])
 
     return router
+
+
+def _changes(told: Changing, picture: Picture) -> album.Changes:
+    changes = album.Changes(**told.model_dump(exclude={"shape"}))
+    if told.shape is None:
+        return changes
+    if told.width is not None or told.height is not None:
+        raise BadRequest(say("web.shape_or_sides"))
+    width, height = shaped(told.shape, picture.width, picture.height)
+    return replace(changes, width=width, height=height)
 
 
 async def _made_of(tx: AsyncConnection, job_id: int) -> tuple[Job, PersonaRecord]:

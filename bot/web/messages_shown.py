@@ -39,6 +39,9 @@ def message_shown(message: Message, shots: Mapping[int, Shot]) -> dict[str, Any]
             [{"id": one.order, "label": one.label, "kind": one.style} for one in row]
             for row in message.buttons
         ],
+        "question": {"prefill": message.question.prefill} if message.question else None,
+        "code": list(message.code),
+        "reactions": [{"emoji": one.emoji, "by": list(one.by)} for one in message.marks],
         "created_at": message.created_at.isoformat(),
         "revision": stamp(message.chat_id, message.revision),
     }

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -21,7 +23,7 @@ from bot.shown import persona_shown
 from bot.web.files import HARMLESS
 from bot.web.messages_shown import shot_shown
 from bot.web.owners import Manager, Reader, sight_of
-from bot.web.problems import PROBLEMS
+from bot.web.problems import PROBLEMS, Mistake, sentence_of, status_of
 from bot.web.shapes import (
     Before,
     Given,
@@ -38,7 +40,7 @@ from bot.web.shapes import (
 )
 from engine import album
 from engine.engine import Engine
-from engine.errors import BadRequest, Conflict
+from engine.errors import BadRequest, Conflict, NotFound
 from engine.locales import say
 from engine.pictures import Lora
 from engine.store import album as shots
@@ -319,11 +321,22 @@ async def _check_taste(engine: Engine, persona: Persona, before: Persona) -> Non
     """What was not there before has to be something that pictures can have."""
     taste, had = persona.picture, before.picture
     if taste.style != had.style:
-        style_named(engine.imagining.styles, taste.style)
+        with _about("persona.picture.style"):
+            style_named(engine.imagining.styles, taste.style)
     # One that is worn already may be missing by now: that keeps nobody from changing all else.
     new = [Lora(*one) for one in taste.loras.items() if one not in had.loras.items()]
     if new:
-        await engine.imagining.check_loras(new, [Lora(*one) for one in taste.loras.items()])
+        with _about("persona.picture.loras"):
+            await engine.imagining.check_loras(new, [Lora(*one) for one in taste.loras.items()])
+
+
+@contextmanager
+def _about(place: str) -> Iterator[None]:
+    """Whoever sent much is told which of it is meant."""
+    try:
+        yield
+    except (BadRequest, NotFound) as error:
+        raise Mistake(status_of(error), sentence_of(error), param=place) from error
 
 
 async def _old(engine: Engine, record: PersonaRecord, number: int) -> Persona:

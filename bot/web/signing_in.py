@@ -27,10 +27,11 @@ from starlette.types import Scope as Connection
 
 from bot import passwords
 from bot.web.doors import Caller, Doors, caller
-from bot.web.problems import come_back, explained
+from bot.web.problems import come_back, explained, spoken
 from bot.web.rates import Attempts
 from engine.errors import GreenroomError
-from engine.locales import FromNow, Locale, languages, locale_of
+from engine.locales import FromNow, Locale
+from engine.rights import OPERATOR
 from engine.store import keys, sessions
 from engine.store.records import Key, Scope
 
@@ -54,6 +55,8 @@ class Me(BaseModel):
     signed_in: bool
     #: Whether the page has a password.
     password: bool
+    #: As who they talk on the page.
+    account: str
 
 
 class Entrance:
@@ -187,6 +190,7 @@ def routes(doors: Doors) -> APIRouter:
             name=who.name,
             scopes=sorted(who.scopes),
             signed_in=who.session_id is not None,
+            account=OPERATOR if who.key_id is None else who.account.platform_id,
             password=passwords.is_set(doors.engine.home),
         )
 
@@ -199,15 +203,6 @@ def routes(doors: Doors) -> APIRouter:
         return Response(status_code=204, headers={"Set-Cookie": _cookie(doors, request, "", 0)})
 
     return router
-
-
-def spoken(connection: HTTPConnection) -> Locale:
-    """The first language of a browser's that we speak."""
-    for told in connection.headers.get("accept-language", "")[:200].split(","):
-        code = told.partition(";")[0].strip().lower()
-        if code.partition("-")[0] in languages():
-            return locale_of(code)
-    return locale_of("")
 
 
 async def _word(request: Request) -> str:

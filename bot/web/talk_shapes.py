@@ -20,6 +20,17 @@ class FaceOut(BaseModel):
     face: str
 
 
+class QuestionOut(BaseModel):
+    #: What is there already, to be changed.
+    prefill: str
+
+
+class ReactionOut(BaseModel):
+    emoji: str
+    #: Who put it there: `account` of `/me`.
+    by: list[str]
+
+
 class MessageOut(BaseModel):
     """A message as it stands in a chat now."""
 
@@ -37,6 +48,11 @@ class MessageOut(BaseModel):
     faces: list[FaceOut]
     #: Row by row.
     buttons: list[list[ButtonOut]]
+    #: The house asks back: what is said next answers it.
+    question: QuestionOut | None
+    #: Passages of the text, whole lines of it in their order, that are to be copied as they stand.
+    code: list[str]
+    reactions: list[ReactionOut]
     created_at: str
     #: It grows with every change of the chat.
     revision: int

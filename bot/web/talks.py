@@ -6,7 +6,7 @@ A program that came in by a key has chats of its own, whose names begin with the
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +23,7 @@ from bot.web.shapes import Before, Limit, Whole
 from bot.web.talk_shapes import (
     EnteredOut,
     HeardOut,
+    MessageOut,
     MessagesOut,
     StandingOut,
     StoppedOut,
@@ -30,11 +31,12 @@ from bot.web.talk_shapes import (
     TalksOut,
 )
 from engine.engine import Engine
-from engine.errors import NotFound
+from engine.errors import BadRequest, NotFound
+from engine.locales import say as words
 from engine.rights import OPERATOR, PAGE
-from engine.store import chats, people
+from engine.store import chats, pages, people
 from engine.store import page_news as store
-from engine.store.records import Account, ChatRef, Incoming, Message
+from engine.store.records import Account, By, ChatRef, Incoming, Message
 
 ChatName = Annotated[str, Path(pattern=r"^[\w.:-]{1,64}$")]
 Key = Annotated[str, Field(min_length=1, max_length=64)]
@@ -69,6 +71,15 @@ class Pressing(BaseModel):
     key: Key
     #: What is added, where the button asks for words.
     words: Annotated[str, Field(max_length=MOST_WORDS)] = ""
+
+
+class Reacting(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    message: Whole
+    emoji: Literal["👍", "👎", "❤"]
+    #: false: it is taken away.
+    added: bool = True
 
 
 def ref_of(who: Caller, front: Pages, chat: str) -> ChatRef:
@@ -167,6 +178,28 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
         account = account_of(who, request.headers.get("accept-language", ""))
         order = f"/{pressed.button.removeprefix('/')} {pressed.words}".rstrip()
         return await _hear(ref, account, order, pressed.key, kept=False)
+
+    @router.post("/{chat}/react", response_model=MessageOut)
+    async def react(chat: ChatName, reacted: Reacting, who: Talker, request: Request) -> dict[str, Any]:
+        """Say what one thinks of a persona's reply or picture. Told twice it is kept once."""
+        ref = ref_of(who, front, chat)
+        account = account_of(who, request.headers.get("accept-language", ""))
+        now = engine.clock.now()
+
+        async def kept(tx: AsyncConnection) -> Message:
+            message = await store.get(tx, ref, reacted.message)
+            if message is None:
+                raise NotFound(words("web.no_message"))
+            if message.by is By.PERSON or (message.turn_id is None and message.job_id is None):
+                raise BadRequest(words("web.not_reacted_to"))
+            person = await people.known(tx, account) or await people.add_person(tx, account, now=now)
+            await pages.mark(tx, message, person, reacted.emoji, added=reacted.added, now=now)
+            return await store.get(tx, ref, message.id) or message
+
+        message = await engine.database.change(kept)
+        shots = await engine.database.look(partial(store.shots, found=[message]))
+        await front.announce(ref)
+        return message_shown(message, shots)
 
     @router.post("/{chat}/stop", response_model=StoppedOut)
     async def stop(chat: ChatName, who: Talker) -> dict[str, Any]:

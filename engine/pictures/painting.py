@@ -16,7 +16,7 @@ import structlog
 
 from engine.broker import Share
 from engine.errors import BadRequest
-from engine.locales import say
+from engine.locales import Said, say
 from engine.pictures import Lora, Renderer
 from engine.pictures.loras_told import settled
 from engine.pictures.sdxl import finding, judging
@@ -36,7 +36,7 @@ LorasChecked = Callable[[Sequence[Lora], Sequence[Lora]], None]
 def there(settings: Settings) -> finding.Choice:
     """Which model lies here to be used, or none, and why: whether anything here runs it is another question."""
     if settings.pictures.models == "off":
-        return finding.Choice(None, None, "The settings say `[pictures] models = off`.")
+        return finding.Choice(None, None, say("models.pictures.off"))
     wishes, here = settings.pictures, Path.cwd()
     found = finding.find_pictures(settings.home, here, wishes.model, pickles=wishes.pickles)
     return finding.choose(found, wishes.model, here, pickles=wishes.pickles)
@@ -46,29 +46,23 @@ def choice(settings: Settings) -> finding.Choice:
     """Which model, or none, and why: a sentence for a person either way."""
     made = there(settings)
     if made.found is not None and (lacking := [name for name in NEEDED if find_spec(name) is None]):
-        return finding.Choice(
-            None,
-            None,
-            f"{made.found.name} is there, but not what runs it ({', '.join(lacking)}): "
-            "`make up EXTRAS=pictures` installs that.",
-        )
+        return finding.Choice(None, None, _lacking(made.found.name, lacking))
     return made
 
 
 def checker(settings: Settings) -> judging.CheckerChoice:
     """What looks at each picture, or nothing, and why: a sentence for a person either way."""
     if settings.pictures.check == "off":
-        return judging.CheckerChoice(None, "The settings say `[pictures] check = off`.")
+        return judging.CheckerChoice(None, say("models.pictures.check_off"))
     made = judging.find_checker(settings.home, Path.cwd())
     lacking = [name for name in CHECK_NEEDED if find_spec(name) is None]
     if made.found is not None and lacking:
-        return judging.CheckerChoice(
-            None,
-            f"{made.found.name} is there, but not what runs it ({', '.join(lacking)}): "
-            "`make up EXTRAS=pictures` installs that.",
-            refused=True,
-        )
+        return judging.CheckerChoice(None, _lacking(made.found.name, lacking), refused=True)
     return made
+
+
+def _lacking(name: str, what: Sequence[str]) -> Said:
+    return say("models.pictures.lacking", name=name, lacking=", ".join(what))
 
 
 def loras_checked(settings: Settings) -> LorasChecked:
@@ -85,6 +79,13 @@ def loras_checked(settings: Settings) -> LorasChecked:
             raise BadRequest(say("pictures.lora.no_model", name=wanted[0].name))
 
     return check
+
+
+def loras_there(settings: Settings) -> list[FoundLora]:
+    """Those on the disk that the model which paints can wear; where none does, all that are sound. It reads files."""
+    found = choice(settings).found
+    there = find_loras(settings.home, Path.cwd(), pickles=settings.pictures.pickles)
+    return [one for one in there if found is None or one.base in (found.kind, "unknown")]
 
 
 def painter(

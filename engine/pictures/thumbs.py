@@ -18,6 +18,7 @@ import structlog
 from PIL import Image
 
 from engine.errors import NotFound
+from engine.locales import say
 from engine.pictures.atelier import Atelier
 from engine.store.files import Files
 from engine.unbroken import unbroken
@@ -56,7 +57,7 @@ class Thumbs:
             small = await self._atelier.do(shrunk, len(whole), whole)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             log.warning("picture_not_readable", file=key)
-            raise NotFound(f"{key} is no picture that can be read.") from None
+            raise NotFound(say("web.no_picture_file", name=key)) from None
         try:
             await asyncio.to_thread(_kept, path, small)
         except OSError as error:

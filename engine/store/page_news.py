@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.language import Source
 from engine.store.jobs import LAST_ID
-from engine.store.records import Button, By, ChatRef, Message
-from engine.store.tables import chats, messages, personas, pictures
+from engine.store.records import Button, By, ChatRef, Mark, Message, Question
+from engine.store.tables import accounts, chats, deliveries, messages, personas, pictures, reactions
 from personas.persona import Rating
 
 
@@ -59,9 +59,16 @@ async def get(tx: AsyncConnection, chat: ChatRef, message: int) -> Message | Non
     """One message of a chat; None where it is not there, or no more."""
     if not 0 < message <= LAST_ID:
         return None
-    found = of_chat(chat, messages).where(messages.c.id == message, messages.c.gone.is_(False))
-    row = (await tx.execute(found)).mappings().one_or_none()
-    return _message(row) if row else None
+    found = of_chat(chat, messages, _MANNER).outerjoin_from(*_OWED)
+    row = (
+        (await tx.execute(found.where(messages.c.id == message, messages.c.gone.is_(False))))
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        return None
+    [told] = await _marked(tx, chat.front, row["chat_id"], [_message(row)])
+    return told
 
 
 async def of_turn(tx: AsyncConnection, turn_id: int) -> Message | None:
@@ -140,14 +147,19 @@ _REVISION = (
     .where(*_NAMED)
     .group_by(chats.c.id)
 )
+#: What a delivery says of how it is shown goes with the message that shows it.
+_MANNER = deliveries.c.manner.label("manner")
+_OWED = (messages, deliveries, deliveries.c.id == messages.c.delivery_id)
 _SINCE = (
-    select(messages)
+    select(messages, _MANNER)
+    .outerjoin_from(*_OWED)
     .where(messages.c.chat_id == bindparam("chat_id"), messages.c.revision > bindparam("behind"))
     .order_by(messages.c.revision)
     .limit(bindparam("most", type_=Integer))
 )
 _BEFORE = (
-    select(messages)
+    select(messages, _MANNER)
+    .outerjoin_from(*_OWED)
     .where(
         messages.c.chat_id == bindparam("chat_id"),
         messages.c.id < bindparam("behind"),
@@ -155,6 +167,16 @@ _BEFORE = (
     )
     .order_by(messages.c.id.desc())
     .limit(bindparam("most", type_=Integer))
+)
+_MARKS = (
+    select(reactions.c.message, reactions.c.emoji, accounts.c.platform_id)
+    .join(accounts, accounts.c.person_id == reactions.c.person_id)
+    .where(
+        reactions.c.chat_id == bindparam("chat_id"),
+        reactions.c.message.in_(bindparam("ids", expanding=True)),
+        accounts.c.front == bindparam("front"),
+    )
+    .order_by(reactions.c.id, accounts.c.id)
 )
 _SHOTS = (
     select(
@@ -198,8 +220,26 @@ async def _news(
     if chat_id is None:
         return News(None)
     rows = (await tx.execute(asked, told | {"chat_id": chat_id})).mappings().all()
-    found = tuple(_message(row) for row in rows[:most])
+    found = await _marked(tx, chat.front, chat_id, [_message(row) for row in rows[:most]])
     return News(chat_id, found, await shots(tx, found), len(rows) > most)
+
+
+async def _marked(
+    tx: AsyncConnection, front: str, chat_id: int, found: Sequence[Message]
+) -> tuple[Message, ...]:
+    """The same messages, with what people think of them."""
+    ids = [str(one.id) for one in found if one.by is not By.PERSON and not one.gone]
+    if not ids:
+        return tuple(found)
+    marks: dict[str, dict[str, list[str]]] = {}
+    for row in await tx.execute(_MARKS, {"front": front, "chat_id": chat_id, "ids": ids}):
+        marks.setdefault(row.message, {}).setdefault(row.emoji, []).append(row.platform_id)
+    return tuple(
+        replace(one, marks=tuple(Mark(emoji, tuple(by)) for emoji, by in marks[str(one.id)].items()))
+        if str(one.id) in marks
+        else one
+        for one in found
+    )
 
 
 async def shots(tx: AsyncConnection, found: Sequence[Message]) -> dict[int, Shot]:
@@ -223,6 +263,8 @@ async def shots(tx: AsyncConnection, found: Sequence[Message]) -> dict[int, Shot
 
 
 def _message(row: RowMapping) -> Message:
+    manner = (not row["gone"] and row.get("manner")) or {}
+    question = manner.get("question")
     return Message(
         id=row["id"],
         chat_id=row["chat_id"],
@@ -239,4 +281,6 @@ def _message(row: RowMapping) -> Message:
         faces=tuple(one for one in row["pictures"] if isinstance(one, str)),
         buttons=tuple(tuple(Button(**one) for one in line) for line in row["buttons"]),
         gone=row["gone"],
+        question=Question(**question) if question else None,
+        code=tuple(manner.get("code", ())),
     )

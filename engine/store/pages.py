@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.language import Source
 from engine.store.jobs import LAST_ID
+from engine.store.messages import About, react
 from engine.store.page_news import chat_named, of_chat
-from engine.store.records import Button, By, ChatRef, Person, Turn
+from engine.store.records import Button, By, ChatRef, Message, Person, Turn
 from engine.store.tables import deliveries, messages
 
 #: Databases take only so many values in one statement.
@@ -118,6 +119,17 @@ async def reword(
     changed = update(messages).where(messages.c.id == message)
     await tx.execute(changed.values(text=text, buttons=shown, revision=revision))
     return True
+
+
+async def mark(
+    tx: AsyncConnection, message: Message, person: Person, emoji: str, *, added: bool, now: datetime
+) -> None:
+    """Somebody thinks something of a message, or no more: kept where the reactions of all fronts are."""
+    what = About(message.turn_id, message.job_id)
+    at = message.chat_id, str(message.id)
+    await react(tx, *at, person.id, emoji, added=added, what=what, now=now)
+    [revision] = await _revisions(tx, 1)
+    await tx.execute(update(messages).where(messages.c.id == message.id).values(revision=revision))
 
 
 async def take_away(tx: AsyncConnection, chat: ChatRef, ids: Sequence[str]) -> None:

@@ -531,6 +531,15 @@ class Delivery:
     unsure: bool = False
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A reaction that stands under a message of the page."""
+
+    emoji: str
+    #: Those who put it there, as the page's platform knows them.
+    by: tuple[str, ...]
+
+
 class By(StrEnum):
     """Whose a message of the page is."""
 
@@ -561,6 +570,10 @@ class Message:
     buttons: tuple[tuple[Button, ...], ...] = ()
     #: It was taken away, and holds nothing any more.
     gone: bool = False
+    #: What it asks, where it asks back; and which of its lines are to be copied as they stand: see `Manner`.
+    question: Question | None = None
+    code: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
 
 class Scope(StrEnum):

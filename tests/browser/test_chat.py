@@ -229,8 +229,9 @@ async def test_enter_sends_and_with_shift_it_breaks_the_line_and_an_open_input_m
     await expect(field).to_have_value("kettle\nlantern")
     await page.keyboard.press("Enter")
     await expect(field).to_have_value("")
-    await expect(message(page, "kettle")).to_have_count(1)
-    assert "kettle\nlantern" in await message(page, "kettle").inner_text()
+    said = page.locator(".message-person").filter(has_text="kettle")
+    await expect(said).to_have_count(1)
+    assert "kettle\nlantern" in await said.inner_text()
 
 
 async def test_what_was_begun_is_still_there_after_a_reload(house: House, visitor: Visitor) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import BadRequest
-from engine.models.finding import as_path, by_name, inside_of
+from engine.locales import say
+from engine.models.finding import as_path, by_name, inside_of, there, where_it_is
 from engine.pictures.sdxl import unpickling
 from engine.pictures.sdxl.weight_files import ENDS, PICKLES, WEIGHTS, header, refused_pickle
 
@@ -23,8 +24,6 @@ Kind = Literal["sdxl", "refiner", "sd15", "sd21"]
 #: Models that were taught to be done in a few steps, each in a way of its own; empty: it takes its time.
 FewStep = Literal["", "turbo", "lightning", "hyper", "lcm"]
 
-#: The order, as a person is told it.
-PLACES = "the home's models/picture/ and models/picture/*/, then ./models/picture/ and ./models/picture/*/"
 #: As people know the kinds.
 CALLED: dict[Kind, str] = {
     "sdxl": "SDXL",
@@ -107,30 +106,33 @@ def choose(
     paints = [one for one in found if one.kind != "refiner"]
     if not named:
         if not paints:
-            alone = " A refiner alone paints nothing." if refiner else ""
-            return Choice(None, None, f"There is no picture model here. Looked in {PLACES}.{alone}")
+            places = say("models.pictures.places")
+            if refiner:
+                return Choice(None, None, say("models.pictures.none_but_refiner", places=places))
+            return Choice(None, None, say("models.pictures.none", places=places))
         first = paints[0]
-        return Choice(
-            first, _for(first, refiner), f"{first.name} is the first that was found. {first.reason}"
-        )
+        why = say("models.pictures.first", name=first.name, where=first.reason)
+        return Choice(first, _for(first, refiner), why)
     wanted = named.strip().casefold()
     path = as_path(named, here or Path.cwd())
     for one in paints:
         if wanted in {one.name.casefold(), one.path.name.casefold()} or _same(path, one.path):
-            return Choice(one, _for(one, refiner), f"{one.name} is named in the settings. {one.reason}")
+            return _named(one, refiner)
     if path is not None:
         try:
-            one = look(path, "The settings name this path.", pickles=pickles)
+            one = look(path, say("models.where.settings"), pickles=pickles)
         except BadRequest as error:
-            return Choice(None, None, str(error))
+            return Choice(None, None, error.args[0])
         if one.kind != "refiner":
-            return Choice(one, _for(one, refiner), f"{one.name} is named in the settings. {one.reason}")
-        return Choice(
-            None, None, f"{path} is the SDXL refiner, which paints nothing alone. Name an SDXL model."
-        )
-    there = ", ".join(dict.fromkeys(one.name for one in paints[:8]))
-    known = f"There: {there}." if there else "None is there."
-    return Choice(None, None, f"“{named}” is not here. Looked for it as a path, and in {PLACES}. {known}")
+            return _named(one, refiner)
+        return Choice(None, None, say("models.pictures.refiner", path=path))
+    facts = {"places": say("models.pictures.places"), "there": there(one.name for one in paints)}
+    return Choice(None, None, say("models.pictures.absent", name=named, **facts))
+
+
+def _named(found: Found, refiner: Found | None) -> Choice:
+    why = say("models.pictures.named", name=found.name, where=found.reason)
+    return Choice(found, _for(found, refiner), why)
 
 
 def look(path: Path, where: str = "", *, pickles: bool = False) -> Found:
@@ -141,15 +143,16 @@ def look(path: Path, where: str = "", *, pickles: bool = False) -> Found:
         files = _weights(path) or (_weights(path, PICKLES) if pickles else [])
         if len(files) == 1:
             return look(files[0], where, pickles=pickles)
-        held = f"{len(files)} .safetensors files: name one of them" if files else "no picture model"
-        raise BadRequest(f"{path} holds {held}.")
+        if files:
+            raise BadRequest(say("models.pictures.wrong.several", path=path, count=len(files)))
+        raise BadRequest(say("models.pictures.wrong.none", path=path))
     if not path.is_file():
-        raise BadRequest(f"{path} is not there. Name a diffusers folder or a .safetensors file.")
+        raise BadRequest(say("models.pictures.wrong.absent", path=path))
     is_pickle = path.suffix.casefold() in PICKLES
     if is_pickle and not pickles:
         raise BadRequest(refused_pickle(path))
     if not is_pickle and path.suffix.casefold() != ".safetensors":
-        raise BadRequest(f"{path} is no .safetensors file, and no diffusers folder. Name another model.")
+        raise BadRequest(say("models.pictures.wrong.no_model", path=path))
     kind = _kind_of_file(path, unpickling.listing(path) if is_pickle else header(path))
     few = _few_step(path.stem, {}, {})
     return Found(path, kind, path.stem, few, where, _config_beside(path, kind), is_pickle)
@@ -195,15 +198,15 @@ def pickles_of(found: Found) -> list[Path]:
 
 def _places(home: Path, here: Path, named: str, ends: Sequence[str]) -> Iterator[tuple[Path, str]]:
     if named and (path := as_path(named, here)) is not None:
-        yield from ((one, "The settings name this path.") for one in _models(path, ends))
-    for root, called in ((home, "the home's"), (here, "the current folder's")):
+        yield from ((one, say("models.where.settings")) for one in _models(path, ends))
+    for root in (home, here):
         for kind in ("picture", "refiner"):
             top = root / "models" / kind
             for file in _weights(top, ends):
-                yield file, f"It is in {called} models/{kind}."
+                yield file, where_it_is(f"models/{kind}", at_home=root is home)
             for folder in sorted((one for one in inside_of(top) if one.is_dir()), key=by_name):
-                for one in _models(folder, ends):
-                    yield one, f"It is in {called} models/{kind}/{folder.name}."
+                where = where_it_is(f"models/{kind}/{folder.name}", at_home=root is home)
+                yield from ((one, where) for one in _models(folder, ends))
 
 
 def _models(path: Path, ends: Sequence[str]) -> list[Path]:
@@ -219,13 +222,9 @@ def _folder(path: Path, where: str, pickles: bool) -> Found:
     called = str(index.get("_class_name", "nothing"))
     kind = _CLASSES.get(called)
     if kind is None:
-        raise BadRequest(
-            f"{path} is made for {called}, which is not used here. Name an SDXL or SD 1.5 model."
-        )
+        raise BadRequest(say("models.pictures.wrong.made_for", path=path, what=called))
     if unet.get("in_channels", 4) != 4:
-        raise BadRequest(
-            f"{path} only fills holes in pictures (inpainting). Name a model that paints whole ones."
-        )
+        raise BadRequest(say("models.pictures.wrong.inpainting", path=path))
     if kind == "sd15" and unet.get("cross_attention_dim") == 1024:
         kind = "sd21"
     opened = False
@@ -234,7 +233,7 @@ def _folder(path: Path, where: str, pickles: bool) -> Found:
             continue  # a refiner has only the second text encoder
         files, unsafe = _weights(path / part), _weights(path / part, PICKLES)
         if not files and not unsafe:
-            raise BadRequest(f"{path / part} holds no weights. Fetch the model again.")
+            raise BadRequest(say("models.pictures.wrong.no_weights", path=path / part))
         if not files and not pickles:
             raise BadRequest(refused_pickle(unsafe[0]))
         for file in files:
@@ -271,23 +270,22 @@ def _kind_of_file(path: Path, tensors: dict[str, Any]) -> Kind:
         return any(name.startswith(beginnings) for name in names)
 
     if any(mark in name for name in names for mark in _LORA):
-        raise BadRequest(f"{path} is a LoRA, which changes a model and is none. Put it into models/lora.")
+        raise BadRequest(say("models.pictures.wrong.lora", path=path))
     if has("control_model.", "controlnet_"):
-        raise BadRequest(f"{path} is a ControlNet, which steers a model and is none. Name a whole model.")
+        raise BadRequest(say("models.pictures.wrong.controlnet", path=path))
     if has("double_blocks.", "joint_blocks.", "model.diffusion_model.double_blocks.") or has(
         "model.diffusion_model.joint_blocks."
     ):
-        raise BadRequest(f"{path} is of another family (Flux or SD3). Name an SDXL, SD 1.5 or SD 2.1 model.")
+        raise BadRequest(say("models.pictures.wrong.other_family", path=path))
     if not has("model.diffusion_model."):
-        part = "only a VAE" if has("decoder.", "first_stage_model.") else "no whole picture model"
-        raise BadRequest(f"{path} is {part}: its UNet is missing. Name a whole model.")
+        if has("decoder.", "first_stage_model."):
+            raise BadRequest(say("models.pictures.wrong.only_vae", path=path))
+        raise BadRequest(say("models.pictures.wrong.no_unet", path=path))
     first = tensors.get("model.diffusion_model.input_blocks.0.0.weight", {}).get("shape", [0, 4])
     if first[1:2] != [4]:
-        raise BadRequest(
-            f"{path} only fills holes in pictures (inpainting). Name a model that paints whole ones."
-        )
+        raise BadRequest(say("models.pictures.wrong.inpainting", path=path))
     if not has("first_stage_model."):
-        raise BadRequest(f"{path} has no VAE in it, and can show nothing. Name a whole model.")
+        raise BadRequest(say("models.pictures.wrong.no_vae", path=path))
     if has("conditioner.embedders.1."):
         return "sdxl"
     if has("conditioner.embedders.0.model."):
@@ -296,7 +294,7 @@ def _kind_of_file(path: Path, tensors: dict[str, Any]) -> Kind:
         return "sd15"
     if has("cond_stage_model.model."):
         return "sd21"
-    raise BadRequest(f"{path} has no text encoder that is known here. Name an SDXL, SD 1.5 or SD 2.1 model.")
+    raise BadRequest(say("models.pictures.wrong.no_encoder", path=path))
 
 
 def _config_beside(path: Path, kind: Kind) -> Path | None:
@@ -316,7 +314,7 @@ def _settings(path: Path, lenient: bool = False) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         if lenient:
             return {}
-        raise BadRequest(f"{path} is missing or damaged. Fetch the model again.") from error
+        raise BadRequest(say("models.pictures.wrong.damaged", path=path)) from error
     return told if isinstance(told, dict) else {}
 
 

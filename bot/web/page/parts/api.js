@@ -10,11 +10,15 @@ const TRIES = 3;
 const PATIENCE = 5;
 
 export class Trouble extends Error {
-  /** `status` 0: the house did not answer. `after`: it asks to come back in so many seconds. */
-  constructor(status, detail, after = 0) {
+  /**
+   * `status` 0: the house did not answer. `after`: it asks to come back in so many seconds. `errors`: what is wrong in
+   * which part of what was sent, `{pointer, detail}`, where it says so.
+   */
+  constructor(status, detail, after = 0, errors = []) {
     super(detail);
     this.status = status;
     this.after = after;
+    this.errors = errors;
   }
 }
 
@@ -84,7 +88,7 @@ async function troubleOf(answer) {
   }
   const after = secondsOf(answer.headers.get("Retry-After"));
   const detail = typeof told?.detail === "string" && told.detail ? told.detail : say("went_wrong", { status: answer.status });
-  return new Trouble(answer.status, after ? `${detail} ${say("again_in", { n: after })}` : detail, after);
+  return new Trouble(answer.status, after ? `${detail} ${say("again_in", { n: after })}` : detail, after, Array.isArray(told?.errors) ? told.errors : []);
 }
 
 /** A number of seconds, or a moment. */

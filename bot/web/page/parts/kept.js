@@ -1,8 +1,10 @@
-// What a browser keeps for us between visits, or only in this tab. Where it keeps nothing, nothing breaks.
+// What a browser keeps for us between visits, or only in this tab. What it will not keep, stays until the page goes.
 
 function keeping(store) {
+  const unkept = new Map();
   return {
     get(name) {
+      if (unkept.has(name)) return unkept.get(name);
       try {
         return store().getItem(`greenroom.${name}`) ?? "";
       } catch {
@@ -10,11 +12,12 @@ function keeping(store) {
       }
     },
     set(name, value) {
+      unkept.delete(name);
       try {
         if (value) store().setItem(`greenroom.${name}`, value);
         else store().removeItem(`greenroom.${name}`);
       } catch {
-        // Full, or not allowed.
+        unkept.set(name, value); // full, or not allowed
       }
     },
   };

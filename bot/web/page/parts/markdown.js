@@ -179,7 +179,7 @@ function unescaped(text) {
   });
 }
 
-function Code({ text, language }) {
+export function Code({ text, language }) {
   return html`
     <div class="code">
       <div class="code-head">

@@ -22,12 +22,17 @@ export function Shell({ live }) {
   const [menu, setMenu] = useState(false);
   const main = useRef(null);
   const place = PLACES.find((one) => one.name === route.place);
-  const [me, know] = useState(null);
+  const [me, asked] = useMe(live);
   const house = useMemo(() => ({ live, me, tell }), [live, me]);
+  const open = PLACES.filter((one) => one.icon && allowed(me, one));
+  const home = hrefTo(open[0]?.name ?? "chat");
   const here = [route.place, ...route.rest].join("/");
   const came = useRef(here);
 
-  useEffect(() => live.look((state) => state === "open" && get("/me").then(know, () => {})), [live]);
+  useEffect(() => {
+    // Whoever names no place comes to the first that they may see.
+    if (asked && !location.hash && place && !allowed(me, place)) location.replace(home);
+  }, [asked]);
   useEffect(() => setMenu(false), [here]);
   useEffect(() => {
     document.title = place ? `${say(`place_${place.name}`)} · Greenroom` : "Greenroom";
@@ -45,12 +50,12 @@ export function Shell({ live }) {
       <a class="skip" href="#main" onClick=${skip}>${say("skip")}</a>
       <div class="shell shell-at-${route.place}">
         <header class="rail">
-          <a class="brand" href="#/chat"><span>Greenroom</span></a>
+          <a class="brand" href=${home}><span>Greenroom</span></a>
           <${Button} kind="rail" class="rail-menu" icon=${menu ? "close" : "menu"} label=${say("menu")} aria-expanded=${menu ? "true" : "false"} aria-controls="navigation" onClick=${() => setMenu(!menu)} />
           <div id="navigation" class="rail-inside ${menu ? "rail-open" : ""}">
             <nav aria-label=${say("navigation")}>
               <ul>
-                ${PLACES.filter((one) => one.icon && allowed(me, one)).map((one) => html`<${Place} key=${one.name} ...${one} current=${one.name === route.place} />`)}
+                ${open.map((one) => html`<${Place} key=${one.name} ...${one} current=${one.name === route.place} />`)}
               </ul>
             </nav>
             <div class="rail-foot">
@@ -61,7 +66,11 @@ export function Shell({ live }) {
         </header>
         <${Connection} live=${live} />
         <main id="main" tabindex="-1" ref=${main}>
-          ${place ? html`<${View} key=${place.name} load=${place.load} route=${route} />` : html`<${Nowhere} />`}
+          ${!place
+            ? html`<${Nowhere} home=${home} />`
+            : allowed(me, place)
+              ? html`<${View} key=${place.name} load=${place.load} route=${route} ready=${asked} />`
+              : html`<${NotAllowed} me=${me} place=${place} home=${home} />`}
         </main>
       </div>
       <${Toasts} toasts=${toasts} dismiss=${dismiss} />
@@ -77,9 +86,25 @@ function Place({ name, icon, current }) {
   `;
 }
 
-/** Before it is known who is here, nobody is kept from anything: the house decides anyway. */
+/** Who is here, and whether it is known by now; asked once more whenever the connection comes back. */
+function useMe(live) {
+  const [me, know] = useState(null);
+  const [asked, setAsked] = useState(false);
+  useEffect(() => {
+    const ask = () => get("/me").then(know, () => {}).then(() => setAsked(true));
+    ask();
+    let opened = false;
+    return live.look((state) => {
+      if (state === "open" && opened) ask();
+      opened ||= state === "open";
+    });
+  }, [live]);
+  return [me, asked];
+}
+
+/** Where the house does not say who is here, nobody is kept from anything: it decides anyway. */
 function allowed(me, place) {
-  return !me || !place.needs || me.scopes.includes(place.needs);
+  return !me || !place.needs || [place.needs].flat().some((scope) => me.scopes.includes(scope));
 }
 
 /** Where nobody had to sign in, nobody signs out. */
@@ -89,7 +114,8 @@ function SignOut({ me, tell }) {
   return html`<${Button} kind="quiet" class="rail-button" icon="out" onClick=${out}>${say("sign_out")}<//>`;
 }
 
-function View({ load, route }) {
+/** `ready`: it is known who is here, and that they may see it. Until then it is only brought. */
+function View({ load, route, ready }) {
   const [shown, setShown] = useState({});
   const [broken, mend] = useErrorBoundary((error) => console.error(error));
   const bring = () => {
@@ -102,12 +128,21 @@ function View({ load, route }) {
   useEffect(bring, []);
   if (broken) return html`<${Problem} trouble=${new Error(say("view_broken"))} again=${mend} />`;
   if (shown.trouble) return html`<${Problem} trouble=${shown.trouble} again=${bring} />`;
-  if (!shown.view) return html`<${Waiting} label=${say("loading")} />`;
+  if (!shown.view || !ready) return html`<${Waiting} label=${say("loading")} />`;
   return html`<${shown.view} route=${route} />`;
 }
 
-function Nowhere() {
-  return html`<${Empty} icon="search" title=${say("nowhere")}><${Button} kind="good" href="#/chat">${say("place_chat")}<//><//>`;
+function Nowhere({ home }) {
+  return html`<${Empty} icon="search" title=${say("nowhere")}><${Button} kind="good" href=${home}>${say("to_the_page")}<//><//>`;
+}
+
+function NotAllowed({ me, place, home }) {
+  return html`
+    <${Empty} icon="search" title=${say("not_allowed", { name: me.name })}>
+      <p>${say("not_allowed_more", { scope: [place.needs].flat().join(" / "), scopes: me.scopes.join(", ") })}</p>
+      <${Button} kind="good" href=${home}>${say("to_the_page")}<//>
+    <//>
+  `;
 }
 
 function Connection({ live }) {

@@ -27,6 +27,9 @@ const WORDS = {
   sign_in: ["Sign in", "Anmelden"],
   sign_out: ["Sign out", "Abmelden"],
   nowhere: ["There is nothing at this address.", "Unter dieser Adresse ist nichts."],
+  not_allowed: ["{name} may not open this.", "{name} darf das nicht öffnen."],
+  not_allowed_more: ["It takes a key with the scope “{scope}”; this one may: {scopes}.", "Es braucht einen Schlüssel mit der Befugnis „{scope}“; dieser darf: {scopes}."],
+  to_the_page: ["To the page", "Zur Seite"],
   view_broken: ["This part of the page has broken. Its cause stands in the browser's console.", "Dieser Teil der Seite ist kaputtgegangen. Der Grund steht in der Konsole des Browsers."],
 
   // What every view says
@@ -78,6 +81,11 @@ const WORDS = {
   send: ["Send", "Senden"],
   stop: ["Stop", "Stopp"],
   regenerate: ["Another answer", "Andere Antwort"],
+  edit_below: ["Change it below", "Unten ändern"],
+  reactions: ["What you think of it", "Was du davon hältst"],
+  react_like: ["I like it", "Gefällt mir"],
+  react_dislike: ["I do not like it", "Gefällt mir nicht"],
+  react_heart: ["I love it", "Liebe ich"],
   composer_hint: ["Enter sends, Shift and Enter begin a new line, / begins a command.", "Enter sendet, Umschalt und Enter beginnen eine neue Zeile, / beginnt einen Befehl."],
   suggestions: ["Suggestions", "Vorschläge"],
   understudy: ["Understudy", "Zweitbesetzung"],

@@ -27,6 +27,16 @@ export function Composer({ talk, eager }) {
     style.height = `${field.current.scrollHeight}px`;
   }, [text]);
 
+  useEffect(() => {
+    if (!talk.offered) return;
+    // What stands there already comes back by undoing.
+    const { current } = field;
+    current.focus();
+    current.select();
+    if (!document.execCommand("insertText", false, talk.offered.text)) setText(talk.offered.text);
+    current.setSelectionRange(current.value.length, current.value.length);
+  }, [talk.offered]);
+
   const send = () => {
     if (!text.trim()) return;
     talk.say(text.trim());

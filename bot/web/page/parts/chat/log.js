@@ -85,6 +85,8 @@ export function Log({ talk, press, look }) {
                   step=${one.job ? talk.steps.get(one.job) : undefined}
                   press=${press}
                   look=${look}
+                  react=${(emoji, added) => talk.react(one, emoji, added)}
+                  edit=${one === last && one.question?.prefill && talk.own.length === 0 ? () => talk.offer(one) : undefined}
                   again=${one === last && one.by === "persona" && one.turn && !talk.writing && talk.own.length === 0 ? () => talk.say("/regenerate") : undefined}
                 />
               `,

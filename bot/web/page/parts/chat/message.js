@@ -6,11 +6,14 @@ import { Face } from "../ui/face.js";
 import { Thumb } from "../ui/thumb.js";
 import { html } from "../vdom.js";
 import { clock, day, say } from "../words.js";
+import { Coded } from "./coded.js";
 import { Making } from "./making.js";
+import { Reactions } from "./reactions.js";
 
 const KINDS = { good: "good", danger: "danger" };
 
-export function Message({ message, follows, step, press, look, again }) {
+/** `again`, `edit`: what can be done with it here, where it can. */
+export function Message({ message, follows, step, press, look, react, again, edit }) {
   const { by, name, slug, text } = message;
   const mine = by === "person";
   return html`
@@ -22,16 +25,21 @@ export function Message({ message, follows, step, press, look, again }) {
           <time datetime=${message.created_at} title=${`${day(message.created_at)}, ${clock(message.created_at)}`}>${clock(message.created_at)}</time>
           ${message.source === "understudy" && html`<span class="mark" title=${say("understudy_title")}>${say("understudy")}</span>`}
         </div>
-        ${text && (by === "persona" ? html`<${Markdown} text=${text} />` : html`<div class="words words-plain">${text}</div>`)}
+        ${text && (by === "persona" ? html`<${Markdown} text=${text} />` : html`<${Coded} text=${text} code=${message.code} />`)}
         ${message.faces?.length > 0 && html`<div class="faces">${message.faces.map((one) => html`<${Face} key=${one.slug} slug=${one.slug} name=${one.slug} size="large" />`)}</div>`}
         ${message.job && message.pictures.length === 0 && html`<${Making} step=${step} />`}
         ${message.pictures.length > 0 && html`<${Pictures} pictures=${message.pictures} name=${name} text=${text} look=${look} />`}
         <${Pressable} message=${message} press=${press} />
         ${again && html`<div class="message-actions"><${Button} kind="quiet" icon="refresh" onClick=${again}>${say("regenerate")}<//></div>`}
+        ${edit && html`<div class="message-actions"><${Button} kind="quiet" icon="pen" onClick=${edit}>${say("edit_below")}<//></div>`}
+        ${isTheirs(message) && html`<${Reactions} message=${message} react=${react} />`}
       </article>
     </li>
   `;
 }
+
+/** What a persona has said or painted. */
+const isTheirs = ({ by, turn, pictures, job }) => (by === "persona" && (turn || job)) || (by === "house" && job && pictures.length > 0);
 
 function Speaker({ by, slug, name }) {
   if (by === "house" && !slug) return html`<img class="face face-medium" src="/page/icon.svg" alt="" />`;

@@ -35,6 +35,10 @@ export class Talk {
     this.steps = new Map();
     /** What the house said in passing. */
     this.told = [];
+    /** Words of the house's that are to be changed, for whoever writes here: `{id, text}`. */
+    this.offered = null;
+    /** Whether something was asked for in this very tab, to which a question may come. */
+    this.mayBeAsked = false;
     /** What is read out to whoever hears the page. */
     this.announced = "";
     this.leaving = [];
@@ -162,8 +166,18 @@ export class Talk {
     if (!before && message.by === "persona") {
       for (const [turn, draft] of this.drafts) if (draft.slug === message.slug) this.drafts.delete(turn);
     }
-    const newly = !before || message.by === "persona" || (message.pictures.length > 0 && before.pictures.length === 0);
+    if (!before && this.caughtUp && this.mayBeAsked && message.question) {
+      this.mayBeAsked = false;
+      if (message.question.prefill) this.offered = { id: message.id, text: message.question.prefill };
+    }
+    const newly = !before || (message.by === "persona" && message.text !== before.text) || (message.pictures.length > 0 && before.pictures.length === 0);
     if (newly && this.caughtUp && message.by !== "person") this.announced = `${message.name || say("house")}: ${plainWords(message.text)}`;
+  }
+
+  /** What a question is about is put where one writes. */
+  offer(message) {
+    this.offered = { id: message.id, text: message.question.prefill };
+    this.changed();
   }
 
   saw(revision) {
@@ -201,6 +215,7 @@ export class Talk {
     const mine = { key: newKey(), text, trouble: null, sent: false };
     this.own = [...this.own, mine];
     this.told = [];
+    this.mayBeAsked = true;
     this.changed();
     return this.send(mine);
   }
@@ -240,8 +255,19 @@ export class Talk {
   }
 
   async press(message, button, words) {
+    this.mayBeAsked = true;
     const pressed = post(`${this.path}/press`, { message, button, key: newKey(), ...(words ? { words } : {}) });
     await this.tried(pressed.then(({ told }) => told && this.tellOnce(told)));
+  }
+
+  async react(message, emoji, added) {
+    const told = post(`${this.path}/react`, { message: message.id, emoji, added });
+    await this.tried(
+      told.then((now) => {
+        this.put(now);
+        this.changed();
+      }),
+    );
   }
 
   async stop() {

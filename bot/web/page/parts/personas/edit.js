@@ -7,16 +7,19 @@ import { inThisTab } from "../kept.js";
 import { useDoing } from "../ui/asked.js";
 import { Button } from "../ui/button.js";
 import { Card } from "../ui/card.js";
-import { choicesOf, useVocabulary } from "../ui/choosing.js";
+import { useVocabulary } from "../ui/choosing.js";
+import { Sure } from "../ui/dialog.js";
 import { Waiting } from "../ui/empty.js";
-import { Choice, Field } from "../ui/field.js";
 import { Problem } from "../ui/problem.js";
-import { html, useEffect, useState } from "../vdom.js";
-import { say } from "../views/saying.js";
-import { asTyped, asValue, FIELDS, valueAt, withValue } from "./fields.js";
+import { html, useEffect, useRef, useState } from "../vdom.js";
+import { FIELDS, nameOf, valueAt, withValue } from "./fields.js";
+import { Input } from "./input.js";
+import { asTyped, asValue, isSame } from "./kinds.js";
+import { placed } from "./troubles.js";
+import { useUnsaved } from "./unsaved.js";
+import { say } from "./saying.js";
 
-const ROWS = { words: 4, lines: 3, paragraphs: 5 };
-const RATINGS = ["all-ages", "mature", "adult"];
+const ALL = FIELDS.flatMap(({ fields }) => fields);
 const NOT_THEIRS = () => {};
 
 export function Edit({ page, put, again }) {
@@ -25,16 +28,18 @@ export function Edit({ page, put, again }) {
   const kept = `editing.${page.persona.slug}`;
   const [typed, setTyped] = useState(() => JSON.parse(inThisTab.get(kept) || "{}"));
   const [trouble, setTrouble] = useState(null);
+  const [sure, ask] = useState(false);
   const [doing, act] = useDoing(tell);
+  const form = useRef(null);
   const changed = Object.keys(typed).length > 0;
   // Whoever looks at something else meanwhile finds it as they left it.
   useEffect(() => inThisTab.set(kept, changed ? JSON.stringify(typed) : ""), [typed]);
+  useUnsaved(changed);
+  useEffect(() => form.current?.querySelector("[aria-invalid], [data-trouble]")?.focus(), [trouble]);
   const save = (event) => {
     event.preventDefault();
     let persona = page.persona;
-    for (const { path, kind } of FIELDS.flatMap(({ fields }) => fields)) {
-      if (path in typed) persona = withValue(persona, path, asValue(typed[path], kind));
-    }
+    for (const { path, kind } of ALL) if (path in typed) persona = withValue(persona, path, asValue(typed[path], kind));
     setTrouble(null);
     act(async () => {
       try {
@@ -42,47 +47,64 @@ export function Edit({ page, put, again }) {
         setTyped({});
         tell(say("saved"), "good");
       } catch (error) {
-        setTrouble(error);
+        setTrouble(placed(error, ALL));
       }
     });
   };
-  const field = ({ path, kind }) => ({
-    label: say(`field_${path.replaceAll(".", "_")}`),
-    value: typed[path] ?? asTyped(valueAt(page.persona, path), kind),
-    change: (value) => setTyped((now) => ({ ...now, [path]: value })),
-  });
+  const leave = () => {
+    ask(false);
+    setTrouble(null);
+    setTyped({});
+  };
+  const field = ({ path, kind }) => {
+    const found = asTyped(valueAt(page.persona, path), kind);
+    return {
+      label: say(`field_${nameOf(path)}`),
+      value: typed[path] ?? found,
+      trouble: trouble?.at[path],
+      change: (value) => {
+        setTyped(({ [path]: _before, ...others }) => (isSame(value, found) ? others : { ...others, [path]: value }));
+        if (trouble?.at[path]) setTrouble({ ...trouble, at: { ...trouble.at, [path]: undefined } });
+      },
+    };
+  };
   return html`
     <div class="beside">
-      <form class="form" onSubmit=${save} aria-label=${say("tab_edit")}>
+      <form class="form" ref=${form} onSubmit=${save} aria-label=${say("tab_edit")}>
+        <${Groups} form=${form} />
         ${FIELDS.map(
           ({ group, fields }) => html`
-            <${Card} key=${group} title=${say(`group_${group}`)}>
-              <div class="form">${fields.map((one) => html`<${Input} key=${one.path} kind=${one.kind} styles=${styles} ...${field(one)} />`)}</div>
+            <${Card} key=${group} title=${say(`group_${group}`)} class=${`part-${group}`}>
+              ${group === "sampling" && html`<p class="hint card-hint">${say("sampling_hint")}</p>`}
+              <div class="form ${group === "sampling" ? "form-numbers" : ""}">${fields.map((one) => html`<${Input} key=${one.path} ...${one} styles=${styles} ...${field(one)} />`)}</div>
             <//>
           `,
         )}
         <div class="form-end form-stays">
-          <${Problem} trouble=${trouble} again=${trouble?.status === 409 ? again : undefined} />
-          ${changed && html`<${Button} kind="quiet" onClick=${() => setTyped({})}>${say("leave_as_it_was")}<//>`}
+          <${Problem} trouble=${trouble?.said} again=${trouble?.status === 409 ? again : undefined} />
+          ${changed && html`<p class="soft unsaved" role="status">${say("unsaved")}</p>`}
+          ${changed && html`<${Button} kind="quiet" onClick=${() => ask(true)}>${say("leave_as_it_was")}<//>`}
           <${Button} type="submit" kind="good" busy=${doing} disabled=${!changed}>${say("save")}<//>
         </div>
       </form>
       <${TestTalk} slug=${page.persona.slug} />
     </div>
+    ${sure && html`<${Sure} title=${say("sure_leave")} yes=${say("leave_as_it_was")} act=${leave} close=${() => ask(false)}>${say("sure_leave_more")}<//>`}
   `;
 }
 
-function Input({ kind, styles, ...field }) {
-  if (kind === "rating") return html`<${Choice} ...${field} choices=${RATINGS.map((one) => [one, say(`rating_${one.replace("-", "_")}`)])} />`;
-  if (kind === "style") {
-    const named = choicesOf(styles, "").slice(1);
-    // A style that is no more is still theirs until they take another one.
-    const there = named.some(([one]) => one === field.value) ? named : [[field.value, field.value], ...named];
-    return html`<${Choice} ...${field} choices=${there} />`;
-  }
-  if (kind === "number") return html`<${Field} ...${field} type="number" min="0" max="10000" inputmode="numeric" />`;
-  const hint = { lines: say("one_a_line"), paragraphs: say("blank_lines_between") }[kind];
-  return html`<${Field} ...${field} rows=${ROWS[kind]} hint=${hint} />`;
+/** The way to a part of a long form. */
+function Groups({ form }) {
+  const to = (group) => {
+    const card = form.current.querySelector(`.part-${group}`);
+    card.scrollIntoView({ block: "start" });
+    card.querySelector("input, select, textarea, button")?.focus({ preventScroll: true });
+  };
+  return html`
+    <nav class="form-parts" aria-label=${say("parts_of_form")}>
+      ${FIELDS.map(({ group }) => html`<${Button} key=${group} class="form-part" onClick=${() => to(group)}>${say(`group_${group}`)}<//>`)}
+    </nav>
+  `;
 }
 
 function TestTalk({ slug }) {

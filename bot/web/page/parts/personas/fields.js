@@ -1,13 +1,16 @@
 // What of a persona is shown and edited, by where it stands in it; and how two of them differ.
 
-/** `kind`: line, words (several lines), number, lines (one a line), paragraphs (blank lines between), rating, style. */
+/**
+ * `kind`: line, words (several lines), number, lines (one a line), paragraphs (blank lines between), rating, style; and
+ * those by rows or of many fields, as `kinds.js` has them. `least`, `most`, `step`: of a number.
+ */
 export const FIELDS = [
   {
     group: "who",
     fields: [
       { path: "name", kind: "line" },
       { path: "nickname", kind: "line" },
-      { path: "age", kind: "number" },
+      { path: "age", kind: "number", most: 10_000, step: 1 },
       { path: "pronouns", kind: "line" },
       { path: "occupation", kind: "line" },
       { path: "home", kind: "line" },
@@ -24,6 +27,7 @@ export const FIELDS = [
       { path: "personality.likes", kind: "lines" },
       { path: "personality.dislikes", kind: "lines" },
       { path: "personality.quirks", kind: "lines" },
+      { path: "interests", kind: "interests" },
     ],
   },
   {
@@ -31,10 +35,14 @@ export const FIELDS = [
     fields: [
       { path: "voice.manner", kind: "words" },
       { path: "voice.openers", kind: "lines" },
+      { path: "voice.asides", kind: "lines" },
+      { path: "voice.comforts", kind: "lines" },
       { path: "voice.farewells", kind: "lines" },
       { path: "voice.avoids", kind: "lines" },
       { path: "greetings", kind: "paragraphs" },
+      { path: "group_greetings", kind: "paragraphs" },
       { path: "scenario", kind: "words" },
+      { path: "examples", kind: "examples" },
     ],
   },
   {
@@ -47,12 +55,23 @@ export const FIELDS = [
       { path: "appearance.build", kind: "line" },
       { path: "appearance.marks", kind: "line" },
       { path: "appearance.places", kind: "lines" },
+      { path: "appearance.wardrobe", kind: "described" },
+      { path: "appearance.poses", kind: "described" },
+    ],
+  },
+  {
+    group: "pictures",
+    fields: [
       { path: "picture.style", kind: "style" },
+      { path: "picture.palette", kind: "palette" },
       { path: "picture.light", kind: "line" },
       { path: "picture.avoid", kind: "line" },
       { path: "picture.direction", kind: "line" },
+      { path: "picture.loras", kind: "loras" },
+      { path: "picture.instructions", kind: "words" },
     ],
   },
+  { group: "world", fields: [{ path: "lorebook", kind: "lorebook" }] },
   {
     group: "model",
     fields: [
@@ -62,7 +81,25 @@ export const FIELDS = [
       { path: "creator_notes", kind: "words" },
     ],
   },
+  {
+    group: "sampling",
+    fields: [
+      { path: "sampling.temperature", kind: "number", most: 5 },
+      { path: "sampling.top_p", kind: "number", most: 1 },
+      { path: "sampling.top_k", kind: "number", most: 1000, step: 1 },
+      { path: "sampling.min_p", kind: "number", most: 1 },
+      { path: "sampling.repeat_penalty", kind: "number", least: 0.5, most: 2 },
+      { path: "sampling.frequency_penalty", kind: "number", least: -2, most: 2 },
+      { path: "sampling.presence_penalty", kind: "number", least: -2, most: 2 },
+      { path: "sampling.dry", kind: "number", most: 5 },
+      { path: "sampling.xtc", kind: "number", most: 1 },
+      { path: "sampling.xtc_threshold", kind: "number", most: 0.5 },
+    ],
+  },
 ];
+
+/** What a field is called in words: `field_picture_light`. */
+export const nameOf = (path) => path.replaceAll(".", "_");
 
 export const valueAt = (persona, path) => path.split(".").reduce((here, name) => here?.[name], persona);
 
@@ -70,20 +107,6 @@ export const valueAt = (persona, path) => path.split(".").reduce((here, name) =>
 export function withValue(persona, path, value) {
   const [name, ...rest] = path.split(".");
   return { ...persona, [name]: rest.length ? withValue(persona[name], rest.join("."), value) : value };
-}
-
-const APART = { lines: "\n", paragraphs: "\n\n" };
-
-export function asTyped(value, kind) {
-  if (value === null || value === undefined) return "";
-  return APART[kind] ? value.join(APART[kind]) : String(value);
-}
-
-export function asValue(typed, kind) {
-  if (kind === "number") return typed.trim() === "" ? null : Number(typed);
-  if (kind === "lines") return typed.split("\n").map((one) => one.trim()).filter(Boolean);
-  if (kind === "paragraphs") return typed.split(/\n{2,}/).map((one) => one.trim()).filter(Boolean);
-  return typed;
 }
 
 /** Every place in which two personas differ: `{path, before, after}`, as text. */

@@ -11,17 +11,16 @@ import { Face } from "../ui/face.js";
 import { Facts } from "../ui/facts.js";
 import { Thumbs } from "../ui/thumbs.js";
 import { html, useState } from "../vdom.js";
-import { say } from "../views/saying.js";
-import { FIELDS, valueAt } from "./fields.js";
+import { FIELDS, nameOf, valueAt } from "./fields.js";
+import { say } from "./saying.js";
+import { isWide, told } from "./told.js";
 
 const FORMATS = ["json", "png", "charx"];
 const LONGEST = 64;
-/** What is longer has a row to itself. */
-const SHORT = 60;
 
 export function Profile({ page, mayChange }) {
   const { persona } = page;
-  const { tell } = useHouse();
+  const { me, tell } = useHouse();
   const [doing, act] = useDoing(tell);
   const [sure, ask] = useState(false);
   const card = (format) => `/api/v1/personas/${part(persona.slug)}/card?format=${format}`;
@@ -48,7 +47,7 @@ export function Profile({ page, mayChange }) {
           </div>
         </div>
         <div class="row-actions row-actions-below">
-          <${Button} kind="good" icon="talk" busy=${doing} onClick=${talk}>${say("talk_to_them")}<//>
+          ${(!me || me.scopes.includes("chat")) && html`<${Button} kind="good" icon="talk" busy=${doing} onClick=${talk}>${say("talk_to_them")}<//>`}
           ${FORMATS.map((one) => html`<${Button} key=${one} icon="down" href=${card(one)} download="">${say("card_as", { format: one.toUpperCase() })}<//>`)}
           ${mayChange && html`<${Button} kind="danger" onClick=${() => ask(true)}>${say("remove")}<//>`}
         </div>
@@ -67,18 +66,9 @@ export function Profile({ page, mayChange }) {
 
 function Group({ group, fields, persona }) {
   const facts = fields
-    .map(({ path, kind }) => [say(`field_${path.replaceAll(".", "_")}`), told(valueAt(persona, path), kind), kind === "words" || (kind !== "number" && kind !== "rating" && isLong(valueAt(persona, path)))])
+    .map(({ path, kind }) => [path, kind, valueAt(persona, path)])
+    .map(([path, kind, value]) => [say(`field_${nameOf(path)}`), told(value, kind), isWide(value, kind)])
     .filter(([, value]) => value);
   if (facts.length === 0) return null;
   return html`<${Card} title=${say(`group_${group}`)}><${Facts} facts=${facts} /><//>`;
-}
-
-const isLong = (value) => Array.isArray(value) || String(value).length > SHORT;
-
-function told(value, kind) {
-  if (value === null || value === undefined || value === "" || value.length === 0) return null;
-  if (kind === "rating") return say(`rating_${value.replace("-", "_")}`);
-  if (Array.isArray(value) && value.every((one) => one.length < SHORT / 2)) return value.join(" · ");
-  if (Array.isArray(value)) return html`<ul class="plain">${value.map((one, place) => html`<li key=${place}>${one}</li>`)}</ul>`;
-  return html`<span class="words-plain">${String(value)}</span>`;
 }

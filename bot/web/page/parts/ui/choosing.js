@@ -10,5 +10,10 @@ export function useVocabulary() {
   return useAsked((signal) => get("/vocabulary", { signal })).found ?? NOBODY;
 }
 
+/** `[{slug, name}]`: how pictures may look. */
+export function useStyles() {
+  return useAsked((signal) => get("/styles", { signal })).found?.items ?? NOBODY.styles;
+}
+
 /** As the choices of a field, with a first one that leaves it open. */
 export const choicesOf = (named, open) => [["", open], ...named.map((one) => [one.slug, one.name])];

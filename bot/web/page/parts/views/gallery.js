@@ -1,6 +1,7 @@
 // All pictures, the latest first: by persona, style, run and rating. The filters stand in the address.
 
 import { get, query } from "../api.js";
+import { useHouse } from "../house.js";
 import { filtered } from "../ui/filters.js";
 import { Button } from "../ui/button.js";
 import { choicesOf, useVocabulary } from "../ui/choosing.js";
@@ -18,6 +19,7 @@ export const RATINGS = ["all-ages", "mature", "adult"];
 
 export default function Gallery({ route }) {
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, route.asked.get(name) ?? ""]));
+  const { me } = useHouse();
   const { personas, styles } = useVocabulary();
   const pages = usePages(
     (before, signal) => get(`/pictures${query({ ...wanted, before, limit: 60 })}`, { signal }),
@@ -39,7 +41,8 @@ export default function Gallery({ route }) {
       ${none &&
       html`
         <${Empty} icon="picture" title=${isFiltered ? say("no_such_pictures") : say("no_pictures")}>
-          ${!isFiltered && html`<p>${say("no_pictures_more")}</p><${Button} kind="good" href="#/prompt">${say("place_prompt")}<//>`}
+          ${!isFiltered && html`<p>${say("no_pictures_more")}</p>`}
+          ${!isFiltered && (!me || me.scopes.includes("make")) && html`<${Button} kind="good" href="#/prompt">${say("place_prompt")}<//>`}
         <//>
       `}
       <${Thumbs} pictures=${pages.items} />

@@ -15,12 +15,13 @@ import { say } from "./saying.js";
 
 export default function PersonaPage({ route }) {
   const { me } = useHouse();
-  const [slug = "", tab = "about"] = route.rest;
+  const [slug = "", wanted = "about"] = route.rest;
   const asked = useAsked((signal) => get(`/personas/${part(slug)}/page`, { signal }), [slug]);
   const { found, trouble, loading, again } = asked;
   const there = found?.persona.slug === slug ? found : null;
   const mayChange = !me || me.scopes.includes("manage");
   const tabs = ["about", ...(mayChange ? ["edit"] : []), "revisions"];
+  const tab = tabs.includes(wanted) ? wanted : "about";
   const put = (written) => asked.set((now) => ({ ...now, ...written }));
   return html`
     <${Page} title=${there?.persona.name ?? slug} back=${{ href: "#/personas", label: say("place_personas") }}>
@@ -29,9 +30,9 @@ export default function PersonaPage({ route }) {
       </nav>
       <${Problem} trouble=${trouble} again=${again} />
       ${!there && loading && html`<${Waiting} label=${say("loading")} />`}
-      ${there && tab === "edit" && mayChange && html`<${Edit} key=${slug} page=${there} put=${put} again=${again} />`}
+      ${there && tab === "edit" && html`<${Edit} key=${slug} page=${there} put=${put} again=${again} />`}
       ${there && tab === "revisions" && html`<${Revisions} key=${slug} page=${there} put=${put} mayChange=${mayChange} />`}
-      ${there && tab !== "edit" && tab !== "revisions" && html`<${Profile} page=${there} mayChange=${mayChange} />`}
+      ${there && tab === "about" && html`<${Profile} page=${there} mayChange=${mayChange} />`}
     <//>
   `;
 }

@@ -71,7 +71,7 @@ function About({ about }) {
         <${Card} title=${say("made_of")}><${Facts} facts=${factsOf(about)} /><//>
         <${ReceiptOf} receipt=${about.receipt ?? picture.facts?.receipt} />
         <${Family} about=${about} />
-        ${mayMake && html`<${Card} title=${say("render_again")}><${Again} picture=${picture} /><//>`}
+        ${mayMake && html`<${Card} title=${say("render_again")}><${Again} picture=${picture} shapes=${about.shapes} /><//>`}
       </div>
     </div>
     ${sure &&
