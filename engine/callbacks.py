@@ -1,6 +1,8 @@
 """Other programs are told at an address of theirs that a job has ended: signed, and tried again for a day.
 
-The rows are the truth: what is owed at a stop is told after the next start. What is said of a job, it is told.
+The rows are the truth: what is owed at a stop is told after the next start. Between an answer and its row nothing
+can be put: whoever has heard of a job may hear of it again after a crash, under the same number of delivery.
+What is said of a job, it is told.
 """
 
 from __future__ import annotations
@@ -131,6 +133,7 @@ class Callbacks:
         headers = {
             "Content-Type": "application/json",
             "X-Greenroom-Event": "job.ended",
+            # The row's own number: however often it is told, and by whichever life of the house.
             "X-Greenroom-Delivery": str(callback.id),
             "X-Greenroom-Signature": signature(self.secret(callback.key_id), body),
         }

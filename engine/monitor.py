@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.locales import say
 from engine.models.hardware import ram_bytes
 
 PROC = Path("/proc")
@@ -66,18 +67,18 @@ def gpus_seen() -> tuple[tuple[Gpu, ...], str]:
     try:
         import pynvml
     except ImportError:
-        return (), "what asks NVIDIA's driver is not installed: `make up EXTRAS=pictures` does that"
+        return (), say("status.no_gpu.not_installed")
     try:
         pynvml.nvmlInit()
     except Exception as error:  # whatever a driver, or half of one, comes up with
-        return (), f"NVIDIA's driver does not answer ({_words(error)})"
+        return (), say("status.no_gpu.no_answer", why=_words(error))
     try:
         cards = tuple(_cards(pynvml))
     except Exception as error:
-        return (), f"NVIDIA's driver tells nothing of its cards ({_words(error)})"
+        return (), say("status.no_gpu.silent", why=_words(error))
     finally:
         _told(pynvml.nvmlShutdown)
-    return cards, "" if cards else "NVIDIA's driver is there, and no card"
+    return cards, "" if cards else say("status.no_gpu.no_card")
 
 
 def gpu_free() -> int | None:

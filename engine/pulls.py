@@ -16,6 +16,7 @@ import structlog
 from engine import models
 from engine.errors import GreenroomError, NotFound, Refused
 from engine.events import Events
+from engine.locales import say
 from engine.models import Entry, Progress, Room
 
 log = structlog.get_logger(__name__)
@@ -74,7 +75,7 @@ class Pulls:
         if key in self._tasks:
             return self._known[key]
         if len(self._tasks) >= AT_ONCE:
-            raise Refused(f"{len(self._tasks)} models are being fetched already. Wait for one, or stop one.")
+            raise Refused(say("models.pull.busy", count=len(self._tasks)))
         self._known.pop(key, None)
         pull = self._known[key] = Pull(name, entry.id, key[0], PullState.RUNNING, total=entry.size)
         self._forget()
@@ -89,7 +90,7 @@ class Pulls:
         key = (entry.kind.value, entry.id)
         task = self._tasks.get(key)
         if task is None:
-            raise NotFound(f"{entry.id} is not being fetched.")
+            raise NotFound(say("models.pull.not_coming", name=entry.id))
         task.cancel()
         await asyncio.wait([task])
         return self._known[key]
@@ -98,7 +99,7 @@ class Pulls:
         """Delete a model from the home, with what was begun of it."""
         kept = await asyncio.to_thread(models.find, self._home, name)
         if (kept.kind, kept.folder.name) in self._tasks:
-            raise Refused(f"{kept.folder.name} is being fetched. Stop that first.")
+            raise Refused(say("models.pull.coming", name=kept.folder.name))
         room = await asyncio.to_thread(models.remove, self._home, f"{kept.kind}/{kept.folder.name}")
         self._known.pop((kept.kind, kept.folder.name), None)
         log.info("model_removed", model=kept.folder.name, freed=room.size + room.unfinished)
@@ -125,7 +126,7 @@ class Pulls:
         except asyncio.CancelledError:
             self._end(key, PullState.STOPPED)
         except GreenroomError as error:
-            self._end(key, PullState.FAILED, str(error))
+            self._end(key, PullState.FAILED, error.args[0] if error.args else "")
         except Exception as error:
             log.exception("pull_broke", model=entry.id)
             self._end(key, PullState.FAILED, str(error) or type(error).__name__)

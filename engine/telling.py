@@ -15,6 +15,7 @@ from engine.clock import Clock
 from engine.errors import BadRequest, NotFound
 from engine.events import Events
 from engine.language import Source
+from engine.locales import say
 from engine.presence import Presence
 from engine.safety import BlockList
 from engine.settings import Settings
@@ -57,11 +58,9 @@ class Telling:
     ) -> tuple[tuple[int, int], bool]:
         place = await chats.place(tx, ref)
         if place is None:
-            raise NotFound(
-                "Nobody has spoken with this Greenroom in that chat yet: nothing can be told there."
-            )
+            raise NotFound(say("web.nobody_told"))
         if place.left_at is not None:
-            raise BadRequest("That chat does not want to hear from this Greenroom any more.")
+            raise BadRequest(say("web.not_wanted"))
         if dedup is not None and (same := await chats.heard(tx, dedup)) is not None:
             return (place.id, same), False
         host = await self._presence.who(tx, place)

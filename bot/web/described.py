@@ -16,6 +16,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import iter_route_contexts
 
+from bot.web.callbacks import told
 from bot.web.doors import Scope, needs
 from bot.web.owners import scopes_of
 from bot.web.statics import Statics
@@ -23,8 +24,23 @@ from bot.web.statics import Statics
 SAYS = (
     "Everything that this Greenroom can do, for other programs. A key is made by `greenroom keys new NAME --scope …` "
     "and sent as `Authorization: Bearer grk_…`. Lists come page by page: `next` is the `before` of the next page. "
-    "What goes wrong is a problem in JSON with a sentence for a person."
+    "What goes wrong is a problem in JSON with a sentence for a person, in the language that `Accept-Language` asks "
+    "for where the house speaks it. What was kept as a sentence stays as it was kept, as the `error` of a job.\n\n"
+    "An order may name a `callback`, an address that is posted to once the job has ended: see `job.ended` in this "
+    "document's webhooks. It may be told twice: if this house goes down after it was heard and before it has noted "
+    "that, it tells again after the next start, under the same number in X-Greenroom-Delivery. Whoever keeps the "
+    "numbers that it has heard does nothing twice."
 )
+OPENAI_S = "/v1/"
+#: What a program answers that is called back.
+HEARD = {
+    "2XX": {"description": "It was heard."},
+    "410": {"description": "Nobody is there any more: it is not told again."},
+    "default": {
+        "description": "It was not heard, and is told again after growing pauses for nearly a day; no sooner than "
+        "Retry-After says. Nobody is followed elsewhere."
+    },
+}
 METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 
 
@@ -50,7 +66,11 @@ def routes(statics: Statics) -> APIRouter:
 def described(app: FastAPI) -> dict[str, Any]:
     """The document: as FastAPI writes it, and for each route the scopes of which one is needed."""
     document = get_openapi(
-        title="Greenroom", version=metadata.version("greenroom"), description=SAYS, routes=app.routes
+        title="Greenroom",
+        version=metadata.version("greenroom"),
+        description=SAYS,
+        routes=app.routes,
+        webhooks=told().routes,
     )
     document.setdefault("components", {})["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "A key, as `grk_…`."},
@@ -72,6 +92,13 @@ def described(app: FastAPI) -> dict[str, Any]:
         for method, operation in operations.items():
             if method in METHODS:
                 _say_scope(operation, scopes.get((method, path), []))
+                if path.startswith(OPENAI_S):
+                    # What does not have the right form is 400 there, as their programs know it.
+                    operation["responses"].pop("422", None)
+    for operations in document["webhooks"].values():
+        for operation in operations.values():
+            operation["requestBody"] = {"required": True, "content": operation["responses"]["200"]["content"]}
+            operation["responses"] = HEARD
     return document
 
 

@@ -30,6 +30,7 @@ from bot.web.problems import come_back, explained, of_http
 from bot.web.rates import Rates
 from engine.engine import Engine
 from engine.errors import GreenroomError, SettingsError, StoreError
+from engine.locales import FromNow, say
 from engine.rights import HOUSE
 from engine.settings import is_loopback, split_host
 from engine.store import keys, sessions
@@ -71,11 +72,6 @@ _FORWARDED = (
     "via",
 )
 
-NOBODY = (
-    "The secret of this Greenroom is needed: a key, as `Authorization: Bearer grk_…`, or a page that is "
-    "signed in."
-)
-
 
 @dataclass(frozen=True)
 class Caller:
@@ -111,7 +107,7 @@ def needs(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
 
     async def allowed(who: Annotated[Caller, Depends(caller)]) -> Caller:
         if not who.may(scope):
-            raise HTTPException(403, f"This needs the scope {scope}, and {who.name} has it not.")
+            raise HTTPException(403, say("web.scope", scope=scope, name=who.name))
         return who
 
     return allowed
@@ -178,7 +174,7 @@ class Doors:
     def check_lines(self, who: Caller) -> None:
         """A program that opens one socket after the other takes memory from all."""
         if who.key_id is not None and self.insiders.count(who.key_id) >= MOST_LINES:
-            said = f"{who.name} keeps {MOST_LINES} connections open already. Close one of them first."
+            said = say("web.too_many_lines", name=who.name, most=MOST_LINES)
             raise HTTPException(429, said, come_back(NOTE_AGAIN))
 
     async def is_still_in(self, who: Caller) -> bool:
@@ -208,9 +204,8 @@ class Doors:
     async def _of_key(self, key: Key, session_id: int | None = None) -> Caller:
         if wait := self._rates.wait(key.id, key.rate):
             told = come_back(wait)
-            said = (
-                f"{key.name} may ask {key.rate} times a minute. Come back in {told['Retry-After']} seconds."
-            )
+            when = FromNow(seconds=int(told["Retry-After"]))
+            said = say("web.too_often", name=key.name, times=key.rate, when=when)
             raise HTTPException(429, said, told)
         await self._note(key)
         scopes = frozenset(Scope) if Scope.MANAGE in key.scopes else key.scopes
@@ -315,18 +310,18 @@ def _check_meant(connection: HTTPConnection) -> None:
     headers = connection.headers
     site, mode = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-mode", "")
     if site not in ("same-origin", "none") and mode != "navigate":
-        raise HTTPException(403, "Another page asks here in the name of this browser, and is not answered.")
+        raise HTTPException(403, say("web.other_page"))
     if connection.scope["type"] == "websocket":
         if "origin" not in headers:
-            raise HTTPException(403, "A browser that opens a line says from which page. This one did not.")
+            raise HTTPException(403, say("web.no_origin"))
     elif connection.scope["method"] not in ("GET", "HEAD", "OPTIONS"):
         name, value = PAGE_SAYS
         if headers.get(name) != value:
-            raise HTTPException(403, "What a page changes, it has to mean: X-Greenroom: page is missing.")
+            raise HTTPException(403, say("web.not_meant"))
 
 
 def _nobody() -> HTTPException:
-    return HTTPException(401, NOBODY, {"WWW-Authenticate": 'Bearer realm="Greenroom"'})
+    return HTTPException(401, say("web.nobody"), {"WWW-Authenticate": 'Bearer realm="Greenroom"'})
 
 
 async def check_bind(engine: Engine) -> None:

@@ -17,6 +17,7 @@ from bot.web.owners import Looker, picture_for
 from bot.web.shapes import IdInPath, Slug
 from engine.engine import Engine
 from engine.errors import Refused
+from engine.locales import say
 from engine.pictures.faces import draw_face
 from engine.store import gallery, personas
 from engine.store.files import kind_of
@@ -74,10 +75,10 @@ def open_routes(engine: Engine, secret: bytes) -> APIRouter:
     async def file(key: str, expires: int = 0, signature: str = "") -> Response:
         right = _signature(key, expires, secret)
         if not hmac.compare_digest(right.encode(), signature.encode()):
-            raise Refused("This address is not one that I gave away.")
+            raise Refused(say("web.link_made_up"))
         left = expires - int(engine.clock.now().timestamp())
         if left <= 0:
-            raise Refused("This address was good for a while, and that is over. Ask for a new one.")
+            raise Refused(say("web.link_over"))
         headers = {**HARMLESS, "Cache-Control": f"private, max-age={left}"}
         return Response(await engine.files.get(key), media_type=kind_of(key), headers=headers)
 

@@ -12,7 +12,7 @@ from bot.fronts import tokens_of
 from bot.logs_read import last_lines, struck
 from bot.parts import Parts
 from bot.web.doors import Scope, needs
-from bot.web.problems import PROBLEMS
+from bot.web.problems import PROBLEMS, Spoken
 from bot.web.readiness import Provider, providers
 from engine.condition import condition, verdict
 from engine.engine import Engine
@@ -111,18 +111,19 @@ def routes(engine: Engine, parts: Parts, secret: str) -> APIRouter:
         return {"greenroom": "up", "home": str(engine.home.path)}
 
     @router.get("/now", response_model=Now, dependencies=[reads])
-    async def now() -> dict[str, Any]:
+    async def now(words: Spoken) -> dict[str, Any]:
+        """As it is at this moment. What is wrong, and why, is said in the language of whoever asks."""
         sample = await _latest()
         found = await condition(engine.database, engine.settings, now=engine.clock.now())
         return {
             "sample": sample.told(),
-            "no_gpu": sample.machine.no_gpu,
+            "no_gpu": words.says(sample.machine.no_gpu),
             "parts": [
                 {"name": one.name, "runs": one.runs, "why": struck(one.why, hidden)} for one in parts.listing
             ],
             "workers": list(engine.worker.in_hand),
-            "providers": await providers(engine),
-            "verdict": [str(one) for one in verdict(found)],
+            "providers": await providers(engine, words),
+            "verdict": [words.says(one) for one in verdict(found)],
         }
 
     @router.get("/samples", response_model=Samples, dependencies=[reads])

@@ -141,7 +141,7 @@ class _Ordering:
         if self._composed is None:
             there = await jobs.ordered(tx, self._dedup_key)
             if there is None:
-                raise BadRequest("This order was taken, and is gone again.")
+                raise BadRequest(say("web.order_gone"))
             return there
         record, request = self._composed
         engine = self._engine

@@ -18,6 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 from bot.web.doors import Caller, Scope, caller
 from bot.web.happenings import jobs_topic
 from bot.web.pages import Pages
+from bot.web.problems import spoken
 from bot.web.talks import account_of, ref_of
 from bot.web.watchers import Topic, Watcher, told
 from engine.errors import BadRequest, GreenroomError, Refused
@@ -100,7 +101,7 @@ class Ear:
                 if self._problems > MOST_PROBLEMS:
                     await socket.close(NONSENSE)
                     return
-                self._watcher.put(told({"is": "problem", "detail": str(error)}))
+                self._watcher.put(told({"is": "problem", "detail": spoken(socket).says(error)}))
             await self._watcher.not_behind()  # whoever asks for more reads first
 
     async def _hear(self, said: dict[str, Any]) -> None:

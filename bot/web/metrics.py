@@ -22,6 +22,7 @@ from bot.web.readiness import Provider, providers
 from engine.engine import Engine
 from engine.gauges import BOUNDS, Gauges
 from engine.history import Sample
+from engine.locales import ENGLISH, locale_of
 from engine.store import outbox
 
 #: What is counted: the name of the count, the metric, what it is, and its labels.
@@ -151,7 +152,7 @@ def open_routes(engine: Engine, pages: Pages, parts: Parts) -> APIRouter:
             sample=there[-1] if there else await engine.history.take(),
             owed=await engine.database.look(_owed),
             watchers=pages.watchers.count,
-            providers=tuple(await providers(engine)),
+            providers=tuple(await providers(engine, locale_of(ENGLISH))),
             parts=parts,
         )
         registry = CollectorRegistry()

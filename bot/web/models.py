@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 
 from bot.web.doors import Scope, needs
-from bot.web.problems import PROBLEMS
+from bot.web.problems import PROBLEMS, Spoken
 from engine.engine import Engine
+from engine.locales import Locale
 from engine.models import machine
 from engine.models.overview import overview
-from engine.pulls import PullState
+from engine.pulls import Pull, PullState
 
 #: A name of the catalogue, `owner/repository:file`, or `kind/name` of one that is here.
 Name = Annotated[str, Path(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -78,21 +79,22 @@ def routes(engine: Engine) -> APIRouter:
     reads, manages = Depends(needs(Scope.READ)), Depends(needs(Scope.MANAGE))
 
     @router.get("", response_model=Models, dependencies=[reads])
-    async def listing() -> dict[str, Any]:
+    async def listing(words: Spoken) -> dict[str, Any]:
         """The catalogue, and whatever else is here. Which of them fit says what this machine has."""
         told, free = await asyncio.to_thread(_looked, engine)
-        pulls = [one.told() for one in engine.pulls.listing]
-        return told | {"items": told["models"], "disk_free": free, "pulls": pulls}
+        pulls = [_shown(one, words) for one in engine.pulls.listing]
+        beside = {"reason": words.says(told["reason"]), "disk_free": free, "pulls": pulls}
+        return told | {"items": told["models"]} | beside
 
     @router.post("/{name:path}/pull", status_code=202, response_model=ShownPull, dependencies=[manages])
-    async def pull(name: Name) -> dict[str, Any]:
+    async def pull(name: Name, words: Spoken) -> dict[str, Any]:
         """Fetch it, or go on with what was begun. Whoever watches `models` is told how far it is."""
-        return engine.pulls.begin(name).told()
+        return _shown(engine.pulls.begin(name), words)
 
     @router.post("/{name:path}/stop", response_model=ShownPull, dependencies=[manages])
-    async def stop(name: Name) -> dict[str, Any]:
+    async def stop(name: Name, words: Spoken) -> dict[str, Any]:
         """What came so far stays, and the next pull goes on with it."""
-        return (await engine.pulls.stop(name)).told()
+        return _shown(await engine.pulls.stop(name), words)
 
     @router.delete("/{name:path}", response_model=Removed, dependencies=[manages])
     async def remove(name: Name) -> dict[str, Any]:
@@ -102,6 +104,10 @@ def routes(engine: Engine) -> APIRouter:
         return {"removed": called, "freed": room.size + room.unfinished}
 
     return router
+
+
+def _shown(pull: Pull, words: Locale) -> dict[str, Any]:
+    return pull.told() | {"note": words.says(pull.note)}
 
 
 def _looked(engine: Engine) -> tuple[dict[str, Any], int]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from http import HTTPStatus
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, WebSocket
+from fastapi import Depends, FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -28,6 +29,7 @@ from engine.errors import (
     StoreError,
     TryAgain,
 )
+from engine.locales import Locale, Said, languages, locale_of, say
 
 STATUS: tuple[tuple[type[GreenroomError], int], ...] = (
     (OverLimit, 429),
@@ -40,8 +42,6 @@ STATUS: tuple[tuple[type[GreenroomError], int], ...] = (
     (TryAgain, 503),
 )
 
-BROKEN = "Something went wrong on Greenroom's side; its log says what."
-
 _SCHEMA = {
     "title": "Problem",
     "type": "object",
@@ -50,6 +50,18 @@ _SCHEMA = {
         "type": {"type": "string", "const": "about:blank"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "A sentence for a person."},
+        "errors": {
+            "type": "array",
+            "description": "What each of it is about, where that is known.",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "A JSON pointer into what was sent."},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
     },
 }
 
@@ -74,6 +86,30 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 #: OpenAI's words for what went wrong.
 _KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
+#: What Starlette says by itself, and what it means here.
+_PHRASES = {404: "web.nothing_here", 405: "web.not_so"}
+
+
+def broken() -> Said:
+    """Nobody expected that."""
+    return say("web.broken")
+
+
+def spoken(connection: HTTPConnection) -> Locale:
+    """The first language of whoever asks that the house speaks; English for programs that say nothing of it."""
+    for told in connection.headers.get("accept-language", "")[:200].split(","):
+        code = told.partition(";")[0].strip().lower()
+        if code.partition("-")[0] in languages():
+            return locale_of(code)
+    return locale_of("")
+
+
+async def _spoken(connection: HTTPConnection) -> Locale:
+    return spoken(connection)
+
+
+#: For a route whose answer holds sentences of the house.
+Spoken = Annotated[Locale, Depends(_spoken)]
 
 
 class Mistake(StarletteHTTPException):
@@ -95,12 +131,27 @@ def answered(
     *,
     param: str | None = None,
     code: str | None = None,
+    errors: Sequence[tuple[Sequence[str | int], str]] = (),
 ) -> Response:
-    """The problem, in the form that whoever asked there understands."""
+    """The problem, in the form that whoever asked there understands, and in their language.
+
+    `errors`: places, and what is wrong in each.
+    """
+    words = spoken(connection)
+    detail = words.says(detail)
+    headers = {"Content-Language": words.code} | dict(headers or {})
     if _is_openai_s(connection):
         return JSONResponse(in_openai_s_form(status, detail, param=param, code=code), status, headers)
-    body = {"type": "about:blank", "status": status, "detail": detail}
+    body: dict[str, Any] = {"type": "about:blank", "status": status, "detail": detail}
+    if param and not errors:
+        errors = ((param.split("."), detail),)
+    if errors:
+        body["errors"] = [{"pointer": _pointer(place), "detail": words.says(said)} for place, said in errors]
     return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def _pointer(place: Sequence[str | int]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
 
 
 def in_openai_s_form(
@@ -117,13 +168,23 @@ def _is_openai_s(connection: HTTPConnection) -> bool:
 
 def explained(connection: HTTPConnection, error: GreenroomError, clock: Clock) -> Response:
     """An error of ours."""
-    status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+    status = status_of(error)
     wait = None
     if isinstance(error, OverLimit):
         wait = (error.free_at - clock.now()).total_seconds()
     elif isinstance(error, TryAgain):
         wait = error.after_s
-    return answered(connection, status, str(error), None if wait is None else come_back(wait))
+    return answered(connection, status, sentence_of(error), None if wait is None else come_back(wait))
+
+
+def sentence_of(error: GreenroomError) -> str:
+    """What an error says, as a sentence that can be said in other languages where it is one of the house's."""
+    told = error.args[0] if error.args else ""
+    return told if isinstance(told, Said) else str(error)
+
+
+def status_of(error: GreenroomError) -> int:
+    return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 
 def come_back(seconds: float) -> dict[str, str]:
@@ -135,7 +196,7 @@ def install(app: FastAPI, clock: Clock) -> None:
 
     async def ours(connection: Request | WebSocket, error: Exception) -> Response | None:
         assert isinstance(error, GreenroomError)  # noqa: S101 - it is registered for these
-        return await _shown(connection, explained(connection, error, clock), str(error))
+        return await _shown(connection, explained(connection, error, clock), sentence_of(error))
 
     async def refused(connection: Request | WebSocket, error: Exception) -> Response | None:
         assert isinstance(error, StarletteHTTPException)  # noqa: S101 - the same
@@ -146,8 +207,9 @@ def install(app: FastAPI, clock: Clock) -> None:
         if _is_openai_s(connection):
             return _mistaken(connection, problems)
         said = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in problems)
-        detail = said or "That was not understood."
-        return await _shown(connection, answered(connection, 422, detail), detail)
+        detail = said or say("web.not_understood")
+        places = [(one["loc"][1:], str(one["msg"])) for one in problems if one["loc"][:1] == ("body",)]
+        return await _shown(connection, answered(connection, 422, detail, errors=places), detail)
 
     # Starlette's types know no handler that a socket has too.
     handlers: Any = (
@@ -161,13 +223,16 @@ def install(app: FastAPI, clock: Clock) -> None:
 
 def of_http(connection: HTTPConnection, error: StarletteHTTPException) -> Response:
     param, code = (error.param, error.code) if isinstance(error, Mistake) else (None, None)
-    return answered(connection, error.status_code, error.detail, error.headers, param=param, code=code)
+    status, detail = error.status_code, error.detail
+    if status in _PHRASES and detail == HTTPStatus(status).phrase:
+        detail = say(_PHRASES[status])
+    return answered(connection, status, detail, error.headers, param=param, code=code)
 
 
 def _mistaken(connection: HTTPConnection, problems: Sequence[Any]) -> Response:
     """OpenAI's programs are told of the first thing only, and by 400."""
     if not problems:
-        return answered(connection, 400, "That was not understood.")
+        return answered(connection, 400, say("web.not_understood"))
     first = problems[0]
     place = [str(part) for part in first["loc"][1:]]
     told = f"{'.'.join(place)}: {first['msg']}" if place else str(first["msg"])
@@ -178,6 +243,7 @@ async def _shown(connection: Request | WebSocket, answer: Response, detail: str)
     if isinstance(connection, WebSocket) and connection.application_state is not WebSocketState.CONNECTING:
         # It was let in already: all that can be said is good-bye. A close frame has room for 123 bytes.
         if connection.application_state is WebSocketState.CONNECTED:
-            await connection.close(1011, detail.encode()[:120].decode(errors="ignore"))
+            told = spoken(connection).says(detail)
+            await connection.close(1011, told.encode()[:120].decode(errors="ignore"))
         return None
     return answer

@@ -19,6 +19,7 @@ from engine.engine import Engine
 from engine.errors import GreenroomError
 from engine.language import Task
 from engine.language.scribe import State
+from engine.locales import ENGLISH, Locale, locale_of
 from engine.pictures.painting import choice
 from engine.store import keys
 
@@ -49,12 +50,14 @@ class Ready(BaseModel):
     checks: list[Check]
 
 
-async def providers(engine: Engine) -> list[Provider]:
+async def providers(engine: Engine, words_of: Locale) -> list[Provider]:
     """Those that were asked for, also where they are not there. Where there is none, the understudy writes, and
     placeholders are drawn.
     """
     found = [
-        Provider(what="words", name=name, state=state.value, up=state is not State.BROKEN, why=why)
+        Provider(
+            what="words", name=name, state=state.value, up=state is not State.BROKEN, why=words_of.says(why)
+        )
         for name, state, why in engine.shelf.told()
     ]
     words, pictures = engine.settings.language, engine.settings.pictures
@@ -62,12 +65,12 @@ async def providers(engine: Engine) -> list[Provider]:
         chosen = await engine.shelf.choice(Task.CHAT)
         state = "there" if chosen.found else MISSING
         up = chosen.found is not None
-        found.append(Provider(what="words", name=named, state=state, up=up, why=chosen.reason))
+        found.append(Provider(what="words", name=named, state=state, up=up, why=words_of.says(chosen.reason)))
     made = await asyncio.to_thread(choice, engine.settings)
     if made.found is not None:
-        found.append(_painter(made.found.name, "there", made.reason))
+        found.append(_painter(made.found.name, "there", words_of.says(made.reason)))
     elif pictures.models != "off" and pictures.model:
-        found.append(_painter(pictures.model, MISSING, made.reason))
+        found.append(_painter(pictures.model, MISSING, words_of.says(made.reason)))
     return found
 
 
@@ -85,7 +88,7 @@ async def checks(engine: Engine, parts: Parts, fronts: tuple[Front, ...]) -> Asy
         yield _part(parts, called(front, fronts), f"front {called(front, fronts)}")
     yield _part(parts, "outbox", "outbox")
     yield _part(parts, "pictures", "line")
-    found = await providers(engine)
+    found = await providers(engine, locale_of(ENGLISH))
     for what, instead in (("words", "the understudy writes"), ("pictures", "placeholders are drawn")):
         yield _provided(what, [one for one in found if one.what == what], instead)
 

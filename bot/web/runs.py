@@ -14,7 +14,7 @@ from bot.runs_shown import pictured_shown, plan_shown, run_shown
 from bot.shown import job_shown
 from bot.web.by_time import Line
 from bot.web.doors import Scope, needs
-from bot.web.problems import PROBLEMS
+from bot.web.problems import PROBLEMS, Spoken
 from bot.web.shapes import Before, Given, Id, IdInPath, JobOut, Key, Limit, Long, Number, Page, Whole, page_of
 from engine import replaying
 from engine.engine import Engine
@@ -249,10 +249,10 @@ def routes(engine: Engine) -> APIRouter:
         return job_shown(job, await engine.imagining.ahead_of(job.id), [])
 
     @router.get("/pictures/{picture_id}/against/{again_id}", response_model=Against, dependencies=[reads])
-    async def against(picture_id: IdInPath, again_id: IdInPath) -> dict[str, Any]:
+    async def against(picture_id: IdInPath, again_id: IdInPath, words: Spoken) -> dict[str, Any]:
         """How far a replay is what it should be."""
         found = await replaying.compared(engine.database, engine.files, picture_id, again_id)
-        return {"same": found.same, "differing": found.differing, "says": str(found.says)}
+        return {"same": found.same, "differing": found.differing, "says": words.says(found.says)}
 
     def _brief(run: Run, counts: store.Counts) -> dict[str, Any]:
         return run_shown(standing_of(run, counts, engine.settings.pictures.currency))

@@ -14,16 +14,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.web.origins import Names
-from bot.web.problems import BROKEN, answered
+from bot.web.problems import answered, broken
+from engine.locales import Said, say
 
 #: So much one request may bring: a character card with its pictures is the largest that we know.
 MOST_BYTES = 32 * 1024 * 1024
-TOO_LARGE = f"That is more than is taken at once: {MOST_BYTES // 1024 // 1024} MB at most."
-NOT_MINE = (
-    "This address is not mine. If it should be, the setting web.allowed_hosts is where the operator names it."
-)
-NOT_MY_PAGE = "A page of another address asks, and is not answered."
-
 _STARTS = ("http.response.start", "websocket.http.response.start")
 
 
@@ -55,7 +50,7 @@ class Walls:
             await self._app(scope, _bounded(receive) if scope["type"] == "http" else receive, sent)
         except Exception:
             if not began:
-                await answered(HTTPConnection(scope), 500, BROKEN)(scope, receive, sent)
+                await answered(HTTPConnection(scope), 500, broken())(scope, receive, sent)
             raise
 
     def _refused(self, connection: HTTPConnection) -> Response | None:
@@ -63,13 +58,17 @@ class Walls:
         if not connection.scope["path"].startswith("/hooks/"):
             hosts, origins = connection.headers.getlist("host"), connection.headers.getlist("origin")
             if len(hosts) != 1 or not self._names.are_ours(hosts[0]):
-                return answered(connection, 421, NOT_MINE)
+                return answered(connection, 421, say("web.not_mine"))
             if any(not self._names.is_our_page(origin, hosts[0]) for origin in origins):
-                return answered(connection, 403, NOT_MY_PAGE)
+                return answered(connection, 403, say("web.not_my_page"))
         length = connection.headers.get("content-length", "")
         if length.isascii() and length.isdecimal() and int(length[:20]) > MOST_BYTES:
-            return answered(connection, 413, TOO_LARGE)
+            return answered(connection, 413, _too_large())
         return None
+
+
+def _too_large() -> Said:
+    return say("web.too_large", megabytes=MOST_BYTES // 1024 // 1024)
 
 
 def _bounded(receive: Receive) -> Receive:
@@ -80,7 +79,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > MOST_BYTES:
-            raise HTTPException(413, TOO_LARGE)
+            raise HTTPException(413, _too_large())
         return message
 
     return bounded

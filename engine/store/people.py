@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import and_, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.records import Account, Incoming, Person, Place
@@ -184,15 +185,28 @@ async def known(tx: AsyncConnection, account: Account) -> Person | None:
     return Person(row.id, row.name, row.adult_confirmed_at, row.language) if row else None
 
 
+_ADD_ACCOUNT = {
+    name: made(accounts)
+    .on_conflict_do_nothing(index_elements=[accounts.c.front, accounts.c.platform_id])
+    .returning(accounts.c.person_id)
+    for name, made in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+}
+
+
 async def add_person(tx: AsyncConnection, account: Account, *, now: datetime) -> Person:
-    """Somebody new: a person, and the account that they are known by."""
+    """Somebody new: a person, and the account that they are known by. Who comes in twice at once is one person."""
     added = insert(people).values(name=account.name, language=account.language, created_at=now)
     person_id = (await tx.execute(added.returning(people.c.id))).scalar_one()
-    await tx.execute(
-        insert(accounts).values(
-            person_id=person_id, front=account.front, platform_id=account.platform_id, name=account.name
-        )
-    )
+    known_by = {
+        "person_id": person_id,
+        "front": account.front,
+        "platform_id": account.platform_id,
+        "name": account.name,
+    }
+    if (await tx.execute(_ADD_ACCOUNT[tx.dialect.name], known_by)).scalar_one_or_none() is None:
+        # Somebody was quicker, and what they wrote can be read by now.
+        await tx.execute(delete(people).where(people.c.id == person_id))
+        return await known(tx, account) or await add_person(tx, account, now=now)
     return Person(person_id, account.name, language=account.language)
 
 
