@@ -14,7 +14,7 @@ up: $(CORE)
 	@$(BIN)/greenroom up
 
 test: $(VENV)/.core-dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/.core-dev
 	$(BIN)/ruff check .

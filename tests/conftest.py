@@ -12,7 +12,7 @@ import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,9 +29,11 @@ from engine.settings import PictureSettings, Settings, WebSettings
 from engine.store.database import Database
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from tests.models.fixtures import (  # noqa: F401 - fixtures for all tests
+    bert_model,
     broken_model,
     models_folder,
     plain_model,
+    pooled_model,
     recurrent_model,
     tiny_llama3_model,
     tiny_model,
@@ -72,6 +74,18 @@ def logging_as_before() -> Iterator[None]:
             logger = getattr(module, "log", None)
             if logger is not None:
                 logger.__dict__.pop("bind", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def houses_look_for_no_waste() -> Iterator[None]:
+    """As it opens, a house looks all through its process for waste: that takes long in one as large as this. Houses
+    in processes of their own do it in the tests too.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        # Whoever opens one has imported it by now.
+        if house := sys.modules.get("bot.house"):
+            patch.setattr(house, "_kept_for_good", nullcontext)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -176,13 +190,19 @@ def _name_in(url: str) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Small, quick pictures; any free port; nothing of the settings of whoever runs the tests."""
+def settings(tmp_path: Path, sqlite_tables: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Small, quick pictures; any free port; nothing of the settings of whoever runs the tests.
+
+    The tables are there already: making them takes longer than most tests.
+    """
     for name in os.environ:
         if name.startswith("GREENROOM_"):
             monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    shutil.copy(sqlite_tables, home / sqlite_tables.name)
     return Settings(
-        home=tmp_path / "home",
+        home=home,
         pictures=PictureSettings(width=64, height=64, steps=3),
         web=WebSettings(port=0),
     )

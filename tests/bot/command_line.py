@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.cli import run
+from engine.store import chats, personas
 from engine.store.database import Database
 from engine.store.records import ChatRef
 from tests.bot.logged import own_log
@@ -114,3 +116,15 @@ def changed(greenroom: Greenroom, work: Callable[[AsyncConnection], Any]) -> Any
             await database.close()
 
     return asyncio.run(change())
+
+
+def with_two_places(greenroom: Greenroom) -> None:
+    """A cast is in its home, and somebody of it in each of two places."""
+    assert greenroom("personas", "list").returncode == 0
+
+    async def places(tx: AsyncConnection) -> None:
+        who = (await personas.listing(tx))[0]
+        for ref in (DEN, HALL):
+            await chats.add_place(tx, ref, persona_id=who.id, now=datetime.now(UTC), shared=True)
+
+    changed(greenroom, places)

@@ -1,18 +1,25 @@
-"""Homes for the command line: one that is new, one that several tests look at, and its owner."""
+"""An open house; and homes for the command line: one that is new, one that several look at, and its owner."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.store import chats, personas
-from tests.bot.command_line import DEN, HALL, Greenroom, changed, until
+from bot.house import House, open_house
+from engine.settings import Settings
+from engine.testing import FakeLanguage, FakeRenderer
+from tests.bot.command_line import Greenroom, until, with_two_places
+
+
+@pytest.fixture
+async def house(settings: Settings, language: FakeLanguage, renderer: FakeRenderer) -> AsyncIterator[House]:
+    """Everything in it is real but the models."""
+    async with open_house(settings, models=[language], renderer=renderer) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -42,12 +49,4 @@ def owner(lived_in: Greenroom) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def two_places(greenroom: Greenroom) -> None:
-    """A cast is in its home, and somebody of it in each of two places."""
-    assert greenroom("personas", "list").returncode == 0
-
-    async def places(tx: AsyncConnection) -> None:
-        who = (await personas.listing(tx))[0]
-        for ref in (DEN, HALL):
-            await chats.add_place(tx, ref, persona_id=who.id, now=datetime.now(UTC), shared=True)
-
-    changed(greenroom, places)
+    with_two_places(greenroom)

@@ -67,6 +67,34 @@ def test_a_feed_is_told_whose_pictures_it_has_what_waits_and_where_else_it_goes(
     assert (hook["picture"], hook["approval"], hook["to"]) == ("", "", [])
 
 
+def test_a_feed_is_changed_and_what_is_not_said_stays(greenroom: Greenroom, paper: Paper) -> None:
+    how = ("--only", "thaw", "--not", "football", "--approval", "post")
+    greenroom("feeds", "add", paper.at("feed"), "--place", "1", *how)
+    said = (
+        "--only",
+        "none",
+        "--every",
+        "2h",
+        "--persona",
+        "glenys-prosser",
+        "--place",
+        "2",
+        "--style",
+        "noir",
+    )
+    changed = greenroom("feeds", "edit", "1", *said, "--json")
+    assert changed.returncode == 0, changed.stderr
+    told = json.loads(changed.stdout)
+    assert (told["only"], told["not"], told["every"], told["style"]) == ([], ["football"], "2h", "noir")
+    assert (told["persona"], told["place"], told["approval"]) == ("Glenys Prosser", 2, "post")
+    assert "1 is changed." in greenroom("feeds", "edit", "1", "--approval", "no").stdout
+    (listed,) = json.loads(greenroom("feeds", "list", "--json").stdout)
+    assert (listed["approval"], listed["every"]) == ("", "2h")
+    nothing = greenroom("feeds", "edit", "1")
+    assert (nothing.returncode, "Say what changes" in nothing.stderr) == (2, True)
+    assert greenroom("feeds", "edit", "7", "--only", "snow").returncode == 4
+
+
 def test_what_is_no_feed_is_a_sentence_and_an_exit_code(greenroom: Greenroom, paper: Paper) -> None:
     page = greenroom("feeds", "add", paper.at("page"), "--place", "1")
     assert (page.returncode, "web page, and no feed" in page.stderr) == (2, True)

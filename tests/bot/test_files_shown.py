@@ -25,12 +25,6 @@ KEY = "pictures/ada/ü 12-1_ada_noir.png"
 
 
 @pytest.fixture
-async def house(settings: Settings, language: FakeLanguage, renderer: FakeRenderer) -> AsyncIterator[House]:
-    async with open_house(settings, models=[language], renderer=renderer) as opened:
-        yield opened
-
-
-@pytest.fixture
 async def stranger(house: House) -> AsyncIterator[httpx.AsyncClient]:
     """Knows the address and nothing else."""
     async with httpx.AsyncClient(base_url=house.address.url, trust_env=False) as opened:

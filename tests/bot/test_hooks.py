@@ -12,24 +12,17 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.house import House, open_house
+from bot.house import House
 from bot.web.hooks import MOST_BYTES, MOST_KNOCKS
 from engine.newsroom import key_for_signatures
 from engine.settings import SafetySettings, Settings
 from engine.store import chats, personas
 from engine.store.records import ChatRef, Post
-from engine.testing import FakeLanguage, FakeRenderer
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"safety": SafetySettings(blocked_words=("turnip",))})
-
-
-@pytest.fixture
-async def house(settings: Settings, language: FakeLanguage, renderer: FakeRenderer) -> AsyncIterator[House]:
-    async with open_house(settings, models=[language], renderer=renderer) as opened:
-        yield opened
 
 
 @dataclass(frozen=True)
@@ -119,29 +112,29 @@ async def test_what_is_wrong_about_a_knock_is_not_told(hook: Hook) -> None:
     assert await hook.posts() == []
 
 
-@pytest.mark.parametrize(
-    ("body", "told"),
-    [
-        ({}, "title"),
-        ({"title": ""}, "title"),
-        ({"title": "x" * 301}, "title"),
-        ({"title": 5}, "title"),
-        ({"title": "<script>alert(1)</script>"}, "no words"),
-        ({"title": "x", "link": "javascript:alert(1)"}, "link: write it as https"),
-        ({"title": "x", "image": "file:///etc/passwd"}, "image: write it as https"),
-        ({"title": "x", "persona": "y"}, "persona"),
-        ({"title": "x", "id": "x" * 201}, "id"),
-        ([], "object"),
-        (b"", "JSON"),
-        (b"{", "JSON"),
-        (b"\xff\xfe", "JSON"),
-        (b"[" * 20_000, "JSON"),
-    ],
-)
-async def test_what_is_not_understood_is_told_in_a_sentence(hook: Hook, body: Any, told: str) -> None:
-    answer = await hook.told(body)
-    assert answer.status_code == 422, answer.text
-    assert told in answer.json()["detail"]
+NOT_UNDERSTOOD: list[tuple[Any, str]] = [
+    ({}, "title"),
+    ({"title": ""}, "title"),
+    ({"title": "x" * 301}, "title"),
+    ({"title": 5}, "title"),
+    ({"title": "<script>alert(1)</script>"}, "no words"),
+    ({"title": "x", "link": "javascript:alert(1)"}, "link: write it as https"),
+    ({"title": "x", "image": "file:///etc/passwd"}, "image: write it as https"),
+    ({"title": "x", "persona": "y"}, "persona"),
+    ({"title": "x", "id": "x" * 201}, "id"),
+    ([], "object"),
+    (b"", "JSON"),
+    (b"{", "JSON"),
+    (b"\xff\xfe", "JSON"),
+    (b"[" * 20_000, "JSON"),
+]
+
+
+async def test_what_is_not_understood_is_told_in_a_sentence(hook: Hook) -> None:
+    for body, told in NOT_UNDERSTOOD:
+        answer = await hook.told(body)
+        assert answer.status_code == 422, answer.text
+        assert told in answer.json()["detail"]
     assert await hook.posts() == []
 
 

@@ -33,12 +33,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-async def house(settings: Settings, language: FakeLanguage, renderer: FakeRenderer) -> AsyncIterator[House]:
-    async with open_house(settings, models=[language], renderer=renderer) as opened:
-        yield opened
-
-
-@pytest.fixture
 async def client(house: House) -> AsyncIterator[Client]:
     opened = Client(house.address)
     yield opened

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,12 @@ from bot.cli import run
 from bot.cli.models import DECLINED, offer
 from engine.models import Entry, catalogue
 from engine.settings import LanguageSettings, Settings
+from tests.bot.command_line import ROOT, Ended
 from tests.bot.logged import own_log
 from tests.servers.hub import Hub, Repo
 from tests.servers.hub.models import gguf
 
-ROOT = Path(__file__).parents[2]
 SMALL = "llama-3.2-1b"
-
-
-@dataclass(frozen=True)
-class Ended:
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 class Greenroom:

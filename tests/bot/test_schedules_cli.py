@@ -12,9 +12,21 @@ from engine.store import chats, outbox, personas
 from engine.store import posts as store
 from engine.store.records import DeliveryKind, DeliveryState, PostState
 from engine.store.tables import deliveries, schedules
-from tests.bot.command_line import DEN, Greenroom, changed, until
+from tests.bot.command_line import DEN, Greenroom, changed, until, with_two_places
 
-pytestmark = pytest.mark.usefixtures("two_places")
+
+@pytest.fixture
+def greenroom(greenroom: Greenroom) -> Greenroom:
+    with_two_places(greenroom)
+    return greenroom
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Greenroom:
+    """One that several tests only look at: nothing is planned there."""
+    home = Greenroom(tmp_path_factory.mktemp("untouched"))
+    with_two_places(home)
+    return home
 
 
 def waits(greenroom: Greenroom, key: str = "k", caption: str = "Good morning.\x1b[31m") -> int:
@@ -106,13 +118,13 @@ def test_a_script_that_is_not_sure_saves_nothing(greenroom: Greenroom) -> None:
         (4, ("next", "77")),
     ],
 )
-def test_what_cannot_be_is_a_sentence(greenroom: Greenroom, code: int, arguments: tuple[str, ...]) -> None:
-    ended = greenroom("schedule", *arguments)
+def test_what_cannot_be_is_a_sentence(untouched: Greenroom, code: int, arguments: tuple[str, ...]) -> None:
+    ended = untouched("schedule", *arguments)
     assert ended.returncode == code, ended.stderr
     assert ended.stderr.strip()
     assert "Traceback" not in ended.stderr
     assert "should not have" not in ended.stderr
-    assert greenroom.told("schedule", "list") == []
+    assert untouched.told("schedule", "list") == []
 
 
 def test_the_zone_is_the_house_s_own_unless_somebody_names_one(greenroom: Greenroom) -> None:
@@ -268,13 +280,13 @@ def test_one_that_cannot_be_read_is_told_and_hides_no_other(greenroom: Greenroom
         ("`to` cannot be", "[[schedule]]\nwhen = 'x'\nplace = 1\nto = [0x" + "f" * 9_000 + "]"),
     ],
 )
-def test_of_a_file_with_a_mistake_nothing_is_saved(greenroom: Greenroom, told: str, text: str) -> None:
-    file = greenroom.folder / "posts.toml"
+def test_of_a_file_with_a_mistake_nothing_is_saved(untouched: Greenroom, told: str, text: str) -> None:
+    file = untouched.folder / "posts.toml"
     file.write_text(text, encoding="utf-8")
-    ended = greenroom("schedule", "load", str(file))
+    ended = untouched("schedule", "load", str(file))
     assert ended.returncode in (2, 4)
     assert told in ended.stderr
-    assert greenroom.told("schedule", "list") == []
+    assert untouched.told("schedule", "list") == []
 
 
 def test_a_file_that_is_not_there_is_a_sentence(greenroom: Greenroom) -> None:

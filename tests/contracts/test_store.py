@@ -1,73 +1,31 @@
-"""What is remembered of chats, people, personas, pictures and deliveries, on SQLite and on PostgreSQL.
+"""What is remembered of chats, people, talks and pictures, on SQLite and on PostgreSQL.
 
-Jobs have a suite of their own, in `tests/engine/test_jobs_store.py`.
+Personas, the outbox and jobs have suites of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.errors import BadRequest, NotFound
+from engine.errors import NotFound
 from engine.language import Source
-from engine.store import chats, jobs, outbox, people, personas, pictures
+from engine.store import chats, jobs, people, personas, pictures
 from engine.store.database import Database
 from engine.store.records import (
     Account,
     ChatRef,
-    Delivery,
-    DeliveryKind,
-    Incoming,
     Lane,
-    Person,
-    PersonaRecord,
     PictureRequest,
     Place,
-    Turn,
     TurnKind,
     TurnState,
 )
-from engine.store.tables import persona_revisions
-from personas.persona import Interest, Persona, PictureTaste, Rating
-
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-KITCHEN = ChatRef("terminal", "home", "kitchen")
-HALL = ChatRef("terminal", "home", "hall", "stairs")
-ANA = Account("terminal", "ana", "Ana", "pt")
-HERE = [("terminal", "home")]
-ADA = Persona(slug="ada", name="Ada Quill", age=40)
-BEN = Persona(slug="ben", name="Ben Ash", age=50)
-
-
-@asynccontextmanager
-async def settled(database: Database) -> AsyncIterator[tuple[AsyncConnection, Place, Person, PersonaRecord]]:
-    """A write transaction in a store where Ana and Ada are in the kitchen."""
-    async with database.write() as tx:
-        record = await personas.add(tx, ADA, origin="made", now=NOON)
-        place = await chats.add_place(tx, KITCHEN, persona_id=record.id, now=NOON)
-        person = await people.add_person(tx, ANA, now=NOON)
-        yield tx, place, person, record
-
-
-async def said(
-    tx: AsyncConnection, place: Place, person: Person, text: str, *, now: datetime = NOON, **more: Any
-) -> Turn:
-    return await chats.add_turn(tx, place.id, text, now=now, person_id=person.id, **more)
-
-
-def heard(text: str = "Hello", *, key: str = "1", chat: ChatRef = KITCHEN, who: Account = ANA) -> Incoming:
-    return Incoming(chat, who, text, key)
-
-
-# Arrivals
+from personas.persona import Rating
+from tests.contracts.store_stage import BEN, HALL, KITCHEN, NOON, heard, reply, said, settled
 
 
 async def test_a_stranger_in_a_new_chat_is_not_known(database: Database) -> None:
@@ -130,21 +88,6 @@ async def test_a_place_made_by_many_at_once_is_one(database: Database) -> None:
 
 
 # Talk
-
-
-async def reply(tx: AsyncConnection, place: Place, to: Turn, text: str, persona_id: int) -> Turn:
-    turn = await chats.add_turn(
-        tx,
-        place.id,
-        text,
-        now=NOON,
-        state=TurnState.ANSWERED,
-        parent_id=to.id,
-        persona_id=persona_id,
-        source=Source.MODEL,
-    )
-    await chats.move_head(tx, place.id, turn.id, of_persona=persona_id)
-    return turn
 
 
 async def test_a_talk_is_read_from_its_first_line_to_its_head(database: Database) -> None:
@@ -257,258 +200,6 @@ async def test_only_the_first_of_a_chat_is_tried_too_often(database: Database) -
         again, hopeless = await chats.reopen(tx, most_attempts=2)
     assert [one.turn.id for one in hopeless] == [poison.id]
     assert [one.turn.id for one in again] == [behind.id]
-
-
-# Personas
-
-
-async def test_a_persona_comes_back_as_it_was_stored(database: Database) -> None:
-    whole = Persona(
-        slug="iris",
-        name="Íris “the\u00a0Lens” 👁",
-        age=33,
-        rating=Rating.MATURE,
-        tags=("a", "b"),
-        interests=(Interest(name="optics", words=("lens",)),),
-        picture=PictureTaste(style="film"),
-        greetings=("Hi {{user}}, {{random:a,b}} %s {0}",),
-        card={"spec": "chara_card_v3", "data": {"unknown": [1, None, "ü"]}},
-    )
-    async with database.write() as tx:
-        stored = await personas.add(tx, whole, origin="imported", now=NOON)
-    async with database.read() as tx:
-        assert await personas.get(tx, stored.id) == stored
-        [entry] = await personas.listing(tx)
-    assert stored.persona == whole
-    assert (entry.slug, entry.name, entry.tags, entry.origin) == ("iris", whole.name, ("a", "b"), "imported")
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    ["eva-nagy", "EVA-NAGY", "Éva Nagy", "éva nagy", "ÉVA NAGY", " Éva \n Nagy ", "Eva", "nagy", "Éva\x00"],
-)
-async def test_a_persona_is_found_by_slug_name_and_first_name(database: Database, wanted: str) -> None:
-    async with database.write() as tx:
-        await personas.add(tx, ADA, origin="made", now=NOON)
-        eva = await personas.add(tx, Persona(slug="eva-nagy", name="Éva Nagy"), origin="made", now=NOON)
-        assert await personas.find(tx, wanted) == eva
-        assert await personas.find(tx, str(eva.id)) == eva
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        "",
-        " ",
-        "nobody",
-        "'; DROP TABLE personas; --",
-        "%",
-        "_",
-        "9" * 30,
-        "x" * 9_000,
-        "\x00",
-        "\ud800",
-        "-1",
-    ],
-)
-async def test_nobody_is_found_where_nobody_is_meant(database: Database, wanted: str) -> None:
-    async with database.write() as tx:
-        await personas.add(tx, ADA, origin="made", now=NOON)
-        with pytest.raises(NotFound, match="ada") as error:
-            await personas.find(tx, wanted)
-    assert len(str(error.value)) < 200
-
-
-async def test_of_two_with_one_name_the_slug_is_asked_back(database: Database) -> None:
-    async with database.write() as tx:
-        for slug in ("ada-quill", "ada-quill-2"):
-            await personas.add(tx, Persona(slug=slug, name="Ada Quill"), origin="made", now=NOON)
-        with pytest.raises(BadRequest, match="ada-quill and ada-quill-2"):
-            await personas.find(tx, "ada quill")
-        with pytest.raises(BadRequest, match="ada-quill and ada-quill-2"):
-            await personas.find(tx, "Quill")
-        assert (await personas.find(tx, "ada-quill")).persona.slug == "ada-quill"
-
-
-async def test_two_of_one_slug_cannot_be(database: Database) -> None:
-    async with database.write() as tx:
-        await personas.add(tx, ADA, origin="made", now=NOON)
-    with pytest.raises(BadRequest, match="already"):
-        async with database.write() as tx:
-            await personas.add(tx, ADA, origin="made", now=NOON)
-    async with database.write() as tx:
-        assert await personas.free_slug(tx, "ada") == "ada-2"
-        taken_in = await personas.take_in(tx, ADA, origin="imported", now=NOON)
-        assert taken_in.persona.slug == "ada-2"
-
-
-async def test_the_slug_of_somebody_who_left_is_not_given_away(database: Database) -> None:
-    async with database.write() as tx:
-        ada = await personas.add(tx, ADA, origin="made", now=NOON)
-        await personas.delete(tx, ada.id, now=NOON)
-        assert await personas.free_slug(tx, "ada") == "ada-2"
-        assert await personas.listing(tx) == []
-        for lookup in (personas.get(tx, ada.id), personas.find(tx, "ada")):
-            with pytest.raises(NotFound):
-                await lookup
-
-
-async def test_of_two_edits_of_one_revision_the_second_is_refused(database: Database) -> None:
-    async with database.write() as tx:
-        seen = await personas.add(tx, ADA, origin="made", now=NOON)
-        edited = ADA.model_copy(update={"occupation": "locksmith", "name": "Ada Q."})
-        after = await personas.revise(tx, seen, edited, note="a job", now=NOON)
-        assert (after.revision, after.origin) == (2, "edited")
-        with pytest.raises(BadRequest, match="meanwhile"):
-            await personas.revise(tx, seen, ADA, note="", now=NOON)
-        found = await personas.get(tx, seen.id)
-        kept = (await tx.execute(select(func.count()).select_from(persona_revisions))).scalar_one()
-        assert [entry.name for entry in await personas.listing(tx)] == ["Ada Q."]
-    assert found == after
-    assert kept == 2
-
-
-async def test_the_shipped_cast_comes_once(database: Database) -> None:
-    async with database.write() as tx:
-        assert await personas.seed(tx, [ADA, BEN], now=NOON) == ["ada", "ben"]
-        assert await personas.seed(tx, [ADA, BEN], now=NOON) == []
-        assert [entry.revision for entry in await personas.listing(tx)] == [1, 1]
-
-
-async def test_a_better_file_reaches_only_who_was_not_edited(database: Database) -> None:
-    better = [persona.model_copy(update={"home": "Lisbon"}) for persona in (ADA, BEN)]
-    async with database.write() as tx:
-        await personas.seed(tx, [ADA, BEN], now=NOON)
-        ada = await personas.find(tx, "ada")
-        mine = ADA.model_copy(update={"home": "mine"})
-        await personas.revise(tx, ada, mine, note="", now=NOON)
-        assert await personas.seed(tx, better, now=NOON) == ["ben"]
-        assert (await personas.find(tx, "ada")).persona.home == "mine"
-        ben = await personas.find(tx, "ben")
-    assert (ben.persona.home, ben.revision, ben.origin) == ("Lisbon", 2, "cast")
-
-
-async def test_who_was_sent_away_does_not_come_back_with_the_next_version(database: Database) -> None:
-    async with database.write() as tx:
-        await personas.seed(tx, [ADA], now=NOON)
-        await personas.delete(tx, (await personas.find(tx, "ada")).id, now=NOON)
-        better = ADA.model_copy(update={"home": "Lisbon"})
-        assert await personas.seed(tx, [better], now=NOON) == []
-        assert await personas.listing(tx) == []
-
-
-# The outbox
-
-
-async def owing(
-    tx: AsyncConnection, place: Place, *texts: str, kind: DeliveryKind = DeliveryKind.NOTICE
-) -> list[int]:
-    return [await outbox.owe(tx, place.id, kind, text=text, now=NOON) for text in texts]
-
-
-async def taken(tx: AsyncConnection, *, now: datetime = NOON, **more: Any) -> list[Delivery]:
-    return await outbox.take(tx, HERE, now=now, **more)
-
-
-async def test_what_is_owed_goes_out_once_and_in_order(database: Database) -> None:
-    async with settled(database) as (tx, place, _person, _ada):
-        ids = await owing(tx, place, "one", "two", "three")
-        rows = await taken(tx, most=2)
-        assert [(row.id, row.text, row.attempts) for row in rows] == [(ids[0], "one", 1), (ids[1], "two", 1)]
-        assert rows[0].chat == KITCHEN
-        assert await taken(tx) == [], "nothing passes those that are on their way"
-        for row in rows:
-            await outbox.sent(tx, row.id, [f"message-{row.id}"], now=NOON)
-        assert [row.text for row in await taken(tx)] == ["three"]
-        assert await outbox.owed(tx) == 1
-
-
-async def test_a_reply_goes_out_in_its_own_words_with_who_said_it(database: Database) -> None:
-    async with settled(database) as (tx, place, person, ada):
-        turn = await said(tx, place, person, "Well?")
-        answer = await reply(tx, place, turn, "Well.", ada.id)
-        await outbox.owe(tx, place.id, DeliveryKind.REPLY, turn_id=answer.id, now=NOON)
-        [row] = await taken(tx)
-    assert (row.text, row.source, row.turn_id) == ("Well.", Source.MODEL, answer.id)
-    assert (row.persona_name, row.persona_slug) == ("Ada Quill", "ada")
-
-
-async def test_one_chat_does_not_hold_up_another(database: Database) -> None:
-    async with settled(database) as (tx, place, _person, _ada):
-        hall = await chats.add_place(tx, HALL, persona_id=None, now=NOON)
-        [first] = await owing(tx, place, "one")
-        await taken(tx)
-        await outbox.wait(tx, [first], until=NOON + timedelta(minutes=1))
-        await owing(tx, place, "two")
-        await owing(tx, hall, "elsewhere")
-        assert [row.text for row in await taken(tx)] == ["elsewhere"]
-        assert [row.text for row in await taken(tx, now=NOON + timedelta(minutes=1))] == ["one", "two"]
-
-
-async def test_what_waits_goes_at_once_when_somebody_comes(database: Database) -> None:
-    async with settled(database) as (tx, place, _person, _ada):
-        [first] = await owing(tx, place, "one")
-        await taken(tx)
-        await outbox.wait(tx, [first], until=NOON + timedelta(minutes=1), counted=False)
-        assert await taken(tx) == []
-        await outbox.wake(tx, place.id)
-        [row] = await taken(tx)
-    assert row.attempts == 1, "that nobody was there was no attempt"
-
-
-async def test_a_clock_set_back_makes_nothing_wait_longer_than_a_pause(database: Database) -> None:
-    async with settled(database) as (tx, place, _person, _ada):
-        [first] = await owing(tx, place, "one")
-        await taken(tx)
-        await outbox.wait(tx, [first], until=NOON + timedelta(minutes=1))
-        assert [row.id for row in await taken(tx, now=NOON - timedelta(days=300))] == [first]
-
-
-async def test_other_fronts_are_left_alone(database: Database) -> None:
-    async with settled(database) as (tx, place, _person, _ada):
-        elsewhere = await chats.add_place(tx, ChatRef("telegram", "bot", "1"), persona_id=None, now=NOON)
-        await owing(tx, elsewhere, "not ours")
-        await owing(tx, place, "ours")
-        assert [row.text for row in await taken(tx)] == ["ours"]
-        assert await outbox.take(tx, [], now=NOON) == []
-        assert await outbox.owed(tx, chat_id=elsewhere.id) == 1
-
-
-async def test_what_is_given_up_does_not_hold_up_the_rest(database: Database) -> None:
-    async with settled(database) as (tx, place, _person, _ada):
-        first, _second = await owing(tx, place, "never", "later")
-        [row, _] = await taken(tx)
-        await outbox.give_up(tx, first, error="the chat is gone")
-        assert row.id == first
-        assert await outbox.owed(tx) == 1
-
-
-async def test_after_a_crash_what_was_on_its_way_goes_again(database: Database) -> None:
-    async with settled(database) as (tx, place, _person, _ada):
-        ids = await owing(tx, place, "one", "two")
-        await taken(tx)
-        assert await outbox.recover(tx, HERE, recognises_repeats=True) == (2, 0)
-        again = await taken(tx)
-    assert [(row.id, row.attempts) for row in again] == [(ids[0], 2), (ids[1], 2)]
-
-
-async def test_after_a_crash_a_post_is_held_where_repeats_are_not_recognised(database: Database) -> None:
-    async with settled(database) as (tx, place, _person, _ada):
-        await owing(tx, place, "a post", kind=DeliveryKind.POST)
-        await owing(tx, place, "a notice")
-        await taken(tx)
-        assert await outbox.recover(tx, HERE, recognises_repeats=False) == (1, 1)
-        assert [row.text for row in await taken(tx)] == ["a notice"]
-
-
-async def test_a_nonce_is_a_delivery_s_own_and_stays(database: Database) -> None:
-    async with settled(database) as (tx, place, _person, _ada):
-        await owing(tx, place, "one", "two")
-        before = await taken(tx)
-        await outbox.recover(tx, HERE, recognises_repeats=True)
-        after = await taken(tx)
-    assert [row.nonce for row in before] == [row.nonce for row in after]
-    assert len({row.nonce for row in before}) == 2
 
 
 # Pictures

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,9 @@ from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from tests.engine.posts_stage import stored_in
 from tests.models.sdxl import KINDS, write_sdxl
 
+if TYPE_CHECKING:
+    from engine.pictures.sdxl.renderer import Sdxl
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -22,6 +26,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, kind in enumerate(KINDS):
         write_sdxl(folder / kind, kind=kind, seed=number)
     return folder
+
+
+@pytest.fixture(scope="module")
+def sdxl(models: Path) -> Iterator[Sdxl]:
+    """The larger of them, on the processor, with all the memory that it wants."""
+    from engine.pictures.sdxl.finding import look
+    from engine.pictures.sdxl.renderer import Sdxl
+
+    renderer = Sdxl(look(models / "base"), device="cpu")
+    yield renderer
+    renderer.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,115 +1,39 @@
-"""Feeds and hooks become posts: each item once, the newest first of a new one, and never in a flood."""
+"""Feeds become posts: each item once, the newest first of a new one, and never in a flood."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.engine import Engine
-from engine.errors import BadRequest, NotFound, Refused
-from engine.feeds import Item
-from engine.language import CaptionWanted, Source, Wanted
+from engine.errors import BadRequest, NotFound
+from engine.language import CaptionWanted
 from engine.news import BEGIN, NOTHING, seconds_between
-from engine.newsroom import Newsroom, event, key_for_signatures
-from engine.publishing import Publishing
-from engine.settings import FeedSettings, SafetySettings, Settings
+from engine.settings import Settings
 from engine.store import chats, jobs, posts
 from engine.store import feeds as store_feeds
-from engine.store import personas as store_personas
-from engine.store.database import Database
-from engine.store.records import ChatRef, Feed, FeedKind, FeedState, Lane, Post, PostState
-from engine.store.tables import feed_items
+from engine.store.records import Feed, FeedState, Lane, PostState
 from engine.store.tables import jobs as job_rows
-from engine.testing import DAWN, FakeLanguage, ManualClock
-from personas.cast import shipped_cast
-from tests.engine.posts_stage import at, glenys, owed, paint, place_of
-from tests.servers.feeds import Entry, Paper, newspaper
-
-MORNING = Entry("Snow in the north", "1", "It <b>snowed</b> all night.", hours=0)
-NOON = Entry("Ice on the lake", "2", "Skates are out.", hours=6)
-
-
-class Reporter(FakeLanguage):
-    """Adds an address of its own to whatever it writes."""
-
-    def _text(self, wanted: Wanted) -> str:
-        if isinstance(wanted, CaptionWanted):
-            number = len([one for one in self.asked if isinstance(one, CaptionWanted)])
-            return f"Story{number} of subject{number}: read more at https://evil.example/{number} now."
-        return super()._text(wanted)
-
-
-@pytest.fixture
-def language() -> FakeLanguage:
-    return Reporter()
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """The test's newspaper stands on this machine."""
-    return settings.model_copy(
-        update={
-            "feeds": FeedSettings(private=True),
-            "safety": SafetySettings(blocked_words=("turnip",)),
-        }
-    )
-
-
-@pytest.fixture
-async def paper() -> AsyncIterator[Paper]:
-    async with newspaper() as opened:
-        opened.entries = [NOON, MORNING]
-        yield opened
-
-
-async def listening(engine: Engine, paper: Paper, path: str = "feed", **options: Any) -> Feed:
-    return await engine.newsroom.add(
-        place=await place_of(engine),
-        persona=await glenys(engine),
-        person=None,
-        address=paper.at(path),
-        options={"picture": False, **options},
-    )
-
-
-async def later(engine: Engine, **span: float) -> None:
-    """Time passes, and whatever is due is done: feeds are looked at, posts are made and shown."""
-    at(engine, engine.clock.now() + timedelta(**span))
-    await engine.newsroom.round()
-    await shown(engine)
-
-
-async def shown(engine: Engine) -> None:
-    loop = engine.posting.publishing
-    for _ in range(3):
-        await loop.round()
-        await loop.make()
-    await loop.round()
-
-
-async def themes(engine: Engine) -> list[str]:
-    """What the posts are about, the earliest first."""
-    found = await engine.posting.posts(most=100)
-    return [post.theme for post in sorted(found, key=lambda one: one.id)]
-
-
-async def seen(engine: Engine) -> int:
-    async with engine.database.read() as tx:
-        return len(list(await tx.execute(select(feed_items))))
-
-
-async def only(engine: Engine) -> Post:
-    (post,) = await engine.posting.posts()
-    return post
+from engine.testing import FakeLanguage, ManualClock
+from tests.engine.feeds_stage import (  # noqa: F401 - fixtures
+    a_paper,
+    a_reporter,
+    hooked,
+    later,
+    listening,
+    seen,
+    settings_for_listening,
+    shown,
+    themes,
+    told,
+)
+from tests.engine.posts_stage import at, glenys, only_post, owed, paint
+from tests.servers.feeds import Entry, Paper
 
 
 async def test_a_new_feed_begins_with_its_newest_item_and_remembers_the_others(
@@ -117,7 +41,7 @@ async def test_a_new_feed_begins_with_its_newest_item_and_remembers_the_others(
 ) -> None:
     feed = await listening(engine, paper)
     await shown(engine)
-    post = await only(engine)
+    post = await only_post(engine)
     assert (post.theme, post.state, post.due_at) == (
         "Ice on the lake",
         PostState.PUBLISHED,
@@ -279,7 +203,7 @@ async def test_its_picture_stands_in_the_lane_of_events(engine: Engine, paper: P
     paper.entries = [Entry("Snow <lora:bad:2> at ((last))", "p", hours=8)]
     feed = await listening(engine, paper, picture=True)
     await shown(engine)
-    post = await only(engine)
+    post = await only_post(engine)
     assert post.job_id is not None
     job = await engine.database.look(lambda tx: jobs.get(tx, post.job_id or 0))
     assert job.lane is Lane.EVENTS
@@ -290,7 +214,7 @@ async def test_its_picture_stands_in_the_lane_of_events(engine: Engine, paper: P
     await paint(engine)
     await shown(engine)
     (row,) = await owed(engine)
-    assert (row.job_id, (await only(engine)).state) == (post.job_id, PostState.PUBLISHED)
+    assert (row.job_id, (await only_post(engine)).state) == (post.job_id, PostState.PUBLISHED)
 
 
 async def test_a_paused_feed_makes_nothing_up_when_it_goes_on(engine: Engine, paper: Paper) -> None:
@@ -309,7 +233,7 @@ async def test_a_paused_feed_makes_nothing_up_when_it_goes_on(engine: Engine, pa
 async def test_a_feed_that_is_removed_takes_what_was_to_come_with_it(engine: Engine, paper: Paper) -> None:
     feed = await listening(engine, paper)
     await engine.newsroom.remove(feed.id)
-    post = await only(engine)
+    post = await only_post(engine)
     assert (post.state, post.error) == (PostState.SKIPPED, "Its feed is gone.")
     with pytest.raises(NotFound, match=r"no feed"):
         await engine.newsroom.get(feed.id)
@@ -384,65 +308,6 @@ async def test_the_loop_posts_what_is_new_by_itself(engine: Engine, paper: Paper
     assert await themes(engine) == ["Thaw"]
 
 
-# Hooks
-
-
-async def hooked(engine: Engine, **options: Any) -> tuple[Feed, str]:
-    return await engine.newsroom.add_hook(
-        place=await place_of(engine),
-        persona=await glenys(engine),
-        person=None,
-        options={"picture": False, **options},
-    )
-
-
-def told(title: str = "The kettle boils", name: str = "k1", link: str = "") -> Item:
-    return event(title=title, text="At last.", link=link, name=name)
-
-
-async def test_what_a_hook_is_told_becomes_a_post_once(engine: Engine) -> None:
-    feed, _secret = await hooked(engine)
-    first = await engine.newsroom.hear(feed, told(link="https://example.org/tea"))
-    again = await engine.newsroom.hear(feed, told(link="https://example.org/tea"))
-    assert ([post.theme for post in first.posted], again.posted, again.known) == (["The kettle boils"], (), 1)
-    await shown(engine)
-    (row,) = await owed(engine)
-    assert row.text.endswith("\n\nhttps://example.org/tea")
-    assert (await only(engine)).source is Source.MODEL
-
-
-async def test_only_who_knows_the_secret_is_heard(engine: Engine) -> None:
-    feed, secret = await hooked(engine)
-    knocked = engine.newsroom.knocked
-    body = b'{"title": "x"}'
-    key = key_for_signatures(secret)
-    signature = "sha256=" + hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
-    assert await knocked(feed.id, secret=secret) == feed
-    assert await knocked(feed.id, signature=signature, body=body) == feed
-    assert await knocked(feed.id, signature=signature, body=body + b" ") is None
-    assert await knocked(feed.id, secret=feed.secret) is None, "what is kept opens nothing by itself"
-    assert await knocked(feed.id) is None
-    assert await knocked(feed.id + 1, secret=secret) is None
-    assert await knocked(10**12, secret=secret) is None
-    assert secret not in str(await engine.newsroom.get(feed.id))
-
-
-async def test_a_paused_hook_hears_nothing(engine: Engine) -> None:
-    feed, _secret = await hooked(engine)
-    paused = await engine.newsroom.pause(feed.id)
-    with pytest.raises(Refused, match=r"is paused"):
-        await engine.newsroom.hear(paused, told())
-    resumed = await engine.newsroom.resume(feed.id)
-    assert (await engine.newsroom.hear(resumed, told())).posted
-
-
-async def test_words_that_are_not_wanted_are_refused_and_remembered(engine: Engine) -> None:
-    feed, _secret = await hooked(engine)
-    taken = await engine.newsroom.hear(feed, told("A turnip"))
-    assert (taken.posted, taken.refused) == ((), ("A turnip",))
-    assert (await engine.newsroom.hear(feed, told("A turnip"))).known == 1
-
-
 async def test_an_open_post_of_a_feed_can_be_taken_back_like_any_other(engine: Engine) -> None:
     feed, _secret = await hooked(engine)
     (post,) = (await engine.newsroom.hear(feed, told())).posted
@@ -461,117 +326,3 @@ def test_the_time_between_two_looks_is_read(words: str, seconds: int) -> None:
 def test_no_time_between_two_looks_is_too_short_or_too_long(words: str) -> None:
     with pytest.raises(BadRequest, match=r"30m, 2h or 1d"):
         seconds_between(words)
-
-
-# The rows
-
-
-async def stored(database: Database, **more: Any) -> Feed:
-    async def added(tx: AsyncConnection) -> Feed:
-        await store_personas.seed(tx, shipped_cast(), now=DAWN)
-        who = (await store_personas.listing(tx))[0]
-        place = await chats.add_place(tx, ChatRef("stage", "one", "room"), persona_id=who.id, now=DAWN)
-        return await store_feeds.add(
-            tx, chat_id=place.id, persona_id=who.id, person_id=None, kind=FeedKind.FEED, now=DAWN, **more
-        )
-
-    return await database.change(added)
-
-
-async def test_a_feed_is_due_at_its_time_and_not_while_it_rests_or_we_are_gone(database: Database) -> None:
-    feed = await stored(database, address="https://example.org/", next_at=DAWN + timedelta(minutes=5))
-
-    async def due(minutes: int) -> list[int]:
-        now = DAWN + timedelta(minutes=minutes)
-        return [one.id for one in await database.look(lambda tx: store_feeds.due(tx, now=now))]
-
-    async def changed(**changes: Any) -> None:
-        await database.change(lambda tx: store_feeds.change(tx, feed.id, **changes))
-
-    assert (await due(4), await due(5)) == ([], [feed.id])
-    assert await database.look(lambda tx: store_feeds.next_look(tx, now=DAWN)) == feed.next_at
-    await changed(state=FeedState.PAUSED)
-    assert await due(5) == []
-    await changed(state=FeedState.ACTIVE)
-    place = await database.look(lambda tx: chats.place_of(tx, feed.chat_id))
-    assert place is not None
-    await database.change(lambda tx: chats.left(tx, place.ref, now=DAWN))
-    assert await due(5) == []
-    assert await database.look(lambda tx: store_feeds.next_look(tx, now=DAWN)) is None
-
-
-async def test_two_who_see_the_same_item_at_once_post_it_once(database: Database, settings: Settings) -> None:
-    feed = await stored(database, address="https://example.org/")
-    nudges: list[int] = []
-
-    class Loop:
-        def nudge(self) -> None:
-            nudges.append(1)
-
-    rooms = [Newsroom(database, cast(Publishing, Loop()), settings, ManualClock()) for _ in range(2)]
-    items = [told(f"News {number}", f"n{number}") for number in range(8)]
-    hook = replace(feed, kind=FeedKind.HOOK)
-    taken = await asyncio.gather(*[room.hear(hook, item) for item in items for room in rooms])
-    assert sum(len(one.posted) for one in taken) == sum(one.known for one in taken) == 8
-    assert len(await database.look(lambda tx: posts.listing(tx, most=100))) == 8
-
-
-async def test_news_waits_for_approval_and_is_shown_as_soon_as_it_has_that(
-    engine: Engine, paper: Paper
-) -> None:
-    await listening(engine, paper, approval="skip")
-    await shown(engine)
-    post = await only(engine)
-    assert (post.state, post.due_at - engine.clock.now()) == (PostState.WAITING, timedelta(hours=1))
-    assert await owed(engine) == []
-    await engine.posting.approve(post.id)
-    await shown(engine)
-    assert ((await only(engine)).state, len(await owed(engine))) == (PostState.PUBLISHED, 1)
-
-
-@pytest.mark.parametrize(("approval", "state"), [("skip", PostState.SKIPPED), ("post", PostState.PUBLISHED)])
-async def test_news_that_nobody_approves_is_skipped_or_posted_when_its_time_is_over(
-    engine: Engine, paper: Paper, approval: str, state: PostState
-) -> None:
-    await listening(engine, paper, approval=approval)
-    await shown(engine)
-    at(engine, engine.clock.now() + timedelta(minutes=59))
-    await shown(engine)
-    assert (await only(engine)).state is PostState.WAITING
-    at(engine, engine.clock.now() + timedelta(minutes=2))
-    await shown(engine)
-    assert (await only(engine)).state is state
-
-
-async def test_news_goes_to_several_places(engine: Engine, paper: Paper) -> None:
-    hall = await place_of(engine, "hall")
-    feed = await listening(engine, paper, targets=[hall.id])
-    await shown(engine)
-    assert {row.chat_id for row in await owed(engine)} == {feed.chat_id, hall.id}
-
-
-async def test_items_are_forgotten_a_year_after_they_came_but_not_while_they_are_listed(
-    engine: Engine, paper: Paper
-) -> None:
-    await listening(engine, paper)
-    paper.entries = [Entry("Thaw", "3", hours=9), NOON]
-    await later(engine, days=364)
-    assert await seen(engine) == 3
-    paper.entries = [Entry("Spring", "4", hours=10), NOON]
-    await later(engine, days=3)
-    assert await keys_seen(engine) == {"Spring", "Thaw", NOON.title}
-
-
-async def test_what_was_posted_and_forgotten_is_not_posted_again(engine: Engine, paper: Paper) -> None:
-    await listening(engine, paper)
-    paper.entries = [Entry("Thaw", "3", hours=9)]
-    await later(engine, days=370)
-    assert await keys_seen(engine) == {"Thaw"}
-    paper.entries = [Entry("Thaw", "3", hours=9), NOON]
-    await later(engine, days=1)
-    assert await themes(engine) == [NOON.title, "Thaw"]
-
-
-async def keys_seen(engine: Engine) -> set[str]:
-    async with engine.database.read() as tx:
-        return set((await tx.execute(select(feed_items.c.title))).scalars())

@@ -15,17 +15,13 @@ from engine.imagining import Accepted, Wish
 from engine.language import PROMPT_WORDS, PromptWanted, Source
 from engine.locales import locale_of
 from engine.settings import LimitSettings, SafetySettings, Settings
-from engine.store import jobs, people, personas
-from engine.store.records import Account, JobState, Lane, Person, PersonaRecord, PictureRequest
+from engine.store import jobs, people
+from engine.store.records import Account, JobState, Lane, Person, PictureRequest
 from engine.store.tables import queue_entries
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from personas.appearance import Ledger
 from personas.persona import Persona, Rating
-
-
-async def glenys(engine: Engine) -> PersonaRecord:
-    async with engine.database.read() as tx:
-        return await personas.find(tx, "glenys")
+from tests.engine.posts_stage import glenys
 
 
 async def composed(engine: Engine, scene: str = "on a pier at dusk", **wish: Any) -> PictureRequest:
@@ -201,7 +197,6 @@ async def test_a_persona_s_loras_go_into_the_request(engine: Engine) -> None:
 
 
 async def test_a_style_of_one_s_own_is_asked_for_like_any_other(settings: Settings) -> None:
-    settings.home.mkdir(parents=True)
     (settings.home / "styles.toml").write_text(
         '[bricks]\nname = "Toy bricks"\nwords = "a diorama of toy bricks"\nnegative = "smooth curves"\n'
         'detect = ["made of bricks"]\n[noir]\nwords = "my own darkness"\n',

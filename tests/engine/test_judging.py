@@ -27,7 +27,7 @@ from engine.pictures.sdxl.judging import (
     weighed,
 )
 from personas.persona import Rating
-from tests.models.classifier import write_classifier, write_safety_checker
+from tests.models.classifier import cut_short, write_classifier, write_safety_checker
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -319,11 +319,6 @@ def test_a_model_that_would_see_the_middle_only_is_shown_all_of_a_picture(
         wide.paste(RED, (place, 0))
         pictures = [one.transpose(Image.Transpose.ROTATE_90) if turned else one for one in (wide, harmless)]
         assert ratings(folder, *pictures) == [Rating.ADULT, Rating.ALL_AGES]
-
-
-def cut_short(folder: Path) -> None:
-    file = folder / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:-100])
 
 
 def headless(folder: Path) -> None:

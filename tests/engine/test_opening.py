@@ -36,7 +36,6 @@ async def test_what_it_opened_is_closed_also_when_something_fails(settings: Sett
 
 
 async def test_styles_of_the_operator_are_taken_in_and_mistakes_are_told(settings: Settings) -> None:
-    settings.home.mkdir(parents=True)
     own = settings.home / "styles.toml"
     own.write_text('[dusk]\nname = "Dusk"\nwords = "blue hour"\n')
     async with Engine.open(settings) as opened:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from engine.errors import ModelUnavailable
-from engine.language.remote import MOST_PAUSE
+from engine.language.connection import MOST_PAUSE
 from personas.prompting import Line, segments
 from tests.engine.remote_opened import (  # noqa: F401 - fixtures
     HELLO,

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from structlog.testing import capture_logs
 
-from bot.cli.doctor import Finding, _check
+from bot.cli.findings import Finding, of_check
 from engine.errors import ModelUnavailable, RenderFailed, Stopped, TryAgain
 from engine.imagining import Wish
 from engine.locales import locale_of, say
@@ -31,7 +31,7 @@ from engine.testing import FakeRenderer
 from personas.appearance import Scene
 from personas.persona import Persona, Rating
 from tests.engine.test_painting import painted
-from tests.models.classifier import write_classifier
+from tests.models.classifier import cut_short, write_classifier
 from tests.models.sdxl import write_sdxl
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -332,11 +332,6 @@ def broken(folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def cut_short(folder: Path) -> None:
-    file = folder / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:-100])
-
-
 @pytest.mark.parametrize("rating", Rating)
 @pytest.mark.parametrize(("damage", "rendered"), [(cut_short, 0), (broken, 1)])
 def test_a_judge_that_fails_lets_nothing_through_that_it_might_have_kept_back(
@@ -485,7 +480,7 @@ def test_what_runs_the_check_must_be_installed(house: Settings, monkeypatch: pyt
 
 def test_the_doctor_says_plainly_that_nothing_looks_and_where_to_put_what_would(house: Settings) -> None:
     def finding(settings: Settings) -> Finding:
-        found = _check(settings)
+        found = of_check(settings)
         assert found.what == "picture check"
         return found
 

@@ -33,13 +33,6 @@ WORDS = " ".join(["a woman with red hair and a green coat on a bridge"] * 20).sp
 
 
 @pytest.fixture(scope="module")
-def sdxl(models: Path) -> Iterator[Sdxl]:
-    renderer = Sdxl(look(models / "base"), device="cpu")
-    yield renderer
-    renderer.close()
-
-
-@pytest.fixture(scope="module")
 def both(models: Path) -> Pipelines:
     return open_pipelines(look(models / "base"), look(models / "refiner"), "cpu")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -29,13 +28,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 WANTED = replace(ON_A_BRIDGE, steps=4)
 LONG = " ".join(["a woman with red hair and a green coat on a bridge"] * 12)
-
-
-@pytest.fixture(scope="module")
-def sdxl(models: Path) -> Iterator[Sdxl]:
-    renderer = Sdxl(look(models / "base"), device="cpu")
-    yield renderer
-    renderer.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
-"""Too little memory: what is decided from the start, what is tried when it runs out, and how the next one is made."""
+"""Too little memory: what is tried when it runs out, in which order, and that the picture stays the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,180 +10,30 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from engine.broker import Broker
 from engine.errors import RenderFailed
 from engine.locales import locale_of
-from engine.pictures import Rendered
 from engine.pictures.sdxl import holding, opening
 from engine.pictures.sdxl.finding import look
 from engine.pictures.sdxl.renderer import Sdxl
 from engine.pictures.sdxl.resting import Resting
 from engine.pictures.sdxl.sparing import (
-    GIB,
-    LONGEST,
-    PICTURES,
-    SECONDS,
     STEPS,
-    USUAL,
-    Step,
-    Trouble,
-    better_again,
-    in_order,
-    next_step,
-    ran_out,
-    room_for,
-    share_of,
-    tried_again,
 )
-from tests.engine.painted import ON_A_BRIDGE, apart, quiet
+from tests.engine.cramped import (  # noqa: F401 - fixtures
+    NOT_ENOUGH,
+    WANTED,
+    Cramped,
+    a_gpu,
+    on_gpu,
+    one,
+    same,
+)
+from tests.engine.painted import quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-WANTED = replace(ON_A_BRIDGE, prompt="a woman on a (bridge:1.3) at night")
-NOT_ENOUGH = "CUDA out of memory. Tried to allocate 2.00 GiB."
-
-
-@pytest.mark.parametrize(
-    ("vram", "at_once", "tiles", "offload"),
-    [
-        (6, 1, True, True),
-        (8, 1, True, True),
-        (11.9, 1, True, True),
-        (12, 2, True, False),
-        (16, 2, True, False),
-    ],
-)
-def test_a_small_card_is_spared_from_the_start(vram: float, at_once: int, tiles: bool, offload: bool) -> None:
-    room = room_for(vram)
-    assert (room.at_once, room.tiles, room.offload, room.fused) == (at_once, tiles, offload, False)
-
-
-@pytest.mark.parametrize("vram", [0, 24, 80, 1_000])
-def test_a_large_card_is_used_as_usual(vram: float) -> None:
-    assert room_for(vram) == USUAL
-
-
-@given(st.floats(0.1, 1_000), st.floats(0.1, 1_000))
-def test_more_memory_is_never_spared_more(one: float, other: float) -> None:
-    less, more = (room_for(vram) for vram in sorted((one, other)))
-    assert less.tiles >= more.tiles
-    assert less.offload >= more.offload
-    assert less.fused <= more.fused
-    assert (less.at_once or 99) <= (more.at_once or 99)
-
-
-@pytest.mark.parametrize(
-    ("vram", "card", "share"), [(8, 24, 1 / 3), (24, 24, 1), (48, 24, 1), (0, 24, 1), (8, 0, 1)]
-)
-def test_a_bound_is_a_share_of_the_card(vram: float, card: int, share: float) -> None:
-    assert share_of(vram, card * GIB) == pytest.approx(share)
-
-
-@given(st.integers(1, 16), st.booleans(), st.booleans(), st.booleans())
-def test_what_is_tried_comes_to_an_end_and_goes_in_one_direction(
-    pictures: int, tiles: bool, offload: bool, on_gpu: bool
-) -> None:
-    tried: list[Step] = []
-    while (step := next_step(pictures, tiles=tiles, offload=offload, on_gpu=on_gpu)) is not None:
-        tried.append(step)
-        if step == "halves":
-            pictures //= 2
-        tiles, offload, on_gpu = (
-            tiles or step == "tiles",
-            offload or step == "offload",
-            on_gpu and step != "processor",
-        )
-        assert len(tried) < 10
-    assert sorted(tried, key=STEPS.index) == tried
-    assert in_order(set(tried)) == list(dict.fromkeys(tried))
-    assert not on_gpu
-    assert pictures == 1
-
-
-# When the better way is taken again
-
-
-@given(st.floats(0, 1e6), st.integers(1, 200), st.integers(1, LONGEST))
-def test_what_makes_do_with_less_goes_on_so_for_a_while_and_not_for_ever(
-    began: float, pictures: int, times: int
-) -> None:
-    trouble = Trouble(began, times=times)
-    assert not better_again(trouble, began)
-    assert better_again(trouble, began + SECONDS * times + 1)
-    assert better_again(trouble.after(pictures), began) is (pictures >= PICTURES * times)
-
-
-def test_where_memory_never_ran_out_there_is_no_better_way() -> None:
-    assert not better_again(None, 1e9)
-
-
-def test_each_time_that_it_fails_again_the_while_is_twice_as_long() -> None:
-    now, trouble, whiles = 0.0, ran_out(None, 0.0), []
-    for _ in range(12):
-        # One picture may run out of memory at several steps: that is one failure.
-        trouble = ran_out(ran_out(trouble, now), now)
-        whiles.append(
-            next(seconds for seconds in range(0, 10**9, 300) if better_again(trouble, now + seconds))
-        )
-        now += whiles[-1]
-        trouble = tried_again(trouble, now)
-        assert not better_again(trouble, now + 10**9), "it is tried once, not again and again"
-        trouble = ran_out(trouble, now + 1.0)
-        now += 1.0
-    doubled = [SECONDS * min(LONGEST, 2**number) for number in range(12)]
-    assert whiles == doubled
-
-
-@given(st.integers(1, LONGEST), st.booleans())
-def test_once_it_held_for_as_long_the_next_failure_is_a_first_one(times: int, by_pictures: bool) -> None:
-    trouble = tried_again(Trouble(0.0, times=times), 100.0)
-    assert ran_out(trouble, 101.0).times == min(LONGEST, 2 * times)
-    later = 101.0 if by_pictures else 100.0 + SECONDS * times
-    held = trouble.after(PICTURES * times) if by_pictures else trouble
-    assert ran_out(held, later) == Trouble(later)
-
-
-@pytest.fixture(scope="module")
-def usual(models: Path) -> Iterator[Sdxl]:
-    renderer = Sdxl(look(models / "base"), device="cpu")
-    yield renderer
-    renderer.close()
-
-
-@pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processor under its other name counts as a GPU: all that is done for one really happens."""
-
-    def there(wanted: str) -> str:
-        return "cpu" if wanted == "cpu" else "cpu:0"
-
-    monkeypatch.setattr(opening, "device_for", there)
-    monkeypatch.setattr(holding, "device_for", there)
-
-
-class Cramped:
-    """Says that memory ran out, as long as `fits` says no. It is asked each time that a UNet begins."""
-
-    def __init__(self, renderer: Sdxl, fits: Callable[[int], bool]) -> None:
-        self._renderer = renderer
-        self._fits = fits
-        self.seen: list[int] = []
-        self._watched: list[Any] = []
-        self.watch()
-
-    def watch(self) -> None:
-        unet = self._renderer._holding.model().pipelines.pipe.unet
-        unet.register_forward_pre_hook(self)
-
-    def __call__(self, _module: object, given: tuple[torch.Tensor, ...]) -> None:
-        count = len(given[0]) // 2
-        self.seen.append(count)
-        if not self._fits(count):
-            raise torch.OutOfMemoryError(NOT_ENOUGH)
 
 
 def watch(hook: Any, told: Callable[[], None]) -> None:
@@ -197,30 +47,16 @@ def watch(hook: Any, told: Callable[[], None]) -> None:
     hook.init_hook = watched
 
 
-def one(renderer: Sdxl, **wanted: Any) -> Rendered:
-    [made] = renderer.render([replace(WANTED, **wanted)], quiet)
-    return made
-
-
-def same(first: Rendered, second: Rendered) -> bool:
-    """But for the last bit: weights that were moved lie otherwise in memory, and are added up in another order."""
-    return apart(first.image, second.image) <= 1
-
-
-def on_gpu(models: Path, **options: Any) -> Sdxl:
-    return Sdxl(look(models / "base"), bits=32, **options)
-
-
-def test_nothing_is_spared_where_there_is_enough(models: Path, usual: Sdxl, gpu: None) -> None:
+def test_nothing_is_spared_where_there_is_enough(models: Path, sdxl: Sdxl, gpu: None) -> None:
     renderer = on_gpu(models)
     made = one(renderer)
     assert "spared" not in made.facts
     assert made.device == "cpu:0"
-    assert same(made, one(usual))
+    assert same(made, one(sdxl))
 
 
 def test_all_is_tried_in_order_and_the_picture_is_the_same(
-    models: Path, usual: Sdxl, gpu: None, capsys: pytest.CaptureFixture[str]
+    models: Path, sdxl: Sdxl, gpu: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     renderer = on_gpu(models)
     memory = Cramped(renderer, lambda _: False)
@@ -236,7 +72,7 @@ def test_all_is_tried_in_order_and_the_picture_is_the_same(
     ]
     assert [picture.device for picture in made] == ["cpu", "cpu"]
     for picture, asked in zip(made, wanted, strict=True):
-        assert same(picture, one(usual, seed=asked.seed))
+        assert same(picture, one(sdxl, seed=asked.seed))
     assert [step for step, _ in told] == sorted(step for step, _ in told)
     assert told[-1] == (2, 2)
     said = [line for line in capsys.readouterr().out.splitlines() if "picture_out_of_memory" in line]
@@ -246,9 +82,7 @@ def test_all_is_tried_in_order_and_the_picture_is_the_same(
     assert all(step in line.partition("next")[2] for line, step in zip(said, alone, strict=True)), said
 
 
-def test_who_is_idle_beside_it_lets_go_before_anything_is_spared(
-    models: Path, usual: Sdxl, gpu: None
-) -> None:
+def test_who_is_idle_beside_it_lets_go_before_anything_is_spared(models: Path, sdxl: Sdxl, gpu: None) -> None:
     gone: list[str] = []
     broker = Broker()
     broker.takes_part("words", let_go=lambda: gone.append("words"), busy=lambda: False)
@@ -259,7 +93,7 @@ def test_who_is_idle_beside_it_lets_go_before_anything_is_spared(
     made = one(renderer)
     assert gone == ["words"]
     assert made.facts["spared"] == ["swap"]
-    assert same(made, one(usual))
+    assert same(made, one(sdxl))
     renderer.close()
 
 
@@ -275,121 +109,8 @@ def test_what_fits_once_weights_rest_stays_on_the_gpu(models: Path, gpu: None) -
     assert len(memory.seen) == 6, "at the first try"
 
 
-class Clock:
-    """Seconds that go on when they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.mark.parametrize("by_pictures", [False, True])
-def test_after_a_while_without_trouble_it_is_run_as_at_first(
-    models: Path, usual: Sdxl, gpu: None, capsys: pytest.CaptureFixture[str], by_pictures: bool
-) -> None:
-    clock, full = Clock(), True
-    renderer = on_gpu(models, now=clock)
-    pipelines = renderer._holding.model().pipelines
-    Cramped(renderer, lambda _: not full or bool(pipelines.resting))
-    assert one(renderer).facts["spared"] == ["tiles", "offload"]
-    full = False
-    clock.now += SECONDS - 1
-    made = one(renderer)
-    assert made.facts["spared"] == ["tiles", "offload"], "not yet"
-    if by_pictures:
-        for _ in range(PICTURES // 4):
-            made = renderer.render([replace(WANTED, seed=seed) for seed in range(4)], quiet)[0]
-    else:
-        clock.now += 1
-    again = one(renderer)
-    assert "spared" not in again.facts
-    assert same(again, one(usual))
-    assert renderer._holding.model().pipelines is not pipelines, "it is loaded anew, compiled parts and all"
-    assert capsys.readouterr().out.count("picture_model_tried_as_at_first") == 1
-    for _ in range(2):
-        clock.now += 10 * SECONDS
-        assert "spared" not in one(renderer).facts
-    assert "tried_as_at_first" not in capsys.readouterr().out, "once is enough"
-
-
-def test_what_fails_again_waits_twice_as_long(models: Path, gpu: None) -> None:
-    clock = Clock()
-    renderer = on_gpu(models, now=clock)
-
-    def cramp() -> None:
-        pipelines = renderer._holding.model().pipelines
-        Cramped(renderer, lambda _: bool(pipelines.resting))
-
-    cramp()
-    for times in (1, 2, 4):
-        assert one(renderer).facts["spared"] == ["tiles", "offload"]
-        before = renderer._holding.model()
-        clock.now += SECONDS * times - 1
-        one(renderer)
-        assert renderer._holding.model() is before
-        clock.now += 1
-        renderer._holding.back_to_better()
-        assert renderer._holding.model() is not before
-        assert not renderer._holding.model().spared
-        cramp()
-    renderer.close()
-    assert renderer._holding._trouble is None
-
-
-def test_a_card_that_is_small_from_the_start_has_no_better_way(models: Path, gpu: None) -> None:
-    clock, full = Clock(), True
-    renderer = on_gpu(models, vram=8, now=clock)
-    Cramped(renderer, lambda _: not full)
-    assert one(renderer).device == "cpu"
-    full = False
-    clock.now += SECONDS
-    first = one(renderer)
-    assert (first.device, first.facts["spared"]) == ("cpu:0", ["tiles", "offload"])
-    before = renderer._holding.model()
-    clock.now += 10 * SECONDS
-    one(renderer)
-    assert renderer._holding.model() is before, "it is not loaded again and again"
-
-
-def test_weights_that_did_not_fit_are_tried_again_on_the_gpu(
-    models: Path, gpu: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from diffusers import DiffusionPipeline
-
-    move, fail = DiffusionPipeline.to, [True, True]
-
-    def to(self: Any, *where: Any, **options: Any) -> Any:
-        if fail and fail.pop():
-            raise torch.OutOfMemoryError(NOT_ENOUGH)
-        return move(self, *where, **options)
-
-    monkeypatch.setattr(DiffusionPipeline, "to", to)
-    clock = Clock()
-    renderer = on_gpu(models, now=clock)
-    assert one(renderer).device == "cpu"
-    clock.now += SECONDS - 1
-    assert one(renderer).device == "cpu"
-    clock.now += 1
-    made = one(renderer)
-    assert made.device == "cpu:0"
-    assert "spared" not in made.facts
-
-
-def test_one_picture_on_the_processor_does_not_keep_the_next_ones_there(models: Path, gpu: None) -> None:
-    renderer = on_gpu(models)
-    Cramped(renderer, lambda _: False)
-    assert one(renderer).device == "cpu"
-    made = one(renderer)
-    assert made.device == "cpu:0"
-    assert made.facts["spared"] == ["tiles", "offload"], "that it was short of memory is not forgotten"
-    renderer.close()
-    assert "spared" not in one(renderer).facts, "until it is opened anew"
-
-
 def test_a_picture_that_fits_nowhere_ends_in_a_sentence_and_the_next_one_is_made(
-    models: Path, usual: Sdxl, gpu: None, monkeypatch: pytest.MonkeyPatch
+    models: Path, sdxl: Sdxl, gpu: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renderer = on_gpu(models)
     full = True
@@ -409,11 +130,11 @@ def test_a_picture_that_fits_nowhere_ends_in_a_sentence_and_the_next_one_is_made
     assert locale_of("de").says(told.value).startswith("Für ein Bild von 64 × 64 reicht der Speicher nicht.")
     assert memory.seen == [1, 1, 1, 1, 1], "as it is, tiles, offload, the processor, and tiles there"
     full = False
-    assert same(one(renderer), one(usual))
+    assert same(one(renderer), one(sdxl))
 
 
 def test_where_the_processor_has_no_room_either_it_ends_in_a_sentence(
-    models: Path, usual: Sdxl, gpu: None, monkeypatch: pytest.MonkeyPatch
+    models: Path, sdxl: Sdxl, gpu: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renderer = on_gpu(models)
     Cramped(renderer, lambda _: False)
@@ -426,7 +147,7 @@ def test_where_the_processor_has_no_room_either_it_ends_in_a_sentence(
     with pytest.raises(RenderFailed, match="not enough memory for a picture of 64 × 64"):
         one(renderer)
     monkeypatch.setattr(holding, "open_pipelines", opened)
-    assert same(one(renderer), one(usual))
+    assert same(one(renderer), one(sdxl))
 
 
 @pytest.mark.parametrize(
@@ -435,7 +156,7 @@ def test_where_the_processor_has_no_room_either_it_ends_in_a_sentence(
 )
 def test_weights_that_do_not_fit_rest_or_run_on_the_processor(
     models: Path,
-    usual: Sdxl,
+    sdxl: Sdxl,
     gpu: None,
     monkeypatch: pytest.MonkeyPatch,
     fail: list[bool],
@@ -460,12 +181,12 @@ def test_weights_that_do_not_fit_rest_or_run_on_the_processor(
         return
     made = one(renderer)
     assert (made.facts["spared"], made.device) == (spared, device)
-    assert same(made, one(usual))
+    assert same(made, one(sdxl))
     again = one(renderer)
     assert (again.facts["spared"], again.device) == (spared, device), "and is not loaded anew each time"
 
 
-def test_words_that_do_not_fit_are_read_with_less_memory(models: Path, usual: Sdxl, gpu: None) -> None:
+def test_words_that_do_not_fit_are_read_with_less_memory(models: Path, sdxl: Sdxl, gpu: None) -> None:
     renderer = on_gpu(models)
     pipelines = renderer._holding.model().pipelines
 
@@ -475,7 +196,7 @@ def test_words_that_do_not_fit_are_read_with_less_memory(models: Path, usual: Sd
 
     pipelines.pipe.text_encoder_2.register_forward_pre_hook(cramped)
     assert renderer.company([WANTED, WANTED]) == [0, 1]
-    assert same(one(renderer), one(usual))
+    assert same(one(renderer), one(sdxl))
 
 
 def test_a_vae_that_does_not_fit_works_in_tiles(models: Path) -> None:

@@ -319,6 +319,17 @@ class Redoing(Held):
 WHOLE = [(1, 4, 0), (2, 4, 0), (3, 4, 0), (4, 4, 0)]
 
 
+def noting(colours: list[int]) -> Callable[[Preview], None]:
+    """Looks at each picture, and keeps how red it is."""
+
+    def look(preview: Preview) -> None:
+        colour = preview().getpixel((0, 0))
+        assert isinstance(colour, tuple)
+        colours.append(int(colour[0]))
+
+    return look
+
+
 @pytest.mark.parametrize(
     ("steps", "seen"),
     [
@@ -335,17 +346,9 @@ async def test_what_does_not_say_whose_it_is_goes_to_the_first_as_long_as_it_is_
 ) -> None:
     looks: dict[int, list[int]] = {2: [], 3: []}
 
-    def looking(job: int) -> Callable[[Preview], None]:
-        def look(preview: Preview) -> None:
-            colour = preview().getpixel((0, 0))
-            assert isinstance(colour, tuple)
-            looks[job].append(int(colour[0]))
-
-        return look
-
     renderer = Redoing(steps)
     async with spread(renderer) as table:
-        wishes = [order(job, wanted(job), look=looking(job)) for job in (2, 3)]
+        wishes = [order(job, wanted(job), look=noting(looks[job])) for job in (2, 3)]
         await asyncio.gather(*await gathered(table, renderer, *wishes))
     assert renderer.passes[1:] == [[2, 3]]
     assert looks == {2: [2] * seen, 3: []}
@@ -392,19 +395,11 @@ async def test_each_order_of_a_shared_pass_sees_a_picture_of_its_own(
 ) -> None:
     renderer, looks = Showing(steps), {job: list[int]() for job in seen}
 
-    def looking(job: int) -> Callable[[Preview], None]:
-        def look(preview: Preview) -> None:
-            colour = preview().getpixel((0, 0))
-            assert isinstance(colour, tuple)
-            looks[job].append(int(colour[0]))
-
-        return look
-
     async with spread(renderer) as table:
         wishes = [
-            order(2, wanted(20), look=looking(2)),
-            order(3, wanted(30), look=looking(3)),
-            order(4, wanted(40), wanted(41), look=looking(4)),
+            order(2, wanted(20), look=noting(looks[2])),
+            order(3, wanted(30), look=noting(looks[3])),
+            order(4, wanted(40), wanted(41), look=noting(looks[4])),
         ]
         await asyncio.gather(*await gathered(table, renderer, *wishes))
     assert renderer.passes[1:] == [[20, 30, 40, 41]]

@@ -115,6 +115,18 @@ def steps_told(engine: Engine) -> Iterator[dict[int, list[tuple[int, int]]]]:
         yield told
 
 
+@asynccontextmanager
+async def under_way(
+    engine: Engine, renderer: Moody
+) -> AsyncIterator[tuple[Gate, list[Job], dict[int, list[tuple[int, int]]]]]:
+    """A pass of three whose first step is made and told to each of them."""
+    with steps_told(engine) as told_to:
+        async with gathered(engine, renderer, three(engine)) as (gate, asked):
+            gate.let(1)
+            await seen_to(lambda: all(job.id in told_to for job in asked))
+            yield gate, asked, told_to
+
+
 async def test_pictures_of_three_people_go_through_in_one_pass_each_with_its_own_seed(
     busy: Engine, renderer: Moody
 ) -> None:
@@ -190,16 +202,13 @@ async def test_with_two_hands_one_stays_free_to_encode_while_the_other_renders(
 async def test_who_is_cancelled_in_a_shared_pass_leaves_at_once_and_the_others_go_on(
     busy: Engine, renderer: Moody
 ) -> None:
-    with steps_told(busy) as told_to:
-        async with gathered(busy, renderer, three(busy)) as (gate, asked):
-            gate.let(1)
-            await seen_to(lambda: all(job.id in told_to for job in asked))
-            await busy.imagining.cancel(asked[1].id)
-            gate.let(1)
-            await seen_to(lambda: busy.worker.in_hand == (asked[0].id, asked[2].id))
-            assert renderer.rendered[-1].seed == 1, "the pass is still under way"
-            gate.open()
-            found = [await ended(busy, job.id) for job in asked]
+    async with under_way(busy, renderer) as (gate, asked, told_to):
+        await busy.imagining.cancel(asked[1].id)
+        gate.let(1)
+        await seen_to(lambda: busy.worker.in_hand == (asked[0].id, asked[2].id))
+        assert renderer.rendered[-1].seed == 1, "the pass is still under way"
+        gate.open()
+        found = [await ended(busy, job.id) for job in asked]
     assert [job.state for job, _ in found] == [JobState.DONE, JobState.CANCELLED, JobState.DONE]
     assert [[one.seed for one in made] for _, made in found] == [[10], [], [30]]
     assert [len(told_to[job.id]) for job in asked] == [9, 1, 9]
@@ -210,16 +219,13 @@ async def test_who_is_cancelled_in_a_shared_pass_leaves_at_once_and_the_others_g
 async def test_a_pass_that_nobody_waits_for_any_more_ends_at_its_next_step(
     busy: Engine, renderer: Moody
 ) -> None:
-    with steps_told(busy) as told_to:
-        async with gathered(busy, renderer, three(busy)) as (gate, asked):
-            gate.let(1)
-            await seen_to(lambda: all(job.id in told_to for job in asked))
-            for job in asked:
-                await busy.imagining.cancel(job.id)
-            gate.open()
-            await seen_to(lambda: busy.worker.in_hand == ())
-            behind = await ask(busy, seed=40)
-            assert (await ended(busy, behind.id))[0].state is JobState.DONE
+    async with under_way(busy, renderer) as (gate, asked, _):
+        for job in asked:
+            await busy.imagining.cancel(job.id)
+        gate.open()
+        await seen_to(lambda: busy.worker.in_hand == ())
+        behind = await ask(busy, seed=40)
+        assert (await ended(busy, behind.id))[0].state is JobState.DONE
     assert gate.steps == 3 + 2 + 3, "those before, the pass, and the one behind it"
     assert [one.seed for one in renderer.rendered] == [1, 40]
 

@@ -27,7 +27,8 @@ class Heard:
 class Listener:
     url: str = ""
     heard: list[Heard] = field(default_factory=list)
-    #: What it answers from now on.
+    #: What it answers the next ones, and what from then on.
+    answers: list[int] = field(default_factory=list)
     status: int = 204
     headers: dict[str, str] = field(default_factory=dict)
     #: Nothing is answered before this is set.
@@ -45,7 +46,8 @@ class Listener:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.heard.append(Heard(request.path, await request.read(), headers))
         await self.open.wait()
-        return web.Response(status=self.status, headers=self.headers)
+        status = self.answers.pop(0) if self.answers else self.status
+        return web.Response(status=status, headers=self.headers)
 
 
 @asynccontextmanager

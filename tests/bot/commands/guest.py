@@ -11,7 +11,7 @@ from bot.commands.calling import InCharge, nobody
 from engine.conversation import Draft
 from engine.engine import Engine
 from engine.language import PromptWanted
-from engine.store import jobs, outbox, people, pictures
+from engine.store import chats, jobs, outbox, people, pictures
 from engine.store.chats import Said
 from engine.store.records import (
     Account,
@@ -27,6 +27,7 @@ from engine.store.records import (
 )
 from engine.store.tables import turns
 from engine.testing import FakeLanguage
+from personas.persona import Rating
 
 ROOM = ChatRef("stage", "one", "room")
 HALL = ChatRef("stage", "one", "hall")
@@ -163,3 +164,11 @@ def prompts_wanted(language: FakeLanguage) -> list[PromptWanted]:
 
 def notices(owed: list[Delivery]) -> list[str]:
     return [row.text for row in owed if row.kind is DeliveryKind.NOTICE]
+
+
+async def rate_hall(engine: Engine, rating: Rating) -> None:
+    """What may be shown there."""
+    async with engine.database.write() as tx:
+        place = await chats.place(tx, HALL)
+        assert place is not None
+        await chats.set_rating(tx, place.id, rating)

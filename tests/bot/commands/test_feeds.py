@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -75,6 +76,124 @@ async def test_feeds_are_listed_paused_resumed_and_removed(engine: Engine, ben: 
         await ben.does("/feed pause 1")
     with pytest.raises(BadRequest, match=r"Which one"):
         await ben.does("/feed pause it")
+
+
+async def test_of_a_feed_what_is_said_is_changed_and_the_rest_stays(
+    engine: Engine, ben: Guest, paper: Paper
+) -> None:
+    await ben.does(f"/feed {paper.at('feed')} --only thaw --not football --picture item --approval skip")
+    before = await engine.newsroom.get(1)
+    told = await ben.does("/feed edit 1 --only snow,ice --every 2h --persona glenys-prosser --text-only")
+    assert "#1 is changed: The Daily Test" in told
+    assert "Glenys Prosser posts about what comes from now on" in told
+    assert "only with: snow, ice · not with: football · Words only, no picture" in told
+    feed = await engine.newsroom.get(1)
+    assert (feed.options["only"], feed.options["not"]) == (["snow", "ice"], ["football"])
+    assert (feed.options["approval"], feed.options["picture"], feed.options["every"]) == (
+        "skip",
+        False,
+        7_200,
+    )
+    assert PICTURE_OF not in feed.options, "words alone have no picture of anybody's"
+    assert feed.address == before.address
+    assert feed.next_at == engine.clock.now() + timedelta(hours=2)
+    assert len(await engine.posting.posts()) == 1, (
+        "what was there before is not posted by a wish for other words"
+    )
+
+
+async def test_what_was_said_of_a_feed_is_taken_back(engine: Engine, ana: Guest, paper: Paper) -> None:
+    how = '--only "thaw, ice" --not football --every 2h --style noir --text-only --approval post --to 1'
+    await ana.does(f"/feed {paper.at('feed')} {how}")
+    await ana.does(
+        "/feed edit #1 --only none --not NONE --every default --style none --approval no --to none"
+    )
+    feed = await engine.newsroom.get(1)
+    assert not feed.options.keys() & {"only", "not", "every", "targets"}
+    assert (feed.options["style"], feed.options["approval"], feed.options["picture"]) == ("", "", False)
+    assert "Words only" not in await ana.does("/feed edit 1 --picture render")
+    assert (await engine.newsroom.get(1)).options.get("picture", True)
+
+
+async def test_a_feed_moves_to_another_address_and_what_it_says_there_by_then_is_only_remembered(
+    engine: Engine, ben: Guest, paper: Paper
+) -> None:
+    await ben.does(f"/feed {paper.at('feed')}")
+    with pytest.raises(BadRequest, match=r"web page, and no feed"):
+        await ben.does(f"/feed edit 1 {paper.at('page')}")
+    with pytest.raises(BadRequest, match=r"no address of the web"):
+        await ben.does("/feed edit 1 snow")
+    assert (await engine.newsroom.get(1)).address == paper.at("feed")
+    paper.entries = [Entry("A comet", "9", hours=9), *paper.entries]
+    assert "is changed" in await ben.does(f"/feed edit 1 <{paper.at('feed')}?new>")
+    feed = await engine.newsroom.get(1)
+    assert (feed.address, feed.options["title"]) == (f"{paper.at('feed')}?new", "The Daily Test")
+    assert "begin" not in feed.options
+    assert [post.theme for post in await engine.posting.posts()] == ["Thaw"]
+    paper.entries = [Entry("Frost", "10", hours=10), *paper.entries]
+    await engine.newsroom.look(feed)
+    assert sorted(post.theme for post in await engine.posting.posts()) == ["Frost", "Thaw"]
+
+
+async def test_what_was_fetched_of_the_old_address_is_no_news_of_the_new_one(
+    engine: Engine, ben: Guest, paper: Paper
+) -> None:
+    await ben.does(f"/feed {paper.at('feed')}")
+    looked_at = await engine.newsroom.get(1)
+    await ben.does(f"/feed edit 1 {paper.at('feed')}?new")
+    moved = await engine.newsroom.get(1)
+    paper.entries = [Entry("Frost", "10", hours=10), *paper.entries]
+    await engine.newsroom.look(looked_at)
+    paper.status = 500
+    await engine.newsroom.look(looked_at)
+    assert await engine.newsroom.get(1) == moved
+    assert [post.theme for post in await engine.posting.posts()] == ["Thaw"]
+
+
+async def test_what_cannot_be_changed_of_a_feed_is_a_sentence(
+    engine: Engine, ben: Guest, ana: Guest, paper: Paper
+) -> None:
+    await ben.does(f"/feed {paper.at('feed')}")
+    await ana.does(f"/feed {paper.at('feed')}?other")
+    hook = (await engine.newsroom.listing())[-1].id + 1
+    await ana.does("/feed hook")
+    for order, sentence in (
+        ("edit", "Which one"),
+        ("edit 1", "Say what changes"),
+        ("edit 1 --every second", "30m, 2h or 1d"),
+        ("edit 1 --picture none", "lends no pictures"),
+        ("edit 1 --picture item --text-only", "Words alone have no picture"),
+        (f"edit 2 {paper.at('feed')}", "listens to it already: feed #1"),
+        (f"edit {hook} {paper.at('feed')}", "has no address to look at"),
+        (f"edit {hook} --every 2h", "has no address to look at"),
+    ):
+        with pytest.raises(BadRequest, match=sentence):
+            await ana.does(f"/feed {order}")
+    with pytest.raises(NotFound):
+        await ana.does("/feed edit 1 --persona nobody-at-all")
+    with pytest.raises(NotFound, match=r"no feed 77"):
+        await ana.does("/feed edit 77 --only snow")
+    assert "a webhook" in await ana.does(f"/feed edit {hook} --only snow")
+
+
+async def test_what_a_feed_says_in_other_places_is_for_operators_to_change(
+    engine: Engine, ana: Guest, ben: Guest, ana_in_hall: Guest, paper: Paper
+) -> None:
+    await ben.does(f"/feed {paper.at('feed')}")
+    hall = (await ana_in_hall.orders("/feed")).place.id
+    with pytest.raises(Refused):
+        await ben.does(f"/feed edit 1 --to {hall}")
+    await ana.does(f"/feed edit 1 --to {hall}")
+    with pytest.raises(Refused, match=r"also posts in other places"):
+        await ben.does("/feed edit 1 --only snow")
+    assert (await engine.newsroom.get(1)).options["targets"] == [hall]
+    await ana.does("/feed edit 1 --only snow")
+
+
+async def test_a_feed_is_changed_in_german_too(ben: Guest, paper: Paper) -> None:
+    await ben.does("/settings language de")
+    await ben.does(f"/feed {paper.at('feed')}")
+    assert "#1 ist geändert" in await ben.does("/feed edit 1 --only Schnee")
 
 
 async def test_who_runs_into_trouble_hears_of_it_when_the_feeds_are_listed(

@@ -18,7 +18,17 @@ from engine.store import chats, jobs, personas
 from engine.store.records import DeliveryKind, Lane, Question, TurnState
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from personas.persona import Persona, Rating
-from tests.bot.commands.guest import ANA, BEN, HALL, ROOM, Guest, everybody, orders_in, prompts_wanted
+from tests.bot.commands.guest import (
+    ANA,
+    BEN,
+    HALL,
+    ROOM,
+    Guest,
+    everybody,
+    orders_in,
+    prompts_wanted,
+    rate_hall,
+)
 
 PROMPT = (
     "an old woman mending a net with both hands, grey wool coat and rubber boots, on a pier between stacked crates, "
@@ -414,7 +424,7 @@ class TestAmongGrownUps:
         ana = Guest(engine, ANA, HALL, shared=True, in_charge=everybody)
         await ana.says("Hello")
         await ana.is_of_age()
-        await set_rating(engine, Rating.MATURE)
+        await rate_hall(engine, Rating.MATURE)
         return ana
 
     async def test_a_prompt_is_as_grown_up_as_a_picture_may_be(
@@ -433,16 +443,9 @@ class TestAmongGrownUps:
             with pytest.raises(Refused, match=r"Vesper Quill|too grown-up"):
                 await ben.gets(f"/{order}")
         assert await ana.gets(f"/{orders_in(told)[0]}")
-        await set_rating(engine, Rating.ALL_AGES)
+        await rate_hall(engine, Rating.ALL_AGES)
         with pytest.raises(Unsuitable, match="too grown-up"):
             await ana.gets(f"/{orders_in(told)[0]}")
-
-
-async def set_rating(engine: Engine, rating: Rating) -> None:
-    async with engine.database.write() as tx:
-        place = await chats.place(tx, HALL)
-        assert place is not None
-        await chats.set_rating(tx, place.id, rating)
 
 
 async def test_a_real_model_writes_under_its_grammar(with_model: Guest) -> None:

@@ -11,11 +11,11 @@ from bot.front import OptionKind
 from engine.engine import Engine
 from engine.errors import Unsuitable
 from engine.settings import SafetySettings, Settings
-from engine.store import chats, people, personas
+from engine.store import people, personas
 from engine.store.records import JobState
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from personas.persona import Persona, Rating
-from tests.bot.commands.guest import ANA, BEN, HALL, Guest, everybody, orders_in
+from tests.bot.commands.guest import ANA, BEN, HALL, Guest, everybody, orders_in, rate_hall
 
 LONG = " ".join(f"word{number}" for number in range(120))
 
@@ -44,7 +44,7 @@ async def ana(engine: Engine) -> Guest:
     ana = Guest(engine, ANA, HALL, shared=True, in_charge=everybody)
     await ana.says("Hello")
     await ana.is_of_age()
-    await set_rating(engine, Rating.MATURE)
+    await rate_hall(engine, Rating.MATURE)
     return ana
 
 
@@ -54,13 +54,6 @@ async def ben(engine: Engine, ana: Guest) -> Guest:
     ben = Guest(engine, BEN, HALL, shared=True, in_charge=everybody)
     await ben.says("Hello")
     return ben
-
-
-async def set_rating(engine: Engine, rating: Rating) -> None:
-    async with engine.database.write() as tx:
-        place = await chats.place(tx, HALL)
-        assert place is not None
-        await chats.set_rating(tx, place.id, rating)
 
 
 async def vesper_id(engine: Engine) -> int:
@@ -74,7 +67,7 @@ async def test_nobody_is_drawn_for_whom_they_are_too_grown_up(ana: Guest, ben: G
     with pytest.raises(Unsuitable, match="Vesper Quill"):
         await ben.gets(f"/{order}")
     assert await ana.gets(f"/{order}")
-    await set_rating(ana.engine, Rating.ALL_AGES)
+    await rate_hall(ana.engine, Rating.ALL_AGES)
     with pytest.raises(Unsuitable, match="Vesper Quill"):
         await ana.gets(f"/{order}")
 
@@ -123,14 +116,14 @@ async def test_in_the_list_only_a_name_stands_of_whom_is_too_grown_up(
 async def test_no_button_is_a_way_around_a_rating(ana: Guest, ben: Guest, order: str) -> None:
     await ana.gets("/imagine a walk")
     await ana.ends(1)
-    await set_rating(ana.engine, Rating.ALL_AGES)
+    await rate_hall(ana.engine, Rating.ALL_AGES)
     for guest in (ana, ben):
         with pytest.raises(Unsuitable, match="too grown-up"):
             await guest.gets(f"/{order}")
         assert await commands.question_for(ana.engine, guest.incoming(f"/{order}")) is None
     [job] = await ana.jobs()
     assert (job.state, job.request.rating) == (JobState.FAILED, Rating.MATURE)
-    await set_rating(ana.engine, Rating.MATURE)
+    await rate_hall(ana.engine, Rating.MATURE)
     with pytest.raises(Unsuitable, match="too grown-up"):
         await ben.gets(f"/{order}")
     assert await ana.gets(f"/{order}")

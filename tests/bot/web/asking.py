@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,9 +36,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from bot.house import open_house
-from engine.settings import LanguageSettings, PictureSettings, Settings, WebSettings
+from engine.settings import FeedSettings, LanguageSettings, PictureSettings, Settings, WebSettings
 from engine.store.records import Scope
 from tests.bot.web.visitors import PAGE, a_key
+from tests.servers.feeds import Entry, newspaper
 from tests.servers.hub import Hub
 
 API = "/api/v1"
@@ -61,6 +62,8 @@ THERE: dict[str, tuple[Any, ...]] = {
     "from": ("2026-01-01T00:00:00Z",),
     "to": ("2027-01-01T00:00:00Z",),
 }
+#: Of each kind the first is asked for, and the second is what may be taken away: see `_furnish`.
+FIRST, TAKEN = 1, 2
 #: Fields that are a chat by the way it is named in a place, and in the page's own routes.
 CHATS = ("web:home:home", "1", "home")
 
@@ -85,6 +88,8 @@ class Target:
     document: dict[str, Any]
     #: How each kind of caller shows who it is.
     callers: dict[str, requests.Session]
+    #: What is there in this house, by how parameters and fields are named.
+    there: dict[str, tuple[Any, ...]] = field(default_factory=lambda: dict(THERE))
     statuses: Counter[int] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
 
@@ -112,7 +117,7 @@ class Target:
     def ask(self, case: Any, who: str, *, known: bool = False) -> None:
         """Ask one thing, and look at the answer."""
         if known:
-            _point_at_what_is_there(case)
+            _point_at_what_is_there(case, self.there)
         asked = f"{case.method} {case.formatted_path} ({who})"
         try:
             answer = case.call(self.url, session=self.callers[who], timeout=5)
@@ -143,8 +148,12 @@ class Target:
         *,
         seed: int,
         callers: Sequence[str] = ("page", "key"),
+        always_known: bool = False,
     ) -> None:
-        """So many cases of one operation, always the same ones for a seed. Every fault is kept, none ends it."""
+        """So many cases of one operation, always the same ones for a seed. Every fault is kept, none ends it.
+
+        Some of what fits is turned to what is there; `always_known`: all of it.
+        """
         turn = itertools.cycle(callers)
 
         @hypothesis.seed(seed)
@@ -157,7 +166,8 @@ class Target:
         )
         @given(case=operation.as_strategy(generation_mode=mode), known=st.booleans())
         def one(case: Any, known: bool) -> None:
-            self.ask(case, next(turn), known=known and mode is GenerationMode.POSITIVE)
+            turned = (known or always_known) and mode is GenerationMode.POSITIVE
+            self.ask(case, next(turn), known=turned)
 
         # There is no wrong way to ask for something that takes nothing.
         with suppress(Unsatisfiable):
@@ -173,21 +183,23 @@ def _sent(case: Any) -> str:
     return repr({name: one for name, one in told.items() if one})[:400]
 
 
-def _point_at_what_is_there(case: Any) -> None:
+def _point_at_what_is_there(case: Any, there: dict[str, tuple[Any, ...]]) -> None:
     # What is taken away is never the first: others ask for that.
     taken = case.method == "DELETE"
     for name in case.path_parameters or {}:
-        if name.endswith("_id") or name == "number":
-            case.path_parameters[name] = 2 if taken else 1
+        if name in there:
+            case.path_parameters[name] = there[name][-1] if taken else _one_of(there[name], case)
+        elif name.endswith("_id") or name == "number":
+            case.path_parameters[name] = TAKEN if taken else FIRST
         elif name == "chat":
             case.path_parameters[name] = "home"
-        elif name in THERE:
-            case.path_parameters[name] = THERE[name][-1] if taken else _one_of(THERE[name], case)
+        elif name == "model":  # of OpenAI's addresses: elsewhere it is what writes or paints
+            case.path_parameters[name] = _one_of(there["slug"], case)
     for given_ in (case.query, case.body):
         if isinstance(given_, dict):
             for name in given_:
-                if name in THERE and name != "style":
-                    given_[name] = _one_of(THERE[name], case)
+                if name in there and name != "style":
+                    given_[name] = _one_of(there[name], case)
                 elif name == "chat":
                     given_[name] = "home" if "/talks" in case.path else _one_of(CHATS, case)
 
@@ -206,15 +218,17 @@ def house_to_ask(home: Path) -> Iterator[Target]:
         home=home,
         language=LanguageSettings(models="off"),
         pictures=PictureSettings(models="off", width=64, height=64, steps=1),
-        web=WebSettings(port=0),
+        web=WebSettings(port=0, private_callbacks=True),
+        feeds=FeedSettings(private=True),
     )
-    news: Queue[tuple[str, str, str] | BaseException] = Queue()
+    news: Queue[tuple[str, str, str, str] | BaseException] = Queue()
     over = threading.Event()
 
     async def live() -> None:
-        async with open_house(settings) as house:
+        async with newspaper() as paper, open_house(settings) as house:
+            paper.entries = [Entry("A boat is late", "boat")]
             word, _key = await a_key(house.engine, Scope.MANAGE)
-            news.put((house.address.url, house.address.secret, word))
+            news.put((house.address.url, house.address.secret, word, paper.at("feed")))
             await asyncio.to_thread(over.wait)
 
     def keep() -> None:
@@ -237,37 +251,65 @@ def house_to_ask(home: Path) -> Iterator[Target]:
             thread.join(30)
 
 
-def _target(url: str, secret: str, word: str) -> Target:
+def _target(url: str, secret: str, word: str, paper: str) -> Target:
     browser, program, house, nobody = (requests.Session() for _ in range(4))
     for one in (browser, program, house, nobody):
         one.trust_env = False
     browser.headers.update(PAGE)
     program.headers["Authorization"] = f"Bearer {word}"
     house.headers["Authorization"] = f"Bearer {secret}"
-    _furnish(url, house)
+    found = _furnish(url, house, paper)
     document = house.get(f"{url}{API}/openapi.json", timeout=60)
     document.raise_for_status()
     callers = {"page": browser, "key": program, "house": house, "nobody": nobody}
-    target = Target(url, document.json(), callers)
+    target = Target(url, document.json(), callers, THERE | found)
     target.again()
     return target
 
 
-def _furnish(url: str, house: requests.Session) -> None:
-    """Something of everything, so that what is asked for may be there."""
+def _furnish(url: str, house: requests.Session, paper: str) -> dict[str, tuple[Any, ...]]:
+    """Two of everything, so that what is asked for may be there, and one of it may be taken away. Answers what has
+    other numbers, or names, than the first and the second.
+    """
 
     def post(path: str, **body: Any) -> Any:
         answer = house.post(f"{url}{API}{path}", json=body, timeout=5)
         assert answer.ok, (path, answer.text)
         return answer.json()
 
+    def get(path: str) -> Any:
+        answer = house.get(f"{url}{API}{path}", timeout=20)
+        assert answer.ok, (path, answer.text)
+        return answer.json()
+
+    def until(seen: Callable[[], Any], what: str) -> Any:
+        most = time.monotonic() + 30
+        while not (found := seen()):
+            assert time.monotonic() < most, what
+            time.sleep(0.05)
+        return found
+
     post("/talks", persona="glenys", chat="home")
     post("/talks/home/messages", text="Hello", key="k1")
-    job = post("/jobs", persona="glenys", scene="a lighthouse", key="first")
-    post("/runs", personas=["glenys-prosser"], limit=1, key="run")
-    post("/schedules", words="daily 09:00", chat="web:home:home")
-    post("/schedules/1/run")
-    until = time.monotonic() + 30
-    while house.get(f"{url}{API}/jobs/{job['id']}", timeout=20).json()["state"] != "done":
-        assert time.monotonic() < until, "The picture is not made."
-        time.sleep(0.05)
+    job = post("/jobs", persona="glenys", scene="a lighthouse", count=2, key="first", callback=paper)
+    post("/jobs", persona="glenys", scene="a pier", key="second", style="noir")
+    post("/runs", personas=["glenys-prosser"], missing_only=False, limit=1, key="run")
+    for words in ("daily 09:00", "weekly mon 20:00"):
+        post("/schedules", words=words, chat="web:home:home")
+    for number, address in ((FIRST, paper), (TAKEN, paper.replace("/feed", "/atom"))):
+        post("/schedules/1/run")
+        assert post("/feeds", address=address, chat="web:home:home")["id"] == number
+    hook = post("/feeds", kind="hook", chat="web:home:home")
+    until(lambda: get(f"/jobs/{job['id']}")["state"] == "done", "The picture is not made.")
+    post("/talks/home/messages", text="/imagine by the sea", key="k2")
+    messages = until(
+        lambda: [one for one in get("/talks/home/messages")["items"] if one["buttons"]],
+        "There are no buttons.",
+    )
+    buttons = {one["id"] for message in messages for row in message["buttons"] for one in row}
+    return {
+        "hook_id": (hook["id"],),
+        "message": tuple(one["id"] for one in messages),
+        "button": tuple(sorted(buttons)),
+        "address": (paper,),
+    }

@@ -21,15 +21,10 @@ from engine.settings import Settings, WebSettings
 from engine.store import sessions
 from engine.store.records import Scope
 from tests.bot.web.tabs import page_of, told
-from tests.bot.web.visitors import a_key, app_of, visitor
+from tests.bot.web.visitors import a_key, visitor
 
 PASSWORD = "brass kettle & tea"
 NOBODY = 65_534
-
-
-@pytest.fixture
-def app(engine: Engine) -> FastAPI:
-    return app_of(engine)
 
 
 @pytest.fixture

@@ -9,17 +9,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from bot.house import House, open_house
-from engine.settings import Settings
+from bot.house import House
 from engine.store import personas
-from engine.testing import FakeLanguage, FakeRenderer
 from tests.bot.web.visitors import PAGE
-
-
-@pytest.fixture
-async def house(settings: Settings, language: FakeLanguage, renderer: FakeRenderer) -> AsyncIterator[House]:
-    async with open_house(settings, models=[language], renderer=renderer) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ async def test_each_persona_is_a_model(client: AsyncOpenAI, engine: Engine, slug
 
 
 async def test_embeddings_are_refused_in_so_many_words(client: AsyncOpenAI, slug: str) -> None:
-    with pytest.raises(openai.NotFoundError, match="none of them makes embeddings"):
+    with pytest.raises(openai.NotFoundError, match="No model here makes embeddings"):
         await client.embeddings.create(model=slug, input="a lighthouse")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -12,20 +11,14 @@ import pytest
 from bot.web import described
 from engine.engine import Engine
 from engine.store.records import Scope
-from tests.bot.web.visitors import PAGE, SECRET, a_key, app_of, problem, visitor, with_key
+from tests.bot.web.visitors import PAGE, a_key, app_of, problem, visitor, with_key
 
 AT = "/api/v1/openapi.json"
 
 
 @pytest.fixture
-async def house(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
-    async with with_key(app_of(engine), SECRET) as operator:
-        yield operator
-
-
-@pytest.fixture
-async def document(house: httpx.AsyncClient) -> dict[str, Any]:
-    answer = await house.get(AT)
+async def document(operator: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await operator.get(AT)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
@@ -43,13 +36,41 @@ async def test_every_route_says_its_scope_and_its_problems(document: dict[str, A
     by_name = {(method, path): told for method, path, told in operations(document)}
     assert by_name["get", "/api/v1/pictures"]["x-scope"] == ["read", "make"]
     assert by_name["put", "/api/v1/personas/{slug}"]["x-scope"] == ["manage"]
-    assert by_name["get", "/api/v1/personas"]["x-scope"] == ["read"], "of its router, not its own"
+    assert by_name["get", "/api/v1/personas"]["x-scope"] == ["read", "make", "chat"]
     # Who one is, and that one goes, is nobody's to allow.
     free = {"/api/v1/me", "/api/v1/sign-out"}
     for method, path, told in operations(document):
         if path.startswith("/api/v1/") and path not in free:
             assert told.get("x-scope"), (method, path)
             assert {"401", "403", "404"} <= set(told["responses"]), (method, path)
+
+
+async def test_openai_s_addresses_say_their_scopes_and_what_they_answer(document: dict[str, Any]) -> None:
+    ways = {(method, path): told for method, path, told in operations(document) if path.startswith("/v1/")}
+    assert ways["get", "/v1/models"]["x-scope"] == ["chat", "make", "read"]
+    assert ways["get", "/v1/models/{model}"]["x-scope"] == ["chat", "make", "read"]
+    assert ways["post", "/v1/chat/completions"]["x-scope"] == ["chat"]
+    assert ways["post", "/v1/images/generations"]["x-scope"] == ["make"]
+    for (method, path), told in ways.items():
+        assert told["security"], (method, path)
+        assert "422" not in told["responses"], "it is 400 there"
+        answered = told["responses"]["200"]["content"]["application/json"]["schema"]
+        assert answered.get("$ref") or path == "/v1/embeddings", (method, path)
+    assert "text/event-stream" in ways["post", "/v1/chat/completions"]["responses"]["200"]["content"]
+
+
+async def test_what_whoever_is_called_back_hears_stands_in_the_document(document: dict[str, Any]) -> None:
+    told = document["webhooks"]["job.ended"]["post"]
+    assert {one["name"] for one in told["parameters"]} == {
+        "x-greenroom-event",
+        "x-greenroom-delivery",
+        "x-greenroom-signature",
+    }
+    assert "same X-Greenroom-Delivery" in told["description"]
+    assert "X-Greenroom-Delivery" in document["info"]["description"]
+    body = told["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    assert document["components"]["schemas"][body]["properties"]["job"]["$ref"].endswith("/JobOut")
+    assert set(told["responses"]) == {"2XX", "410", "default"}
 
 
 async def test_what_the_document_points_to_is_there(document: dict[str, Any]) -> None:
@@ -80,8 +101,10 @@ async def test_numbers_have_bounds_and_words_a_length(document: dict[str, Any]) 
     assert [one for one in loose if not one[1].endswith(tuple(others))] == []
 
 
-async def test_the_page_is_ours_and_stands_under_the_policy(engine: Engine, house: httpx.AsyncClient) -> None:
-    page = await house.get("/api/v1/docs")
+async def test_the_page_is_ours_and_stands_under_the_policy(
+    engine: Engine, operator: httpx.AsyncClient
+) -> None:
+    page = await operator.get("/api/v1/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "script-src 'self'" in page.headers["content-security-policy"]
     loaded = re.findall(r'(?:src|href)="(/[^"]*)"', page.text)
@@ -89,7 +112,7 @@ async def test_the_page_is_ours_and_stands_under_the_policy(engine: Engine, hous
     for path in (*loaded, "/page/docs/drawing.js", "/page/docs/schemas.js", "/page/docs/trying.js"):
         async with visitor(app_of(engine), **{"X_Greenroom": "page"}) as browser:
             assert (await browser.get(path, follow_redirects=True)).status_code in (200, 401), path
-    scripts = [(await house.get(path)).status_code for path in loaded if path.startswith("/page/")]
+    scripts = [(await operator.get(path)).status_code for path in loaded if path.startswith("/page/")]
     assert set(scripts) == {200}
 
 

@@ -31,7 +31,6 @@ from tests.bot.web.visitors import (
     PAGE,
     SECRET,
     a_key,
-    app_of,
     cookie_of,
     dripping,
     problem,
@@ -44,11 +43,6 @@ from tests.bot.web.visitors import (
 #: All that may answer somebody who has shown nothing. A new one is a decision: write it down here and in `doors.py`.
 OPEN_ROUTES = {"/", "/sign-in", "/favicon.ico", "/healthz", "/readyz", "/metrics"}
 OPEN_FOLDERS = {"/page/", "/hooks/", "/files/"}
-
-
-@pytest.fixture
-def app(engine: Engine) -> FastAPI:
-    return app_of(engine)
 
 
 @pytest.fixture
@@ -366,15 +360,8 @@ async def test_an_open_socket_is_closed_when_its_caller_is_sent_out(
 async def test_a_stream_ends_when_its_caller_is_sent_out(engine: Engine, app: FastAPI) -> None:
     clock = engine.clock
     assert isinstance(clock, ManualClock)
-    more = dripping(app)
     word, key = await a_key(engine, Scope.READ)
-    async with (
-        served(app) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as program,
-        program.stream("GET", "/api/v1/drips", headers={"Authorization": f"Bearer {word}"}) as stream,
-    ):
-        lines = stream.aiter_lines()
-        assert await anext(lines) == "drop"
+    async with dripping(app, word) as (lines, more):
         await clock.advance(LOOK_AGAIN)
         more.set()
         assert await anext(lines) == "drop"

@@ -26,6 +26,21 @@ def nothing_found_yet(target: Target) -> None:
     target.statuses.clear()
 
 
+def test_what_is_there_is_asked_for_and_found(target: Target) -> None:
+    """Each route that names one thing answers for one that is there, at least once. First of all: later on some of it
+    is gone.
+    """
+    found: dict[str, set[int]] = {}
+    named = [one for one in target.operations() if one.method == "get" and one.path_parameters]
+    for operation in named:
+        before = target.statuses.copy()
+        target.ask_many(operation, GenerationMode.POSITIVE, 6, seed=20_261_131, always_known=True)
+        found[operation.path] = set(target.statuses - before)
+    assert sorted(path for path, statuses in found.items() if not statuses & {200, 304}) == []
+    assert {"/api/v1/feeds/{feed_id}", "/api/v1/pictures/{picture_id}"} <= set(found)
+    assert [str(one) for one in target.faults] == []
+
+
 def test_whatever_the_document_allows_is_answered_as_it_says(target: Target) -> None:
     for operation in target.operations():
         target.ask_many(operation, GenerationMode.POSITIVE, RIGHT, seed=20_261_128)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -24,13 +23,9 @@ from tests.bot.web.orders import WHO, ended, ids, made
 from tests.bot.web.visitors import SECRET, a_key, app_of, problem, with_key
 from tests.working import working
 
+pytestmark = pytest.mark.usefixtures("at_work")
+
 OTHER = "irfan-naqvi"
-
-
-@pytest.fixture
-async def house(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
-    async with working(engine), with_key(app_of(engine), SECRET) as operator:
-        yield operator
 
 
 async def about(asker: httpx.AsyncClient, picture: int) -> dict[str, Any]:
@@ -44,32 +39,34 @@ async def rated(engine: Engine, picture: int, rating: Rating) -> None:
         await tx.execute(update(pictures).where(pictures.c.id == picture).values(rating=rating.value))
 
 
-async def test_all_pictures_come_page_by_page_the_newest_first(house: httpx.AsyncClient) -> None:
+async def test_all_pictures_come_page_by_page_the_newest_first(operator: httpx.AsyncClient) -> None:
     for number in range(3):
-        await made(house, count=2, seed=number)
-    everything = await ids(house)
+        await made(operator, count=2, seed=number)
+    everything = await ids(operator)
     assert everything == sorted(everything, reverse=True)
     assert len(everything) == 6
     found: list[int] = []
     cursor: int | None = None
     for _ in range(3):
         asked = {"limit": 2} | ({"before": cursor} if cursor else {})
-        told = (await house.get("/api/v1/pictures", params=asked)).json()
+        told = (await operator.get("/api/v1/pictures", params=asked)).json()
         found += [one["id"] for one in told["items"]]
         cursor = told["next"]
     assert (found, cursor) == (everything, None)
 
 
-async def test_pictures_are_found_by_who_is_on_them_by_style_and_by_rating(house: httpx.AsyncClient) -> None:
-    [first] = (await made(house, style="noir"))["pictures"]
-    [second] = (await made(house, style="poster", persona=OTHER))["pictures"]
-    assert await ids(house, persona=WHO) == [first["id"]]
-    assert await ids(house, persona=OTHER, style="poster") == [second["id"]]
-    assert await ids(house, persona=OTHER, style="noir") == []
-    assert await ids(house, style="noir", rating="all-ages") == [first["id"]]
-    assert await ids(house, rating="mature") == []
-    assert await ids(house, run=1) == []
-    problem(await house.get("/api/v1/pictures", params={"persona": "nobody at all"}), 404)
+async def test_pictures_are_found_by_who_is_on_them_by_style_and_by_rating(
+    operator: httpx.AsyncClient,
+) -> None:
+    [first] = (await made(operator, style="noir"))["pictures"]
+    [second] = (await made(operator, style="poster", persona=OTHER))["pictures"]
+    assert await ids(operator, persona=WHO) == [first["id"]]
+    assert await ids(operator, persona=OTHER, style="poster") == [second["id"]]
+    assert await ids(operator, persona=OTHER, style="noir") == []
+    assert await ids(operator, style="noir", rating="all-ages") == [first["id"]]
+    assert await ids(operator, rating="mature") == []
+    assert await ids(operator, run=1) == []
+    problem(await operator.get("/api/v1/pictures", params={"persona": "nobody at all"}), 404)
     for asked in (
         {"before": 0},
         {"before": 2**31},
@@ -79,35 +76,39 @@ async def test_pictures_are_found_by_who_is_on_them_by_style_and_by_rating(house
         {"rating": "?"},
         {"style": "\x00"},
     ):
-        problem(await house.get("/api/v1/pictures", params=asked), 422)
+        problem(await operator.get("/api/v1/pictures", params=asked), 422)
 
 
-async def test_a_picture_s_page_tells_all_that_made_it_and_its_family(house: httpx.AsyncClient) -> None:
-    [first] = (await made(house, scene="a red coat", seed=7))["pictures"]
+async def test_a_picture_s_page_tells_all_that_made_it_and_its_family(operator: httpx.AsyncClient) -> None:
+    [first] = (await made(operator, scene="a red coat", seed=7))["pictures"]
     changes = {"changes": {"steps": 5}, "key": "again"}
-    answer = await house.post(f"/api/v1/pictures/{first['id']}/again", json=changes)
-    [second] = (await ended(house, answer.json()))["pictures"]
+    answer = await operator.post(f"/api/v1/pictures/{first['id']}/again", json=changes)
+    [second] = (await ended(operator, answer.json()))["pictures"]
     [third] = (
         await ended(
-            house, (await house.post(f"/api/v1/pictures/{second['id']}/again", json={"key": "more"})).json()
+            operator,
+            (await operator.post(f"/api/v1/pictures/{second['id']}/again", json={"key": "more"})).json(),
         )
     )["pictures"]
-    told = await about(house, second["id"])
+    told = await about(operator, second["id"])
     assert [one["id"] for one in told["parents"]] == [first["id"]]
     assert [one["id"] for one in told["variations"]] == [third["id"]]
     assert told["picture"] == second
     assert told["persona"] == {"id": second["persona_id"], "slug": WHO, "name": "Glenys Prosser"}
-    assert [one["id"] for one in (await about(house, third["id"]))["parents"]] == [second["id"], first["id"]]
+    assert [one["id"] for one in (await about(operator, third["id"]))["parents"]] == [
+        second["id"],
+        first["id"],
+    ]
 
 
-async def test_again_changes_what_is_told_and_nothing_else(house: httpx.AsyncClient) -> None:
-    [first] = (await made(house, scene="a red coat", seed=7, negative="hats", style="noir"))["pictures"]
-    before = (await about(house, first["id"]))["request"]
+async def test_again_changes_what_is_told_and_nothing_else(operator: httpx.AsyncClient) -> None:
+    [first] = (await made(operator, scene="a red coat", seed=7, negative="hats", style="noir"))["pictures"]
+    before = (await about(operator, first["id"]))["request"]
     assert isinstance(before, dict)
 
     async def again(**changes: object) -> dict[str, Any]:
         body = {"changes": changes, "key": repr(changes)[:64]}
-        answer = await house.post(f"/api/v1/pictures/{first['id']}/again", json=body)
+        answer = await operator.post(f"/api/v1/pictures/{first['id']}/again", json=body)
         assert answer.status_code == 202, answer.text
         request: dict[str, object] = answer.json()["request"]
         return {name: value for name, value in request.items() if before[name] != value}
@@ -126,78 +127,78 @@ async def test_again_changes_what_is_told_and_nothing_else(house: httpx.AsyncCli
     assert await again(prompt=words) == {"prompt": words, "source": "person", "word_count": 120}
 
 
-async def test_again_under_one_key_is_asked_once_and_nonsense_is_told(house: httpx.AsyncClient) -> None:
-    [first] = (await made(house))["pictures"]
+async def test_again_under_one_key_is_asked_once_and_nonsense_is_told(operator: httpx.AsyncClient) -> None:
+    [first] = (await made(operator))["pictures"]
     where = f"/api/v1/pictures/{first['id']}/again"
-    asked = [(await house.post(where, json={"key": "same"})).json()["id"] for _ in range(2)]
+    asked = [(await operator.post(where, json={"key": "same"})).json()["id"] for _ in range(2)]
     assert asked[0] == asked[1]
-    problem(await house.post(where, json={"key": "a", "changes": {"seed": -1}}), 400)
-    problem(await house.post(where, json={"key": "b", "changes": {"seed": 2**70}}), 422)
-    problem(await house.post(where, json={"key": "c", "changes": {"stepz": 3}}), 422)
-    problem(await house.post(where, json={"key": "d", "changes": {"style": "none such"}}), 404)
-    problem(await house.post("/api/v1/pictures/99/again", json={"key": "e"}), 404)
+    problem(await operator.post(where, json={"key": "a", "changes": {"seed": -1}}), 400)
+    problem(await operator.post(where, json={"key": "b", "changes": {"seed": 2**70}}), 422)
+    problem(await operator.post(where, json={"key": "c", "changes": {"stepz": 3}}), 422)
+    problem(await operator.post(where, json={"key": "d", "changes": {"style": "none such"}}), 404)
+    problem(await operator.post("/api/v1/pictures/99/again", json={"key": "e"}), 404)
 
 
 async def test_a_small_copy_is_made_once_and_goes_with_its_picture(
-    engine: Engine, house: httpx.AsyncClient
+    engine: Engine, operator: httpx.AsyncClient
 ) -> None:
-    [big] = (await made(house, width=1024, height=512))["pictures"]
+    [big] = (await made(operator, width=1024, height=512))["pictures"]
     where = f"/api/v1/pictures/{big['id']}/thumb"
-    first = await house.get(where)
+    first = await operator.get(where)
     assert first.headers["content-type"] == "image/webp"
     with Image.open(io.BytesIO(first.content)) as small:
         assert (small.format, small.size) == ("WEBP", (384, 192))
     [kept] = engine.home.thumbs.rglob("*.webp")
     kept.write_bytes(b"as it was kept")
-    assert (await house.get(where)).content == b"as it was kept"
-    known = await house.get(where, headers={"If-None-Match": first.headers["etag"]})
+    assert (await operator.get(where)).content == b"as it was kept"
+    known = await operator.get(where, headers={"If-None-Match": first.headers["etag"]})
     assert (known.status_code, known.content) == (304, b"")
-    assert (await house.delete(f"/api/v1/pictures/{big['id']}")).status_code == 204
+    assert (await operator.delete(f"/api/v1/pictures/{big['id']}")).status_code == 204
     assert [*engine.home.thumbs.rglob("*.webp")] == []
     assert [key async for key in engine.files.keys("pictures")] == []
     for path in ("", "/thumb", "/about", "/link"):
-        problem(await house.get(f"/api/v1/pictures/{big['id']}{path}"), 404)
-    problem(await house.delete(f"/api/v1/pictures/{big['id']}"), 404)
+        problem(await operator.get(f"/api/v1/pictures/{big['id']}{path}"), 404)
+    problem(await operator.delete(f"/api/v1/pictures/{big['id']}"), 404)
 
 
-async def test_one_of_several_is_deleted_and_the_others_stay(house: httpx.AsyncClient) -> None:
-    job = await made(house, count=3)
+async def test_one_of_several_is_deleted_and_the_others_stay(operator: httpx.AsyncClient) -> None:
+    job = await made(operator, count=3)
     first, second, third = (one["id"] for one in job["pictures"])
-    await house.delete(f"/api/v1/pictures/{second}")
-    assert await ids(house) == [third, first]
-    left = (await house.get(f"/api/v1/jobs/{job['id']}")).json()["pictures"]
+    await operator.delete(f"/api/v1/pictures/{second}")
+    assert await ids(operator) == [third, first]
+    left = (await operator.get(f"/api/v1/jobs/{job['id']}")).json()["pictures"]
     assert [one["id"] for one in left] == [first, third]
 
 
-async def test_a_picture_s_bytes_come_plain_or_as_json(house: httpx.AsyncClient) -> None:
-    [one] = (await made(house))["pictures"]
-    plain = await house.get(one["image"])
-    told = (await house.get(one["image"], params={"as": "base64"})).json()
+async def test_a_picture_s_bytes_come_plain_or_as_json(operator: httpx.AsyncClient) -> None:
+    [one] = (await made(operator))["pictures"]
+    plain = await operator.get(one["image"])
+    told = (await operator.get(one["image"], params={"as": "base64"})).json()
     assert plain.headers["content-type"] == told["type"] == "image/png"
     assert base64.b64decode(told["base64"]) == plain.content
     assert plain.headers["x-content-type-options"] == "nosniff"
-    again = await house.get(one["image"], headers={"If-None-Match": plain.headers["etag"]})
+    again = await operator.get(one["image"], headers={"If-None-Match": plain.headers["etag"]})
     assert again.status_code == 304
-    problem(await house.get(one["image"], params={"as": "text"}), 422)
+    problem(await operator.get(one["image"], params={"as": "text"}), 422)
 
 
-async def test_a_file_that_is_gone_or_no_picture_is_told(engine: Engine, house: httpx.AsyncClient) -> None:
-    [first, second] = (await made(house, count=2))["pictures"]
+async def test_a_file_that_is_gone_or_no_picture_is_told(engine: Engine, operator: httpx.AsyncClient) -> None:
+    [first, second] = (await made(operator, count=2))["pictures"]
     await engine.files.put(first["file"], b"no picture")
-    problem(await house.get(first["thumb"]), 404)
+    problem(await operator.get(first["thumb"]), 404)
     await engine.files.delete(second["file"])
-    problem(await house.get(second["thumb"]), 404)
-    problem(await house.get(second["image"]), 404)
+    problem(await operator.get(second["thumb"]), 404)
+    problem(await operator.get(second["image"]), 404)
 
 
 async def test_a_key_sees_what_was_made_for_it_and_a_reader_all(
-    engine: Engine, house: httpx.AsyncClient
+    engine: Engine, operator: httpx.AsyncClient
 ) -> None:
     app: FastAPI = app_of(engine)
     word, _ = await a_key(engine, Scope.MAKE)
     other, _ = await a_key(engine, Scope.MAKE)
     reading, _ = await a_key(engine, Scope.READ)
-    [operators] = (await made(house))["pictures"]
+    [operators] = (await made(operator))["pictures"]
     async with (
         with_key(app, word) as program,
         with_key(app, other) as stranger,
@@ -218,15 +219,15 @@ async def test_a_key_sees_what_was_made_for_it_and_a_reader_all(
 
 
 async def test_what_is_too_grown_up_is_seen_by_nobody_until_the_operator_allows_it(
-    engine: Engine, house: httpx.AsyncClient
+    engine: Engine, operator: httpx.AsyncClient
 ) -> None:
-    [tame] = (await made(house))["pictures"]
-    [adult] = (await made(house))["pictures"]
+    [tame] = (await made(operator))["pictures"]
+    [adult] = (await made(operator))["pictures"]
     await rated(engine, adult["id"], Rating.ADULT)
-    assert await ids(house) == [tame["id"]]
+    assert await ids(operator) == [tame["id"]]
     for path in ("", "/thumb", "/about", "/link"):
-        problem(await house.get(f"/api/v1/pictures/{adult['id']}{path}"), 403)
-    problem(await house.post(f"/api/v1/pictures/{adult['id']}/again", json={"key": "x"}), 403)
+        problem(await operator.get(f"/api/v1/pictures/{adult['id']}{path}"), 403)
+    problem(await operator.post(f"/api/v1/pictures/{adult['id']}/again", json={"key": "x"}), 403)
 
 
 async def test_where_the_operator_allows_it_a_key_s_own_place_still_has_to(
@@ -236,10 +237,10 @@ async def test_where_the_operator_allows_it_a_key_s_own_place_still_has_to(
     async with (
         Engine.open(grown, models=[language], renderer=renderer) as engine,
         working(engine),
-        with_key(app_of(engine), SECRET) as house,
+        with_key(app_of(engine), SECRET) as operator,
     ):
         word, key = await a_key(engine, Scope.MAKE, Scope.READ)
-        [one] = (await made(house, rating="adult"))["pictures"]
+        [one] = (await made(operator, rating="adult"))["pictures"]
         assert one["rating"] == "adult"
         async with with_key(app_of(engine), word) as program:
             await made(program)

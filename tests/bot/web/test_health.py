@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
@@ -23,38 +23,15 @@ from engine.pulls import PullState
 from engine.settings import LanguageSettings, Settings
 from engine.store import personas, stats
 from engine.store.records import ChatRef, Lane, Scope
-from engine.testing import FakeLanguage, FakeRenderer, ManualClock
+from engine.testing import FakeLanguage, ManualClock
 from tests.bot.command_line import Greenroom
 from tests.bot.test_status import fill
 from tests.bot.web.tabs import Visitor, answered, page_of
-from tests.bot.web.visitors import SECRET, a_key, app_of, problem, visitor, with_key
+from tests.bot.web.visitors import SECRET, a_key, problem, visitor
 from tests.servers.hub import Hub
 from tests.servers.hub.tiny import tiny_hub
 
 SIZE = 3_000_000
-
-
-@pytest.fixture
-def app(engine: Engine) -> FastAPI:
-    return app_of(engine)
-
-
-@pytest.fixture
-async def inside(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with with_key(app, SECRET) as client:
-        yield client
-
-
-@pytest.fixture
-async def house(settings: Settings, language: FakeLanguage, renderer: FakeRenderer) -> AsyncIterator[House]:
-    async with open_house(settings, models=[language], renderer=renderer) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def page(house: House) -> AsyncIterator[Visitor]:
-    async with page_of(house) as there:
-        yield there
 
 
 async def scraped(house: House) -> str:
@@ -74,11 +51,11 @@ def value(told: str, metric: str) -> float:
 # How it is, now and over the last hour
 
 
-async def test_the_last_hour_is_remembered_and_no_more(engine: Engine, inside: httpx.AsyncClient) -> None:
-    assert (await inside.get("/api/v1/health/samples")).json() == {"every": EVERY, "items": []}
+async def test_the_last_hour_is_remembered_and_no_more(engine: Engine, operator: httpx.AsyncClient) -> None:
+    assert (await operator.get("/api/v1/health/samples")).json() == {"every": EVERY, "items": []}
     sample = await engine.history.take()
     engine.history.samples.extend([sample] * MOST)
-    told = (await inside.get("/api/v1/health/samples")).json()["items"]
+    told = (await operator.get("/api/v1/health/samples")).json()["items"]
     assert len(told) == MOST
     assert told[0]["memory"] > 0
     assert set(told[0]["lanes"]) == {lane.value for lane in Lane}
@@ -241,7 +218,9 @@ async def test_metrics_need_a_key_that_may_read_from_elsewhere(engine: Engine, a
 # The log
 
 
-async def test_the_end_of_the_log_is_told_without_secrets(engine: Engine, inside: httpx.AsyncClient) -> None:
+async def test_the_end_of_the_log_is_told_without_secrets(
+    engine: Engine, operator: httpx.AsyncClient
+) -> None:
     lines = [
         json.dumps({"event": f"line {number}", "level": "info", "timestamp": "2026-01-01T00:00:00Z"})
         for number in range(5)
@@ -251,13 +230,13 @@ async def test_the_end_of_the_log_is_told_without_secrets(engine: Engine, inside
     said = {"event": "odd", "cause": f"at https://me:pass@host/bot{token}/x with {key}", "deep": [SECRET]}
     engine.home.log.parent.mkdir(parents=True, exist_ok=True)
     engine.home.log.write_text("\n".join([*lines, json.dumps(said), "not JSON"]) + "\n", encoding="utf-8")
-    told = (await inside.get("/api/v1/health/log", params={"lines": 3})).json()["lines"]
+    told = (await operator.get("/api/v1/health/log", params={"lines": 3})).json()["lines"]
     assert [one["event"] for one in told] == ["line 4", "odd", "not JSON"]
     everything = json.dumps(told)
     for secret in (key, token, "me:pass", SECRET):
         assert secret not in everything
     assert told[1]["about"]["deep"] == [STRUCK]
-    problem(await inside.get("/api/v1/health/log", params={"lines": 0}), 422)
+    problem(await operator.get("/api/v1/health/log", params={"lines": 0}), 422)
 
 
 def test_a_log_that_is_not_there_has_no_lines(tmp_path: Path) -> None:

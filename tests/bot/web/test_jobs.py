@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import httpx
-import pytest
 from fastapi import FastAPI
 
 from engine.callbacks import secret_of, signature
@@ -20,18 +18,6 @@ from tests.servers.listeners import listening
 from tests.working import meanwhile, working
 
 
-@pytest.fixture
-def app(engine: Engine) -> FastAPI:
-    return app_of(engine)
-
-
-@pytest.fixture
-async def house(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Nobody works on anything unless a test says so."""
-    async with with_key(app, SECRET) as operator:
-        yield operator
-
-
 async def listed(asker: httpx.AsyncClient, **asked: object) -> list[int]:
     answer = await asker.get("/api/v1/jobs", params={name: str(value) for name, value in asked.items()})
     assert answer.status_code == 200, answer.text
@@ -39,10 +25,10 @@ async def listed(asker: httpx.AsyncClient, **asked: object) -> list[int]:
 
 
 async def test_asked_twice_under_one_key_it_is_one_job_and_written_once(
-    house: httpx.AsyncClient, language: FakeLanguage
+    operator: httpx.AsyncClient, language: FakeLanguage
 ) -> None:
-    first = await ordered(house, key="same", scene="a red coat")
-    again = await ordered(house, key="same", scene="a green coat")
+    first = await ordered(operator, key="same", scene="a red coat")
+    again = await ordered(operator, key="same", scene="a green coat")
     assert first == again
     assert len(language.asked) == 1
 
@@ -57,36 +43,38 @@ async def test_two_keys_have_orders_of_their_own_under_the_same_name(engine: Eng
 
 
 async def test_a_prompt_that_is_there_already_is_taken_as_it_is(
-    house: httpx.AsyncClient, language: FakeLanguage
+    operator: httpx.AsyncClient, language: FakeLanguage
 ) -> None:
     words = "a lighthouse, " + " ".join(["brushwork"] * 120)
-    job = await ordered(house, prompt=words, seed=3)
+    job = await ordered(operator, prompt=words, seed=3)
     request = job["request"]
     assert (request["prompt"], request["source"], request["seed"]) == (words, "person", 3)
     assert language.asked == []
 
 
-async def test_many_are_taken_at_once_or_none(house: httpx.AsyncClient) -> None:
+async def test_many_are_taken_at_once_or_none(operator: httpx.AsyncClient) -> None:
     items = [{"persona": WHO, "scene": f"scene {number}", "key": f"of many {number}"} for number in range(12)]
-    answer = await house.post("/api/v1/jobs/batch", json={"items": items})
+    answer = await operator.post("/api/v1/jobs/batch", json={"items": items})
     assert answer.status_code == 202, answer.text
     taken = [one["id"] for one in answer.json()["items"]]
     assert [one["request"]["scene"] for one in answer.json()["items"]] == [one["scene"] for one in items]
-    again = await house.post("/api/v1/jobs/batch", json={"items": items})
+    again = await operator.post("/api/v1/jobs/batch", json={"items": items})
     assert [one["id"] for one in again.json()["items"]] == taken
     wrong = [
         {"persona": WHO, "scene": "y", "key": "new"},
         {"persona": WHO, "scene": "x", "key": "k", "seed": -1},
     ]
-    assert problem(await house.post("/api/v1/jobs/batch", json={"items": wrong}), 400).startswith("items.1: ")
-    assert len(await listed(house, limit=500)) == 12
-    problem(await house.post("/api/v1/jobs/batch", json={"items": []}), 422)
-    problem(await house.post("/api/v1/jobs/batch", json={"items": items * 9}), 422)
+    assert problem(await operator.post("/api/v1/jobs/batch", json={"items": wrong}), 400).startswith(
+        "items.1: "
+    )
+    assert len(await listed(operator, limit=500)) == 12
+    problem(await operator.post("/api/v1/jobs/batch", json={"items": []}), 422)
+    problem(await operator.post("/api/v1/jobs/batch", json={"items": items * 9}), 422)
 
 
-async def test_the_same_order_twice_in_a_batch_is_one_job(house: httpx.AsyncClient) -> None:
+async def test_the_same_order_twice_in_a_batch_is_one_job(operator: httpx.AsyncClient) -> None:
     item = {"persona": WHO, "scene": "x", "key": "twin"}
-    answer = await house.post("/api/v1/jobs/batch", json={"items": [item, item]})
+    answer = await operator.post("/api/v1/jobs/batch", json={"items": [item, item]})
     assert len({one["id"] for one in answer.json()["items"]}) == 1
 
 
@@ -106,7 +94,7 @@ async def test_a_key_has_a_person_s_quota_and_a_batch_counts_as_many(
 
 
 async def test_a_key_sees_and_cancels_its_own_jobs_and_no_others(
-    engine: Engine, app: FastAPI, house: httpx.AsyncClient
+    engine: Engine, app: FastAPI, operator: httpx.AsyncClient
 ) -> None:
     making, _ = await a_key(engine, Scope.MAKE)
     other, _ = await a_key(engine, Scope.MAKE, Scope.READ)
@@ -116,10 +104,10 @@ async def test_a_key_sees_and_cancels_its_own_jobs_and_no_others(
         with_key(app, other) as stranger,
         with_key(app, managing) as boss,
     ):
-        operators, own, theirs = await ordered(house), await ordered(program), await ordered(stranger)
+        operators, own, theirs = await ordered(operator), await ordered(program), await ordered(stranger)
         everything = [theirs["id"], own["id"], operators["id"]]
         assert await listed(program) == [own["id"]]
-        assert await listed(stranger) == await listed(boss) == await listed(house) == everything
+        assert await listed(stranger) == await listed(boss) == await listed(operator) == everything
         assert await listed(stranger, own=True) == [theirs["id"]]
         assert await listed(boss, own=True) == []
         where = "/api/v1/jobs/{}".format
@@ -134,32 +122,32 @@ async def test_a_key_sees_and_cancels_its_own_jobs_and_no_others(
         assert (await boss.post(f"{where(theirs['id'])}/cancel")).json()["state"] == "cancelled"
 
 
-async def test_the_list_comes_page_by_page_and_by_state(house: httpx.AsyncClient) -> None:
-    taken = [(await ordered(house))["id"] for _ in range(5)]
-    await house.post(f"/api/v1/jobs/{taken[2]}/cancel")
+async def test_the_list_comes_page_by_page_and_by_state(operator: httpx.AsyncClient) -> None:
+    taken = [(await ordered(operator))["id"] for _ in range(5)]
+    await operator.post(f"/api/v1/jobs/{taken[2]}/cancel")
     found: list[int] = []
     cursor: int | None = None
     for _ in range(3):
         asked = {"limit": 2} | ({"before": cursor} if cursor else {})
-        told = (await house.get("/api/v1/jobs", params=asked)).json()
+        told = (await operator.get("/api/v1/jobs", params=asked)).json()
         found += [one["id"] for one in told["items"]]
         cursor = told["next"]
     assert (found, cursor) == (taken[::-1], None)
-    assert await listed(house, state="cancelled") == [taken[2]]
+    assert await listed(operator, state="cancelled") == [taken[2]]
     for asked_for in ({"limit": 0}, {"before": -1}, {"before": 2**31}, {"state": "lost"}):
-        problem(await house.get("/api/v1/jobs", params=asked_for), 422)
-    problem(await house.get(f"/api/v1/jobs/{2**31}"), 422)
-    problem(await house.get(f"/api/v1/jobs/{2**31 - 1}"), 404)
+        problem(await operator.get("/api/v1/jobs", params=asked_for), 422)
+    problem(await operator.get(f"/api/v1/jobs/{2**31}"), 422)
+    problem(await operator.get(f"/api/v1/jobs/{2**31 - 1}"), 404)
 
 
 async def test_the_line_says_who_waits_in_which_lane_and_in_which_order(
-    engine: Engine, app: FastAPI, house: httpx.AsyncClient
+    engine: Engine, app: FastAPI, operator: httpx.AsyncClient
 ) -> None:
     word, key = await a_key(engine, Scope.MAKE)
     async with with_key(app, word) as program:
-        operators = [(await ordered(house))["id"] for _ in range(2)]
+        operators = [(await ordered(operator))["id"] for _ in range(2)]
         own = (await ordered(program))["id"]
-        answer = await house.get("/api/v1/line")
+        answer = await operator.get("/api/v1/line")
         assert answer.status_code == 200, answer.text
         told = answer.json()
         waiting = told["lanes"]["interactive"]
@@ -176,17 +164,17 @@ async def test_the_line_says_who_waits_in_which_lane_and_in_which_order(
 
 
 async def test_the_line_tells_when_its_last_may_be_ready_once_that_is_known(settings: Settings) -> None:
-    async with Engine.open(settings) as engine, with_key(app_of(engine), SECRET) as house:
+    async with Engine.open(settings) as engine, with_key(app_of(engine), SECRET) as operator:
         async with working(engine):
             for _ in range(8):
-                await made(house)
-        assert (await house.get("/api/v1/line")).json()["estimate"] is None, "nothing waits"
-        await ordered(house)
-        estimate = (await house.get("/api/v1/line")).json()["estimate"]
+                await made(operator)
+        assert (await operator.get("/api/v1/line")).json()["estimate"] is None, "nothing waits"
+        await ordered(operator)
+        estimate = (await operator.get("/api/v1/line")).json()["estimate"]
         assert 0 < estimate["likely"] <= estimate["at_most"]
 
 
-async def test_hostile_numbers_and_names_are_refused_and_nothing_breaks(house: httpx.AsyncClient) -> None:
+async def test_hostile_numbers_and_names_are_refused_and_nothing_breaks(operator: httpx.AsyncClient) -> None:
     good = {"persona": WHO, "scene": "x", "key": "k"}
     for wrong, status in (
         ({"seed": 2**80}, 422),
@@ -210,11 +198,11 @@ async def test_hostile_numbers_and_names_are_refused_and_nothing_breaks(house: h
         ({"callback": "http://127.0.0.1:9/x"}, 403),
         ({"callback": "http://me:key@a.example/"}, 400),
     ):
-        problem(await house.post("/api/v1/jobs", json=good | wrong), status)
+        problem(await operator.post("/api/v1/jobs", json=good | wrong), status)
     body = b'{"persona":"glenys-prosser","scene":"x","key":"k","guidance":NaN}'
     headers = {"Content-Type": "application/json"}
-    problem(await house.post("/api/v1/jobs", content=body, headers=headers), 422)
-    assert await listed(house) == []
+    problem(await operator.post("/api/v1/jobs", content=body, headers=headers), 422)
+    assert await listed(operator) == []
 
 
 async def test_a_callback_is_written_with_the_job_and_told_when_it_has_ended(
@@ -229,7 +217,7 @@ async def test_a_callback_is_written_with_the_job_and_told_when_it_has_ended(
         listening() as listener,
     ):
         word, key = await a_key(engine, Scope.MAKE)
-        async with with_key(app_of(engine), word) as program, with_key(app_of(engine), SECRET) as house:
+        async with with_key(app_of(engine), word) as program, with_key(app_of(engine), SECRET) as operator:
             job = await ordered(program, key="called", callback=listener.at())
             assert await ordered(program, key="called", callback=listener.at("twice")) == job
             async with working(engine):
@@ -247,8 +235,8 @@ async def test_a_callback_is_written_with_the_job_and_told_when_it_has_ended(
                         break
                     await asyncio.sleep(0.01)
             assert [one["address"] for one in own] == [listener.at("again"), listener.at()]
-            assert (await house.get("/api/v1/callbacks")).json()["items"] == own
-            paged = (await house.get("/api/v1/callbacks", params={"limit": 1})).json()
+            assert (await operator.get("/api/v1/callbacks")).json()["items"] == own
+            paged = (await operator.get("/api/v1/callbacks", params={"limit": 1})).json()
             assert paged == {"items": own[:1], "next": own[0]["id"]}
         stranger, _ = await a_key(engine, Scope.MAKE)
         async with with_key(app_of(engine), stranger) as other:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-import httpx
 import pytest
 import websockets
 from fastapi import FastAPI, WebSocket
@@ -25,20 +24,9 @@ from engine.settings import Settings
 from engine.store.records import ChatRef, Scope
 from engine.testing import ManualClock
 from tests.bot.web.tabs import Visitor, page_of, program_of
-from tests.bot.web.visitors import PAGE, a_key, app_of, cookie_of, dripping, revoked, served, visitor
+from tests.bot.web.visitors import PAGE, a_key, cookie_of, dripping, revoked, served, visitor
 
 HOME = ChatRef("web", "home", "home")
-
-
-@pytest.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with open_house(settings) as opened:
-        yield opened
-
-
-@pytest.fixture
-def app(engine: Engine) -> FastAPI:
-    return app_of(engine)
 
 
 @pytest.fixture
@@ -179,15 +167,8 @@ async def test_a_store_that_is_silent_for_a_moment_ends_no_stream(
 ) -> None:
     clock = engine.clock
     assert isinstance(clock, ManualClock)
-    more = dripping(app)
     word, _ = await a_key(engine, Scope.READ)
-    async with (
-        served(app) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as program,
-        program.stream("GET", "/api/v1/drips", headers={"Authorization": f"Bearer {word}"}) as stream,
-    ):
-        lines = stream.aiter_lines()
-        assert await anext(lines) == "drop"
+    async with dripping(app, word) as (lines, more):
 
         async def silent(_work: Any) -> Any:
             raise StoreError("The disk says nothing.")

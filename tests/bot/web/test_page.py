@@ -136,7 +136,7 @@ def test_the_page_knows_no_address_outside_itself() -> None:
 
 
 #: Where the words stand: what is said from the beginning, and what only the views beside the chat say.
-WORDS = ("parts/words.js", "parts/views/saying.js")
+WORDS = ("parts/words.js", "parts/views/saying.js", "parts/personas/saying.js")
 
 
 def words() -> dict[str, tuple[str, str]]:

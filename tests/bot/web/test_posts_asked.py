@@ -14,23 +14,13 @@ from fastapi import FastAPI
 from bot.house import open_house
 from engine.engine import Engine
 from engine.ordering import Order
-from engine.settings import Settings
+from engine.settings import FeedSettings, Settings
 from engine.store import chats, posts
 from engine.store.records import ChatRef, Place, Post, Scope
 from engine.testing import FakeLanguage, FakeRenderer
 from tests.bot.web.tabs import page_of
-from tests.bot.web.visitors import SECRET, a_key, app_of, problem, with_key
-
-
-@pytest.fixture
-def app(engine: Engine) -> FastAPI:
-    return app_of(engine)
-
-
-@pytest.fixture
-async def house(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with with_key(app, SECRET) as client:
-        yield client
+from tests.bot.web.visitors import a_key, problem, with_key
+from tests.servers.feeds import Entry, Paper, newspaper
 
 
 @pytest.fixture
@@ -43,47 +33,47 @@ async def place(engine: Engine) -> Place:
 DAILY = {"words": "daily 09:00", "chat": "telegram:bot:-100815", "persona": "glenys-prosser"}
 
 
-async def added(house: httpx.AsyncClient, **said: Any) -> dict[str, Any]:
-    answer = await house.post("/api/v1/schedules", json=DAILY | said)
+async def added(operator: httpx.AsyncClient, **said: Any) -> dict[str, Any]:
+    answer = await operator.post("/api/v1/schedules", json=DAILY | said)
     assert answer.status_code == 201, answer.text
     told: dict[str, Any] = answer.json()
     return told
 
 
-async def test_a_schedule_is_looked_at_before_it_is_kept(house: httpx.AsyncClient, place: Place) -> None:
-    dry = await house.post("/api/v1/schedules", json=DAILY | {"theme": "tea", "dry": True})
+async def test_a_schedule_is_looked_at_before_it_is_kept(operator: httpx.AsyncClient, place: Place) -> None:
+    dry = await operator.post("/api/v1/schedules", json=DAILY | {"theme": "tea", "dry": True})
     assert dry.status_code == 200
     assert (dry.json()["id"] or None, len(dry.json()["next"])) == (None, 5)
-    assert (await house.get("/api/v1/schedules")).json()["items"] == []
-    kept = await added(house, theme="tea")
+    assert (await operator.get("/api/v1/schedules")).json()["items"] == []
+    kept = await added(operator, theme="tea")
     assert kept["next"] == dry.json()["next"]
     assert (kept["theme"], kept["persona"], kept["place"]) == ("tea", "Glenys Prosser", place.id)
-    assert (await house.get(f"/api/v1/schedules/{kept['id']}")).json() == kept
+    assert (await operator.get(f"/api/v1/schedules/{kept['id']}")).json() == kept
 
 
 @pytest.mark.usefixtures("place")
-async def test_a_schedule_rests_goes_on_is_changed_and_goes(house: httpx.AsyncClient) -> None:
-    kept = await added(house)
+async def test_a_schedule_rests_goes_on_is_changed_and_goes(operator: httpx.AsyncClient) -> None:
+    kept = await added(operator)
     address = f"/api/v1/schedules/{kept['id']}"
-    assert (await house.post(f"{address}/pause")).json()["state"] == "paused"
-    assert (await house.post(f"{address}/resume")).json()["state"] == "active"
+    assert (await operator.post(f"{address}/pause")).json()["state"] == "paused"
+    assert (await operator.post(f"{address}/resume")).json()["state"] == "active"
     changed = (
-        await house.patch(address, json={"words": "daily 10:00", "approval": "skip", "posts": "text-only"})
+        await operator.patch(address, json={"words": "daily 10:00", "approval": "skip", "posts": "text-only"})
     ).json()
     assert (changed["when"], changed["options"]["approval"]) == ("daily 10:00", "skip")
     assert changed["options"]["picture"] is False
-    skipped = (await house.post(f"{address}/skip")).json()
+    skipped = (await operator.post(f"{address}/skip")).json()
     assert skipped["next"] == [*changed["next"][1:], skipped["next"][-1]]
-    assert (await house.delete(address)).status_code == 204
-    problem(await house.get(address), 404)
+    assert (await operator.delete(address)).status_code == 204
+    problem(await operator.get(address), 404)
 
 
 @pytest.mark.usefixtures("place")
-async def test_pictures_are_ordered_by_the_clock_too(house: httpx.AsyncClient) -> None:
+async def test_pictures_are_ordered_by_the_clock_too(operator: httpx.AsyncClient) -> None:
     told = DAILY | {"persona": "", "pictures": "backfill", "theme": "at home", "run_key": "nightly"}
-    dry = await house.post("/api/v1/schedules", json=told | {"dry": True})
+    dry = await operator.post("/api/v1/schedules", json=told | {"dry": True})
     assert (dry.status_code, dry.json()["persona_id"]) == (200, None)
-    kept = await house.post("/api/v1/schedules", json=told)
+    kept = await operator.post("/api/v1/schedules", json=told)
     assert (kept.status_code, kept.json()["options"]["name"]) == (201, "nightly")
 
 
@@ -101,30 +91,30 @@ async def test_pictures_are_ordered_by_the_clock_too(house: httpx.AsyncClient) -
 )
 @pytest.mark.usefixtures("place")
 async def test_what_cannot_be_planned_is_refused_with_a_sentence(
-    house: httpx.AsyncClient, said: dict[str, Any]
+    operator: httpx.AsyncClient, said: dict[str, Any]
 ) -> None:
-    answer = await house.post("/api/v1/schedules", json=DAILY | said)
+    answer = await operator.post("/api/v1/schedules", json=DAILY | said)
     assert answer.status_code in (400, 404)
     assert len(problem(answer, answer.status_code)) > 10
 
 
 @pytest.mark.usefixtures("place")
-async def test_a_post_is_ordered_worded_and_skipped(house: httpx.AsyncClient) -> None:
-    kept = await added(house, posts="text-only")
-    ordered = await house.post(f"/api/v1/schedules/{kept['id']}/run")
+async def test_a_post_is_ordered_worded_and_skipped(operator: httpx.AsyncClient) -> None:
+    kept = await added(operator, posts="text-only")
+    ordered = await operator.post(f"/api/v1/schedules/{kept['id']}/run")
     assert (ordered.status_code, ordered.json()["state"]) == (202, "planned")
     assert ordered.json()["zone"] == "Etc/UTC"
     address = f"/api/v1/posts/{ordered.json()['id']}"
-    worded = (await house.patch(address, json={"caption": "Tea is <b>ready</b>."})).json()
+    worded = (await operator.patch(address, json={"caption": "Tea is <b>ready</b>."})).json()
     assert (worded["caption"], worded["source"]) == ("Tea is <b>ready</b>.", "person")
-    written = (await house.post(f"{address}/caption")).json()
+    written = (await operator.post(f"{address}/caption")).json()
     assert written["caption"] not in ("", worded["caption"])
-    assert (await house.post(f"{address}/approve")).status_code == 200
-    problem(await house.post(f"{address}/picture"), 400)
-    assert (await house.post(f"{address}/skip")).json()["state"] == "skipped"
-    problem(await house.post(f"{address}/approve"), 400)
-    problem(await house.post(f"{address}/recall"), 400)
-    assert (await house.get(address)).json()["state"] == "skipped"
+    assert (await operator.post(f"{address}/approve")).status_code == 200
+    problem(await operator.post(f"{address}/picture"), 400)
+    assert (await operator.post(f"{address}/skip")).json()["state"] == "skipped"
+    problem(await operator.post(f"{address}/approve"), 400)
+    problem(await operator.post(f"{address}/recall"), 400)
+    assert (await operator.get(address)).json()["state"] == "skipped"
 
 
 async def test_a_published_post_is_shown_with_its_picture_and_taken_back(
@@ -167,13 +157,13 @@ async def some_posts(engine: Engine, place: Place, count: int) -> list[Post]:
 
 @pytest.mark.parametrize("soonest", [True, False])
 async def test_posts_come_by_time_page_by_page_each_once(
-    engine: Engine, house: httpx.AsyncClient, place: Place, soonest: bool
+    engine: Engine, operator: httpx.AsyncClient, place: Place, soonest: bool
 ) -> None:
     there = await some_posts(engine, place, 9)
     seen: list[int] = []
     asked: dict[str, Any] = {"limit": 2, "soonest": soonest}
     while True:
-        page = (await house.get("/api/v1/posts", params=asked)).json()
+        page = (await operator.get("/api/v1/posts", params=asked)).json()
         seen += [one["id"] for one in page["items"]]
         if page["next"] is None:
             break
@@ -183,7 +173,7 @@ async def test_posts_come_by_time_page_by_page_each_once(
 
 
 async def test_posts_of_a_week_and_of_a_state_are_told_apart(
-    engine: Engine, house: httpx.AsyncClient, place: Place
+    engine: Engine, operator: httpx.AsyncClient, place: Place
 ) -> None:
     there = await some_posts(engine, place, 6)
     span: dict[str, Any] = {
@@ -191,50 +181,161 @@ async def test_posts_of_a_week_and_of_a_state_are_told_apart(
         "to": there[4].due_at.isoformat(),
         "soonest": True,
     }
-    found = (await house.get("/api/v1/posts", params=span)).json()["items"]
+    found = (await operator.get("/api/v1/posts", params=span)).json()["items"]
     assert [one["id"] for one in found] == [there[2].id, there[3].id]
-    assert (await house.get("/api/v1/posts", params={"state": "published"})).json()["items"] == []
+    assert (await operator.get("/api/v1/posts", params={"state": "published"})).json()["items"] == []
     both = {"state": ["planned", "failed"], "chat": "telegram:bot:-100815"}
-    assert len((await house.get("/api/v1/posts", params=both)).json()["items"]) == 6
-    problem(await house.get("/api/v1/posts", params={"before": "rubbish"}), 400)
-    problem(await house.get("/api/v1/posts", params={"from": "0001-01-01T00:00:00+14:00"}), 422)
+    assert len((await operator.get("/api/v1/posts", params=both)).json()["items"]) == 6
+    problem(await operator.get("/api/v1/posts", params={"before": "rubbish"}), 400)
+    problem(await operator.get("/api/v1/posts", params={"from": "0001-01-01T00:00:00+14:00"}), 422)
 
 
 @pytest.mark.usefixtures("place")
-async def test_a_hook_tells_its_secret_once_rests_and_goes(house: httpx.AsyncClient) -> None:
+async def test_a_hook_tells_its_secret_once_rests_and_goes(operator: httpx.AsyncClient) -> None:
     said = {"kind": "hook", "chat": "telegram:bot:-100815", "persona": "glenys-prosser", "only": "snow,ice"}
-    made = (await house.post("/api/v1/feeds", json=said)).json()
+    made = (await operator.post("/api/v1/feeds", json=said)).json()
     assert made["secret"]
     assert made["key"]
     assert made["address"].endswith(f"/hooks/{made['id']}")
-    (told,) = (await house.get("/api/v1/feeds")).json()["items"]
+    (told,) = (await operator.get("/api/v1/feeds")).json()["items"]
     assert "secret" not in told
     assert (told["only"], told["state"]) == (["snow", "ice"], "active")
     address = f"/api/v1/feeds/{made['id']}"
-    assert (await house.post(f"{address}/pause")).json()["state"] == "paused"
-    assert (await house.post(f"{address}/resume")).json()["state"] == "active"
-    problem(await house.post(f"{address}/check"), 400)
-    assert (await house.delete(address)).status_code == 204
-    problem(await house.delete(address), 404)
-    problem(await house.post("/api/v1/feeds", json=said | {"address": "https://example.org/feed"}), 400)
+    assert (await operator.post(f"{address}/pause")).json()["state"] == "paused"
+    assert (await operator.post(f"{address}/resume")).json()["state"] == "active"
+    problem(await operator.post(f"{address}/check"), 400)
+    assert (await operator.delete(address)).status_code == 204
+    problem(await operator.delete(address), 404)
+    problem(await operator.post("/api/v1/feeds", json=said | {"address": "https://example.org/feed"}), 400)
 
 
-async def test_runs_are_listed_and_laid_side_by_side(engine: Engine, house: httpx.AsyncClient) -> None:
+@pytest.fixture
+async def paper(engine: Engine) -> AsyncIterator[Paper]:
+    async with newspaper() as opened:
+        opened.entries = [Entry("Thaw", "1", hours=2), Entry("Snow", "2", hours=1)]
+        yield opened
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """The newspaper stands on this machine."""
+    return settings.model_copy(update={"feeds": FeedSettings(private=True)})
+
+
+async def test_a_feed_is_added_once_changed_and_what_is_left_out_stays(
+    engine: Engine, operator: httpx.AsyncClient, place: Place, paper: Paper
+) -> None:
+    said = {
+        "address": paper.at("feed"),
+        "chat": str(place.id),
+        "only": "thaw",
+        "approval": "skip",
+        "key": "f",
+    }
+    made = (await operator.post("/api/v1/feeds", json=said)).json()
+    assert (await operator.post("/api/v1/feeds", json=said)).json()["id"] == made["id"], (
+        "it is the same order"
+    )
+    address = f"/api/v1/feeds/{made['id']}"
+    changed = await operator.patch(
+        address, json={"without": "football", "every": "90m", "picture": "item", "persona": "glenys-prosser"}
+    )
+    assert changed.status_code == 200, changed.text
+    told = changed.json()
+    assert (told["only"], told["without"], told["every"]) == (["thaw"], ["football"], "90m")
+    assert (told["picture"], told["approval"], told["persona"]) == ("item", "skip", "Glenys Prosser")
+    assert (await operator.get(address)).json() == told
+    back = {
+        "only": "",
+        "without": "",
+        "every": "",
+        "picture": "none",
+        "approval": "no",
+        "style": "",
+        "to": [],
+    }
+    told = (await operator.patch(address, json=back)).json()
+    assert (told["only"], told["without"], told["every"], told["picture"]) == ([], [], "", "")
+    assert (told["approval"], told["to"], told["persona"]) == ("", [], "Glenys Prosser")
+    moved = (await operator.patch(address, json={"address": paper.at("feed") + "?new"})).json()
+    assert (moved["address"], moved["title"]) == (paper.at("feed") + "?new", "The Daily Test")
+    assert len(await engine.posting.posts()) == 1
+    problem(await operator.patch(address, json={}), 400)
+    problem(await operator.patch(address, json={"every": "soon"}), 400)
+    problem(await operator.patch(address, json={"persona": "nobody"}), 404)
+    problem(await operator.patch(address, json={"colour": "red"}), 422)
+    problem(await operator.patch("/api/v1/feeds/77", json={"only": "snow"}), 404)
+
+
+async def test_a_hook_that_is_ordered_again_is_the_same_with_another_secret(
+    operator: httpx.AsyncClient, place: Place
+) -> None:
+    said = {"kind": "hook", "chat": str(place.id), "key": "once"}
+    first = (await operator.post("/api/v1/feeds", json=said)).json()
+    again = (await operator.post("/api/v1/feeds", json=said)).json()
+    assert (again["id"], len((await operator.get("/api/v1/feeds")).json()["items"])) == (first["id"], 1)
+    assert again["secret"] not in ("", first["secret"])
+    problem(await operator.patch(f"/api/v1/feeds/{first['id']}", json={"every": "2h"}), 400)
+    changed = (await operator.patch(f"/api/v1/feeds/{first['id']}", json={"only": "snow"})).json()
+    assert changed["only"] == ["snow"]
+    assert "secret" not in changed
+
+
+@pytest.mark.usefixtures("place")
+async def test_a_change_of_a_schedule_is_looked_at_before_it_is_kept(operator: httpx.AsyncClient) -> None:
+    kept = await added(operator, theme="tea", style="noir")
+    address = f"/api/v1/schedules/{kept['id']}"
+    said = {"words": "weekly mon,thu 20:00", "theme": "", "style": "", "zone": "Europe/Berlin"}
+    dry = (await operator.patch(address, json=said | {"dry": True})).json()
+    assert (dry["when"], dry["theme"], dry["options"]["style"], len(dry["next"])) == (
+        "weekly mon,thu 20:00",
+        "",
+        "",
+        5,
+    )
+    assert (await operator.get(address)).json() == kept
+    problem(await operator.patch(address, json={"words": "every blue moon", "dry": True}), 400)
+    assert (await operator.patch(address, json=said)).json() == dry
+    assert (await operator.get(address)).json() == dry
+
+
+@pytest.mark.usefixtures("place")
+async def test_a_post_that_is_ordered_again_with_the_same_key_is_the_same(
+    engine: Engine, app: FastAPI, operator: httpx.AsyncClient
+) -> None:
+    kept = await added(operator, posts="text-only")
+    run = f"/api/v1/schedules/{kept['id']}/run"
+    first = (await operator.post(run, json={"key": "now"})).json()
+    assert (await operator.post(f"/api/v1/posts/{first['id']}/skip")).status_code == 200
+    again = await operator.post(run, json={"key": "now"})
+    assert (again.status_code, again.json()["id"], again.json()["state"]) == (202, first["id"], "skipped")
+    word, _ = await a_key(engine, Scope.MANAGE)
+    async with with_key(app, word) as other:
+        ids = {first["id"], (await other.post(run, json={"key": "now"})).json()["id"]}
+    ids |= {(await operator.post(run, json={"key": "later"})).json()["id"]}
+    ids |= {(await operator.post(run)).json()["id"]}
+    assert len(ids) == len(await engine.posting.posts()) == 4
+    problem(await operator.post(run, json={"key": ""}), 422)
+
+
+async def test_runs_are_listed_and_laid_side_by_side(engine: Engine, operator: httpx.AsyncClient) -> None:
     for key in ("first", "second", "third"):
         await engine.runs.begin(Order(personas=("glenys-prosser",), key=key, scene="at home"))
-    page = (await house.get("/api/v1/runs", params={"limit": 2})).json()
+    page = (await operator.get("/api/v1/runs", params={"limit": 2})).json()
     assert [one["key"] for one in page["items"]] == ["third", "second"]
-    rest = (await house.get("/api/v1/runs", params={"before": page["next"]})).json()
+    rest = (await operator.get("/api/v1/runs", params={"before": page["next"]})).json()
     assert ([one["key"] for one in rest["items"]], rest["next"]) == (["first"], None)
     run = page["items"][0]
     assert (run["total"], run["made"], run["state"]) == (1, 0, "open")
     asked = {"one": "first@1", "other": "second"}
-    both = (await house.get("/api/v1/runs/compare", params=asked)).json()
+    both = (await operator.get("/api/v1/runs/compare", params=asked)).json()
     assert (both["one"]["name"], both["other"]["name"]) == ("first@1", "second@1")
-    problem(await house.get("/api/v1/runs/compare", params={"one": "first", "other": "none"}), 404)
-    assert (await house.post(f"/api/v1/runs/{run['id']}/pause")).json()["state"] == "paused"
-    assert (await house.get("/api/v1/runs", params={"key": "third"})).json()["items"][0]["state"] == "paused"
-    assert (await house.get("/api/v1/pictured")).json()["personas"]["total"] == 10
+    problem(await operator.get("/api/v1/runs/compare", params={"one": "first", "other": "none"}), 404)
+    assert (await operator.post(f"/api/v1/runs/{run['id']}/pause")).json()["state"] == "paused"
+    assert (await operator.get("/api/v1/runs", params={"key": "third"})).json()["items"][0][
+        "state"
+    ] == "paused"
+    assert (await operator.get("/api/v1/pictured")).json()["personas"]["total"] == 10
 
 
 async def test_who_may_only_look_changes_nothing(engine: Engine, app: FastAPI, place: Place) -> None:
@@ -250,7 +351,7 @@ async def test_who_may_only_look_changes_nothing(engine: Engine, app: FastAPI, p
 
 
 async def test_something_is_told_in_a_persona_s_name_once(
-    engine: Engine, house: httpx.AsyncClient, place: Place
+    engine: Engine, operator: httpx.AsyncClient, place: Place
 ) -> None:
     said = {
         "front": "telegram",
@@ -260,12 +361,12 @@ async def test_something_is_told_in_a_persona_s_name_once(
         "text": "The doors open at eight.",
         "key": "doors",
     }
-    first = await house.post("/api/v1/messages", json=said)
+    first = await operator.post("/api/v1/messages", json=said)
     assert first.status_code == 202, first.text
-    assert (await house.post("/api/v1/messages", json=said)).json() == first.json()
+    assert (await operator.post("/api/v1/messages", json=said)).json() == first.json()
     turns = await engine.database.look(partial(chats.recent, chat_id=place.id, most=10))
     assert [(turn.text, turn.source and turn.source.value) for turn in turns] == [
         ("The doors open at eight.", "person")
     ]
-    problem(await house.post("/api/v1/messages", json=said | {"chat": "nowhere"}), 404)
-    problem(await house.post("/api/v1/messages", json=said | {"text": "\u200b"}), 400)
+    problem(await operator.post("/api/v1/messages", json=said | {"chat": "nowhere"}), 404)
+    problem(await operator.post("/api/v1/messages", json=said | {"text": "\u200b"}), 400)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-import pytest
 
 from engine.engine import Engine
 from engine.settings import SafetySettings, Settings
@@ -16,20 +14,14 @@ from tests.bot.web.orders import WHO, ordered
 from tests.bot.web.visitors import SECRET, a_key, app_of, problem, with_key
 
 
-@pytest.fixture
-async def house(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
-    async with with_key(app_of(engine), SECRET) as operator:
-        yield operator
-
-
 async def built(asker: httpx.AsyncClient, **told: object) -> dict[str, Any]:
     answer = await asker.post("/api/v1/prompts", json={"persona": WHO, "scene": "a storm at sea"} | told)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
 
-async def test_a_prompt_is_written_and_counted_and_nothing_is_asked_for(house: httpx.AsyncClient) -> None:
-    told = await built(house, style="noir", negative="hats", seed=5, steps=9)
+async def test_a_prompt_is_written_and_counted_and_nothing_is_asked_for(operator: httpx.AsyncClient) -> None:
+    told = await built(operator, style="noir", negative="hats", seed=5, steps=9)
     assert 100 <= told["words"] <= 200
     assert "a storm at sea" in told["positive"]
     assert (told["style"], told["seed"], told["steps"], told["source"]) == ("noir", 5, 9, "model")
@@ -37,29 +29,29 @@ async def test_a_prompt_is_written_and_counted_and_nothing_is_asked_for(house: h
     assert told["tokens"]["encoders"][0] > 100
     assert (told["tokens"]["chunks"] >= 2, told["tokens"]["estimated"]) == (True, True)
     assert told["looked"]["of_length"]
-    assert (await house.get("/api/v1/jobs")).json()["items"] == []
+    assert (await operator.get("/api/v1/jobs")).json()["items"] == []
 
 
-async def test_what_weighs_more_is_told_and_what_only_looks_so_too(house: httpx.AsyncClient) -> None:
-    told = await built(house, scene="a (thundering:1.4) storm at sea")
+async def test_what_weighs_more_is_told_and_what_only_looks_so_too(operator: httpx.AsyncClient) -> None:
+    told = await built(operator, scene="a (thundering:1.4) storm at sea")
     assert told["weights"] == [{"text": "thundering", "weight": 1.4}]
     assert "(thundering:1.4)" in told["positive"]
-    odd = await built(house, prompt="a storm --ar 16:9 at sea, sea, sea")
+    odd = await built(operator, prompt="a storm --ar 16:9 at sea, sea, sea")
     assert (odd["source"], odd["positive"]) == ("person", "a storm --ar 16:9 at sea, sea, sea")
     assert odd["looked"]["plain_text"] == ["--ar 16:9"]
     assert odd["looked"]["repeated"] == [{"word": "sea", "times": 3}]
     assert not odd["looked"]["of_length"]
 
 
-async def test_what_was_built_is_what_is_then_painted(house: httpx.AsyncClient) -> None:
-    told = await built(house, seed=6, style="poster")
-    job = await ordered(house, scene="a storm at sea", prompt=told["positive"], seed=6, style="poster")
+async def test_what_was_built_is_what_is_then_painted(operator: httpx.AsyncClient) -> None:
+    told = await built(operator, seed=6, style="poster")
+    job = await ordered(operator, scene="a storm at sea", prompt=told["positive"], seed=6, style="poster")
     same = ("negative", "style", "seed", "width", "height", "steps", "guidance", "scheduler", "loras")
     assert job["request"]["prompt"] == told["positive"]
     assert {name: job["request"][name] for name in same} == {name: told[name] for name in same}
 
 
-async def test_what_cannot_be_is_told_in_a_sentence(house: httpx.AsyncClient) -> None:
+async def test_what_cannot_be_is_told_in_a_sentence(operator: httpx.AsyncClient) -> None:
     for wrong, status in (
         ({"scene": " "}, 400),
         ({"style": "none such"}, 404),
@@ -71,16 +63,16 @@ async def test_what_cannot_be_is_told_in_a_sentence(house: httpx.AsyncClient) ->
         ({"prompt": "x" * 20_001}, 422),
     ):
         body = {"persona": WHO, "scene": "x"} | wrong
-        problem(await house.post("/api/v1/prompts", json=body), status)
+        problem(await operator.post("/api/v1/prompts", json=body), status)
 
 
 async def test_blocked_words_are_refused_by_hand_too(settings: Settings, language: FakeLanguage) -> None:
     strict = settings.model_copy(update={"safety": SafetySettings(blocked_words=("kraken",))})
-    async with Engine.open(strict, models=[language]) as engine, with_key(app_of(engine), SECRET) as house:
+    async with Engine.open(strict, models=[language]) as engine, with_key(app_of(engine), SECRET) as operator:
         for wrong in ({"scene": "a kraken"}, {"prompt": "a (Kráken:1.2) at sea"}):
             body = {"persona": WHO, "scene": "x"} | wrong
-            problem(await house.post("/api/v1/prompts", json=body), 403)
-            problem(await house.post("/api/v1/jobs", json=body | {"key": "1"}), 403)
+            problem(await operator.post("/api/v1/prompts", json=body), 403)
+            problem(await operator.post("/api/v1/jobs", json=body | {"key": "1"}), 403)
 
 
 async def test_the_styles_are_there_for_whoever_makes_or_reads(engine: Engine) -> None:

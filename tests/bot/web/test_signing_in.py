@@ -22,16 +22,11 @@ from engine.settings import Settings, WebSettings
 from engine.store import sessions
 from engine.store.records import Scope
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
-from tests.bot.web.visitors import PAGE, a_key, app_of, problem, revoked, visitor
+from tests.bot.web.visitors import PAGE, a_key, problem, revoked, visitor
 
 PASSWORD = "brass kettle & tea"
 
 Visitor = Callable[..., httpx.AsyncClient]
-
-
-@pytest.fixture
-def app(engine: Engine) -> FastAPI:
-    return app_of(engine)
 
 
 @pytest.fixture
@@ -286,6 +281,7 @@ async def test_a_key_begins_a_session_with_what_it_may(engine: Engine, comes: Vi
         "scopes": ["chat", "read"],
         "signed_in": True,
         "password": False,
+        "account": f"key:{key.id}",
     }
     problem(await browser.post("/api/v1/personas", json={}, headers=PAGE), 403)
     await revoked(engine, key)

@@ -24,12 +24,6 @@ async def house(settings: Settings) -> AsyncIterator[House]:
 
 
 @pytest.fixture
-async def page(house: House) -> AsyncIterator[Visitor]:
-    async with page_of(house) as visitor:
-        yield visitor
-
-
-@pytest.fixture
 async def tab(page: Visitor) -> AsyncIterator[Tab]:
     async with page.tab() as opened:
         yield opened

@@ -10,7 +10,7 @@ from bot.house import House, open_house
 from engine.language import ReplyWanted
 from engine.settings import SafetySettings, Settings
 from engine.testing import FakeLanguage
-from tests.bot.web.tabs import Visitor, answered, page_of
+from tests.bot.web.tabs import Visitor, answered
 from tests.bot.web.visitors import problem
 
 SAID = {"front": "web", "account": "home", "chat": "home", "text": "Supper is <i>ready</i>.", "key": "supper"}
@@ -21,12 +21,6 @@ async def house(settings: Settings, language: FakeLanguage) -> AsyncIterator[Hou
     careful = settings.model_copy(update={"safety": SafetySettings(blocked_words=("pickle",))})
     async with open_house(careful, models=[language]) as opened:
         yield opened
-
-
-@pytest.fixture
-async def page(house: House) -> AsyncIterator[Visitor]:
-    async with page_of(house) as visitor:
-        yield visitor
 
 
 async def test_it_is_seen_at_once_and_the_talk_goes_on_from_it(page: Visitor, language: FakeLanguage) -> None:

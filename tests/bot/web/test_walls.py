@@ -11,20 +11,8 @@ from fastapi import FastAPI, Request
 
 from bot.web.origins import Names, bucket_origin, security_headers
 from bot.web.walls import MOST_BYTES
-from engine.engine import Engine
 from engine.settings import FileSettings, WebSettings
-from tests.bot.web.visitors import SECRET, app_of, problem, visitor, with_key
-
-
-@pytest.fixture
-def app(engine: Engine) -> FastAPI:
-    return app_of(engine)
-
-
-@pytest.fixture
-async def house(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with with_key(app, SECRET) as opened:
-        yield opened
+from tests.bot.web.visitors import SECRET, problem, visitor
 
 
 @pytest.mark.parametrize(
@@ -94,23 +82,25 @@ def test_our_own_pages_are_those_under_the_name_that_was_asked(origin: str, host
     assert names.is_our_page(origin, host) is ours
 
 
-async def test_foreign_names_and_pages_are_refused_everywhere(app: FastAPI, house: httpx.AsyncClient) -> None:
+async def test_foreign_names_and_pages_are_refused_everywhere(
+    app: FastAPI, operator: httpx.AsyncClient
+) -> None:
     for path in ("/", "/sign-in", "/page/app.js", "/api/v1/health", "/nothing", "/files/x"):
-        problem(await house.get(path, headers={"Host": "evil.example"}), 421)
-        problem(await house.get(path, headers={"Origin": "http://evil.example"}), 403)
+        problem(await operator.get(path, headers={"Host": "evil.example"}), 421)
+        problem(await operator.get(path, headers={"Origin": "http://evil.example"}), 403)
     own = {"Origin": "http://127.0.0.1:8321"}
-    assert (await house.get("/api/v1/health", headers=own)).status_code == 200
+    assert (await operator.get("/api/v1/health", headers=own)).status_code == 200
     two = [("Host", "127.0.0.1:8321"), ("Host", "evil.example"), ("Authorization", f"Bearer {SECRET}")]
-    problem(await house.get("/api/v1/health", headers=two), 421)
+    problem(await operator.get("/api/v1/health", headers=two), 421)
 
 
-async def test_a_hook_is_known_by_other_names(house: httpx.AsyncClient) -> None:
-    answer = await house.post("/hooks/1", headers={"Host": "greenroom.example"}, json={"title": "x"})
+async def test_a_hook_is_known_by_other_names(operator: httpx.AsyncClient) -> None:
+    answer = await operator.post("/hooks/1", headers={"Host": "greenroom.example"}, json={"title": "x"})
     assert "no such hook" in problem(answer, 401)
 
 
 async def test_every_answer_says_what_a_browser_may_do_with_it(
-    app: FastAPI, house: httpx.AsyncClient
+    app: FastAPI, operator: httpx.AsyncClient
 ) -> None:
     @app.get("/api/v1/breaks")
     async def breaks() -> None:
@@ -118,7 +108,7 @@ async def test_every_answer_says_what_a_browser_may_do_with_it(
 
     statuses = set()
     for path in ("/", "/sign-in", "/api/v1/me", "/api/v1/nothing", "/api/v1/jobs/x", "/api/v1/breaks"):
-        answer = await house.get(path)
+        answer = await operator.get(path)
         statuses.add(answer.status_code)
         policy = answer.headers["content-security-policy"]
         assert (
@@ -130,16 +120,16 @@ async def test_every_answer_says_what_a_browser_may_do_with_it(
         assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["x-frame-options"] == "DENY"
     assert {303, 200, 404, 422, 500} >= statuses >= {200, 404, 422, 500}
-    assert "log" in problem(await house.get("/api/v1/breaks"), 500)
-    assert (await house.get("/api/v1/me")).headers["cache-control"] == "no-store"
+    assert "log" in problem(await operator.get("/api/v1/breaks"), 500)
+    assert (await operator.get("/api/v1/me")).headers["cache-control"] == "no-store"
     async with visitor(app) as stranger:
         assert "default-src" in (await stranger.get("/api/v1/me")).headers["content-security-policy"]
         refused = await stranger.get("/api/v1/me", headers={"Host": "evil.example"})
         assert "default-src" in refused.headers["content-security-policy"]
 
 
-async def test_a_route_may_be_stricter(house: httpx.AsyncClient) -> None:
-    answer = await house.get("/api/v1/personas/glenys/picture")
+async def test_a_route_may_be_stricter(operator: httpx.AsyncClient) -> None:
+    answer = await operator.get("/api/v1/personas/glenys/picture")
     assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
 
 
@@ -169,7 +159,7 @@ def test_pictures_may_come_from_the_bucket_that_keeps_them(
 
 
 async def test_more_than_is_taken_at_once_is_refused_while_it_comes(
-    app: FastAPI, house: httpx.AsyncClient
+    app: FastAPI, operator: httpx.AsyncClient
 ) -> None:
     taken = 0
 
@@ -183,8 +173,8 @@ async def test_more_than_is_taken_at_once_is_refused_while_it_comes(
             taken += 1 << 20
             yield bytes(1 << 20)
 
-    assert (await house.post("/api/v1/takes", content=b"tea")).json() == {"bytes": 3}
+    assert (await operator.post("/api/v1/takes", content=b"tea")).json() == {"bytes": 3}
     declared = {"Content-Length": str(MOST_BYTES + 1)}
-    problem(await house.post("/api/v1/takes", headers=declared), 413)
-    problem(await house.post("/api/v1/takes", content=endless()), 413)
+    problem(await operator.post("/api/v1/takes", headers=declared), 413)
+    problem(await operator.post("/api/v1/takes", content=endless()), 413)
     assert taken <= MOST_BYTES + (2 << 20)

@@ -121,7 +121,7 @@ def _wrong(
         return f"This status is not documented: {body[:200]!r}"
     if status < 400:
         return None
-    if kind not in (known or _resolved(operation["responses"]["422"], document)).get("content", ()):
+    if kind not in (known or _resolved(operation["responses"]["404"], document)).get("content", ()):
         return f"It is {kind}: {body[:200]!r}"
     told = json.loads(body)
     said = told["error"]["message"] if "error" in told else told["detail"]

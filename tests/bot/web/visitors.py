@@ -98,7 +98,7 @@ def problem(answer: httpx.Response, status: int) -> str:
     return str(told["detail"])
 
 
-def dripping(app: FastAPI) -> asyncio.Event:
+def _dripping(app: FastAPI) -> asyncio.Event:
     """A stream of the app's, `/api/v1/drips`: one drop at once, and one more each time this is set."""
     more = asyncio.Event()
 
@@ -113,3 +113,17 @@ def dripping(app: FastAPI) -> asyncio.Event:
         return StreamingResponse(drops())
 
     return more
+
+
+@asynccontextmanager
+async def dripping(app: FastAPI, word: str) -> AsyncIterator[tuple[AsyncIterator[str], asyncio.Event]]:
+    """The lines of such a stream that somebody with a key has begun to read, and what lets the next one come."""
+    more = _dripping(app)
+    async with (
+        served(app) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as program,
+        program.stream("GET", "/api/v1/drips", headers={"Authorization": f"Bearer {word}"}) as stream,
+    ):
+        lines = stream.aiter_lines()
+        assert await anext(lines) == "drop"
+        yield lines, more

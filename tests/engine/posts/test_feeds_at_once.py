@@ -8,6 +8,7 @@ import pytest
 
 from engine.engine import Engine
 from engine.errors import BadRequest
+from engine.listening import Change
 from engine.settings import FeedSettings, Settings
 from engine.store import feeds
 from tests.engine.posts_stage import glenys, place_of
@@ -63,3 +64,29 @@ async def test_a_hook_that_is_ordered_twice_in_the_same_instant_is_there_once(
     assert first.id == second.id
     assert [feed.id for feed in await shared.newsroom.listing()] == [first.id]
     assert await shared.newsroom.knocked(first.id, secret=secret), "the secret that was told last opens it"
+
+
+async def test_what_is_changed_of_a_feed_while_it_is_looked_at_stays_changed(
+    shared: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with newspaper() as paper:
+        paper.entries = [Entry("Ice on the lake", "1", "Skates are out.")]
+        feed = await shared.newsroom.add(
+            place=await place_of(shared),
+            persona=await glenys(shared),
+            person=None,
+            address=paper.at("feed"),
+            options={"picture": False},
+        )
+        paper.entries = [Entry("Snow", "2", "It falls."), *paper.entries]
+        hold = Hold(feeds.change)
+        monkeypatch.setattr(feeds, "change", hold)
+        change = Change(options={"only": ["thaw"], "every": 7_200})
+        taken, edited = await hold.meanwhile(
+            shared.newsroom.look(feed), partial(shared.newsroom.edit, feed.id, change)
+        )
+    assert [post.theme for post in taken.posted] == ["Snow"], "it was wanted when it was looked at"
+    after = await shared.newsroom.get(feed.id)
+    assert (after.options["only"], after.options["every"]) == (["thaw"], 7_200)
+    assert after.etag == taken.feed.etag != feed.etag
+    assert edited == after

@@ -89,3 +89,15 @@ async def test_what_is_recalled_while_it_is_taken_to_be_shown_is_not_shown(
     recalled, told = await hold.meanwhile(taken(shared), lambda: shared.posting.recall(post.id))
     assert (recalled, told) == ([], 1)
     assert [one.state for one in await owed(shared)] == [DeliveryState.FAILED.value]
+
+
+async def test_an_order_that_is_heard_twice_in_the_same_instant_is_one_post(
+    shared: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = await scheduled(shared)
+    hold = Hold(posts.add)
+    monkeypatch.setattr(posts, "add", hold)
+    run = partial(shared.posting.run_now, schedule.id, by="api:now")
+    first, second = await hold.meanwhile(run(), run)
+    assert first.id == second.id == (await run()).id
+    assert [post.id for post in await shared.posting.posts()] == [first.id]
