@@ -17,6 +17,7 @@ import structlog
 from engine.clock import Clock
 from engine.errors import GreenroomError, NotFound, StoreError, TryAgain
 from engine.home import Home
+from engine.locales import say
 from engine.settings import FileSettings
 from engine.store.files import Files, StoredFiles, clear_halves
 
@@ -167,7 +168,7 @@ class PatientFiles:
 
     async def get(self, key: str) -> bytes:
         if key in self._doomed:
-            raise NotFound(f"There is no file {key}.")
+            raise NotFound(say("web.no_file", name=key))
         if key in self._waiting:
             with suppress(NotFound):  # it went up just now
                 return await self._kept.get(key)
