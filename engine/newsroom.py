@@ -218,11 +218,15 @@ class Newsroom:
 
     async def hear(self, feed: Feed, item: Item) -> Taken:
         """What somebody told a hook becomes a post, once. Raises `Refused` while the hook is paused."""
-        if feed.state is FeedState.PAUSED:
-            raise Refused(say("feeds.hook_paused"))
-        taken = await self._database.change(
-            partial(self._take_in, feed=feed, document=Document("", (item,)), fetched=None)
-        )
+
+        async def heard(tx: AsyncConnection) -> Taken:
+            # As the rows say by now: it may have been changed or removed since its secret was looked at.
+            known = await feeds.get(tx, feed.id, alone=True)
+            if known.state is FeedState.PAUSED:
+                raise Refused(say("feeds.hook_paused"))
+            return await self._take_in(tx, known, Document("", (item,)), None)
+
+        taken = await self._database.change(heard)
         self._tell(taken)
         return taken
 

@@ -57,6 +57,8 @@ LOOK_EVERY = 5.0
 LEAD_EVERY = 300.0
 #: So many posts are made at once, each of another persona: the second is to know what the first one said.
 AT_ONCE = 4
+#: So many borrow a picture at once; all have a few seconds for it.
+BORROWED_AT_ONCE = 16
 #: A post that could not be made so often, for no reason of ours, has failed once it is late. Until then it is tried
 #: again and again, with pauses that grow up to so many seconds.
 MOST_TRIES, LONGEST_PAUSE = 5, 60.0
@@ -268,16 +270,18 @@ class Publishing:
         late = {(one.post.id, take_of(one.post)): one.post for one in due if is_to_lend(one, now)}
         self._asked_for.intersection_update(late)
         asked = [key for key in late if key not in self._asked_for]
-        lent = await asyncio.gather(*(self._lend(late[key]) for key in asked))
+        at_once = asyncio.Semaphore(BORROWED_AT_ONCE)
+        lent = await asyncio.gather(*(self._lend(late[key], at_once) for key in asked))
         self._asked_for |= {key for key, one in zip(asked, lent, strict=True) if one is not None}
         if any(lent):
             self._bell.ring()
         return sum(one is True for one in lent)
 
-    async def _lend(self, post: Post) -> bool | None:
+    async def _lend(self, post: Post, at_once: asyncio.Semaphore) -> bool | None:
         """None where that is to be tried again."""
         try:
-            lent = await self._making.lend(post)
+            async with at_once:
+                lent = await self._making.lend(post)
         except Exception:
             log.exception("picture_not_lent", post=post.id)
             return None

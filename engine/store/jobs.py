@@ -26,6 +26,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    text,
     true,
     union_all,
     update,
@@ -284,10 +285,12 @@ async def virtual_time(tx: AsyncConnection) -> int:
     return int((await tx.execute(started)).scalar_one())
 
 
-#: So many jobs are looked at for who asks lately.
+#: So many jobs of the lane that goes first are looked at for who asks lately.
 _NEWEST = 1_000
 _ASKERS = (
-    select(jobs.c.fair_owner, jobs.c.lane, jobs.c.state, jobs.c.created_at, jobs.c.cost)
+    select(jobs.c.fair_owner, jobs.c.state, jobs.c.created_at, jobs.c.cost)
+    # Written out, as the index has it.
+    .where(text("lane = 'interactive'"))
     .order_by(jobs.c.id.desc())
     .limit(_NEWEST)
     .subquery()
@@ -297,8 +300,7 @@ _ASKERS = (
 async def askers(tx: AsyncConnection, *, since: datetime) -> int:
     """How many owners have asked for a picture since then in the lane that goes first, or still wait for one."""
     found = select(func.count(func.distinct(_ASKERS.c.fair_owner))).where(
-        _ASKERS.c.lane == Lane.INTERACTIVE.value,
-        or_(_ASKERS.c.created_at >= since, _ASKERS.c.state.in_(OPEN)),
+        or_(_ASKERS.c.created_at >= since, _ASKERS.c.state.in_(OPEN))
     )
     return int((await tx.execute(found)).scalar_one())
 
@@ -306,7 +308,7 @@ async def askers(tx: AsyncConnection, *, since: datetime) -> int:
 async def pictures_asked(tx: AsyncConnection, *, since: datetime) -> int:
     """How many pictures were asked for since then in the lane that goes first."""
     found = select(func.coalesce(func.sum(_ASKERS.c.cost), 0)).where(
-        _ASKERS.c.lane == Lane.INTERACTIVE.value, _ASKERS.c.created_at >= since
+        _ASKERS.c.created_at >= since
     )
     return int((await tx.execute(found)).scalar_one())
 

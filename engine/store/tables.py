@@ -259,6 +259,13 @@ jobs = Table(
         sqlite_where=text("state = 'done' AND promised_at IS NOT NULL"),
         postgresql_where=text("state = 'done' AND promised_at IS NOT NULL"),
     ),
+    #: Who asks lately is looked for past all that a run makes meanwhile.
+    Index(
+        "ix_jobs_asked",
+        "id",
+        sqlite_where=text("lane = 'interactive'"),
+        postgresql_where=text("lane = 'interactive'"),
+    ),
     sqlite_autoincrement=True,
 )
 

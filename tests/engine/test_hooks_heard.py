@@ -8,7 +8,7 @@ import hmac
 import pytest
 
 from engine.engine import Engine
-from engine.errors import Refused
+from engine.errors import NotFound, Refused
 from engine.language import Source
 from engine.newsroom import key_for_signatures
 from tests.engine.feeds_stage import (  # noqa: F401 - fixtures
@@ -55,6 +55,16 @@ async def test_a_paused_hook_hears_nothing(engine: Engine) -> None:
         await engine.newsroom.hear(paused, told())
     resumed = await engine.newsroom.resume(feed.id)
     assert (await engine.newsroom.hear(resumed, told())).posted
+
+
+async def test_what_became_of_a_hook_since_its_secret_was_looked_at_counts(engine: Engine) -> None:
+    before, _secret = await hooked(engine)
+    await engine.newsroom.pause(before.id)
+    with pytest.raises(Refused, match=r"is paused"):
+        await engine.newsroom.hear(before, told())
+    await engine.newsroom.remove(before.id)
+    with pytest.raises(NotFound):
+        await engine.newsroom.hear(before, told())
 
 
 async def test_words_that_are_not_wanted_are_refused_and_remembered(engine: Engine) -> None:

@@ -236,3 +236,13 @@ def test_what_a_newer_version_calls_source_and_rating_is_read_with_care() -> Non
     stored = {**jobs.request_to_json(REQUEST), "source": "oracle", "rating": "unheard-of"}
     read = jobs.request_from_json(stored)
     assert (read.source, read.rating) == (Source.UNDERSTUDY, Rating.ADULT)
+
+
+async def test_who_asks_lately_is_seen_past_all_that_a_run_makes_meanwhile(database: Database) -> None:
+    async with database.write() as tx:
+        await ask(tx, "ada", cost=3)
+        await ask(tx, "ben")
+        for _ in range(1_100):
+            await ask(tx, "a run", lane=Lane.BACKFILL)
+        assert await jobs.askers(tx, since=NOON) == 2
+        assert await jobs.pictures_asked(tx, since=NOON) == 4
