@@ -205,7 +205,7 @@ class Engine:
                 presence=presence,
                 conversation=Conversation(database, writers, presence, events, settings, clock, memory),
                 second_thoughts=SecondThoughts(database, writers, memory, events, clock),
-                speaking=Speaking(database, writers, memory, presence, settings, clock),
+                speaking=Speaking(database, writers, memory, presence, settings, clock, atelier),
                 imagining=imagining,
                 runs=runs,
                 standing=Standing(database, runs, clock),

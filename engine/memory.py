@@ -154,10 +154,10 @@ class Memory:
 def note_of(said: Said, context: Context) -> str:
     """What somebody in the room would see: who else is there, and what came with the words."""
     others = [one.names[0] for one in context.here if one.id != context.persona_id and one.names]
-    came = sorted({one.kind for one in said.turn.attachments})
+    came = {one.kind for one in said.turn.attachments}
     return " ".join(
         [
             *([f"Also here: {', '.join(others)}. You speak only for yourself."] if others else []),
-            *([f"With these words came something that you cannot see: {', '.join(came)}."] if came else []),
+            *([prompting.unseen(came)] if came else []),
         ]
     )

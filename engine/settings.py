@@ -223,6 +223,8 @@ class ServerSettings(Section):
     model: str = ""
     #: What that server calls its model that turns texts into vectors; empty: it has none.
     embeddings: str = ""
+    #: Whether its model looks at pictures.
+    sees: bool = False
     #: `first`: before a model of our own; `second`: only where ours cannot.
     turn: Literal["first", "second"] = "first"
     #: So long the first word may take, and a pause between words, in seconds.

@@ -22,6 +22,8 @@ from engine.conversation import Draft
 from engine.language import ReplyWanted, Tally
 from engine.language.writers import Writers, Written
 from engine.memory import GO_ON, Context, Memory
+from engine.pictures.atelier import LARGE, Atelier
+from engine.pictures.shown import as_shown
 from engine.presence import Presence
 from engine.settings import Settings
 from engine.store import people, personas
@@ -43,6 +45,7 @@ class Elsewhere:
 
     #: Whoever is to speak, by slug or name.
     persona: str
+    #: With pictures as they came, where a model sees them: nobody has looked into their bytes yet.
     lines: tuple[Line, ...]
     #: The program's.
     account: Account
@@ -69,6 +72,7 @@ class Speaking:
         presence: Presence,
         settings: Settings,
         clock: Clock,
+        atelier: Atelier,
     ) -> None:
         self._database = database
         self._writers = writers
@@ -76,6 +80,7 @@ class Speaking:
         self._presence = presence
         self._settings = settings
         self._clock = clock
+        self._atelier = atelier
         self._blocked = safety.BlockList(settings.safety.blocked_words)
         self._lately = _Lately()
 
@@ -87,6 +92,7 @@ class Speaking:
         lines = tuple(line for line in map(self._cleaned, kept) if line.text)
         note = self._note_of(talk)
         record = await self.persona(talk.persona, talk.account)
+        lines = tuple([await self._looked_at(line) for line in lines])
         goes_on = not lines or lines[-1].by_persona
         names = [line.name for line in lines if line.name]
         # Where only one person speaks, nobody has to say who does.
@@ -169,17 +175,21 @@ class Speaking:
         # Whoever brings a talk can put any words into anybody's mouth.
         self._blocked.check(text)
         self._blocked.check(name)
-        return Line(line.by_persona, text, name)
+        return Line(line.by_persona, text, name, line.pictures)
+
+    async def _looked_at(self, line: Line) -> Line:
+        """With its pictures as a model takes them. How large one is its bytes do not tell, so none is opened here."""
+        shown = [await self._atelier.do(as_shown, LARGE, one) for one in line.pictures]
+        return replace(line, pictures=tuple(shown)) if shown else line
 
     def _note_of(self, talk: Elsewhere) -> str:
         told = talk.note
         if told.strip():
             told = safety.cleaned(told, most=self._settings.limits.message_length)
             self._blocked.check(told)
-        unseen = ", ".join(sorted(set(talk.unseen)))
         parts = [
             f"{_NOTE}\n{told}" if told.strip() else "",
-            f"With these words came something that you cannot see: {unseen}." if unseen else "",
+            prompting.unseen(talk.unseen) if talk.unseen else "",
         ]
         return "\n\n".join(filter(None, parts))
 

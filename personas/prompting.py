@@ -6,8 +6,8 @@ what belongs to this chat; the one block that changes every turn comes just befo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from personas.appearance import Scene
@@ -30,6 +30,8 @@ class Segment:
     reach: Reach
     role: str
     text: str
+    #: What the person showed with it: files, as a model that sees takes them.
+    pictures: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Line:
     by_persona: bool
     text: str
     name: str = ""
+    pictures: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 #: When a talk outgrows its room this share of it is left standing, so that the next trim is far away.
@@ -172,6 +175,25 @@ def first_kept(sizes: Sequence[int], room: int) -> int:
     return first
 
 
+def unseen(kinds: Iterable[str]) -> str:
+    """What somebody is told who cannot see what came with the last words."""
+    return f"With these words came something that you cannot see: {', '.join(sorted(set(kinds)))}."
+
+
+def without_pictures(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """The same for a model that does not see: of pictures that came with the last words it is told."""
+    plain = [replace(one, pictures=()) if one.pictures else one for one in segments]
+    last = max((place for place, one in enumerate(segments) if one.role == "user"), default=-1)
+    if last < 0 or not segments[last].pictures:
+        return tuple(plain)
+    block = plain[last - 1] if last else None
+    if block is not None and block.role == "system" and block.reach is Reach.VOLATILE:
+        plain[last - 1] = replace(block, text=f"{block.text}\n\n{unseen(['picture'])}")
+    else:
+        plain.insert(last, Segment(Reach.VOLATILE, "system", unseen(["picture"])))
+    return tuple(plain)
+
+
 def picture_segments(
     scene: Scene, *, instructions: str, style_words: str, rating: Rating
 ) -> tuple[Segment, ...]:
@@ -218,7 +240,7 @@ def _spoken(line: Line, reach: Reach, room_chars: int) -> Segment:
     if line.by_persona:
         return Segment(reach, "assistant", text)
     name = one_line(line.name, 80) if line.name else ""
-    return Segment(reach, "user", f"{name}: {text}" if name else text)
+    return Segment(reach, "user", f"{name}: {text}" if name else text, line.pictures)
 
 
 def _titled(title: str, text: str) -> str:

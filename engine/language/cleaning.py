@@ -93,12 +93,6 @@ class Cleaner:
         return self._spaces.hear(text)
 
 
-def cleaned_reply(text: str, persona_names: Sequence[str] = (), person_names: Sequence[str] = ()) -> str:
-    """A whole text at once."""
-    cleaner = Cleaner(persona_names, person_names)
-    return cleaner.feed(text) + cleaner.finish()
-
-
 def _folded(names: Iterable[str]) -> tuple[str, ...]:
     folded = (" ".join(name.casefold().split()) for name in names)
     return tuple(dict.fromkeys(name for name in folded if 0 < len(name) <= _LONGEST_NAME))

@@ -115,7 +115,7 @@ class Connection:
                 raise ModelUnavailable("server.key holds characters that no key has: copy it again.")
             self._client = httpx.AsyncClient(
                 headers={"Authorization": f"Bearer {key}"} if key else None,
-                # The waiting between words is ours to measure; see `_events`.
+                # How long words may take is measured by whoever hears them.
                 timeout=httpx.Timeout(None, connect=min(_CONNECT_SECONDS, self._server.patience)),
                 trust_env=not _is_near(httpx.URL(self._address).host),
             )

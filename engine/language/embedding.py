@@ -134,6 +134,9 @@ class Own:
         """The model leaves the memory until somebody asks again; False while it is in use."""
         if self.busy or self._thread is None:
             return not self.busy
+        if self._closing.is_set():
+            self._thread.join(RESTING)
+            return not self._thread.is_alive()
         asked = _Rest()
         self._inbox.put(asked)
         return asked.done.wait(RESTING) and asked.left
@@ -153,6 +156,17 @@ class Own:
                 for one in asks:
                     one.tell(error if isinstance(error, GreenroomError) else ModelUnavailable(repr(error)))
         self._leave()
+        self._part()
+
+    def _part(self) -> None:
+        """Nobody is left waiting, neither those who were seen nor those who were not."""
+        while not self._inbox.empty():
+            came = self._inbox.get_nowait()
+            if isinstance(came, _Ask):
+                self._asks.append(came)
+            elif came is not None:
+                came.left = True
+                came.done.set()
         for one in self._asks:
             one.tell(ModelUnavailable("the model is closed"))
 
@@ -197,7 +211,9 @@ class Own:
         for one in asks:
             if one.tokens is not None and len(one.vectors) == len(one.tokens):
                 one.tell(Embedded(tuple(one.vectors), sum(map(len, one.tokens))))
-        self._asks = [one for one in asks if not one.gone]
+        # Whoever found no room in this batch goes first in the next.
+        served = {one for one, _ in batch}
+        self._asks = sorted((one for one in asks if not one.gone), key=lambda one: one in served)
 
     def _read(self, model: Vectors, ask: _Ask) -> Iterator[list[int]]:
         """The tokens of its texts; refused is what the model would have to cut."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from array import array
@@ -76,7 +77,8 @@ class Elsewhere:
         finally:
             await answer.aclose()
         if answer.is_success:
-            return self._understood(body, texts)
+            # Hundreds of vectors are many numbers, and others' words stream on the loop meanwhile.
+            return await asyncio.to_thread(self._understood, body, texts)
         told = self._there.scrubbed(complaint(body))
         if answer.status_code in _THEIRS:
             raise BadRequest(say("embeddings.not_taken", where=self._there.shown, told=told[:300]))

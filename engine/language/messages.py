@@ -6,7 +6,7 @@ Knows the roles that servers accept, and nothing of how messages are sent or wha
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -37,8 +37,8 @@ PERSONA_FORM = """{
 }"""
 
 
-def messages_of(wanted: Wanted) -> list[Message]:
-    """One system message, then user and assistant in turn.
+def messages_of(wanted: Wanted, *, sees: bool = False) -> list[Message]:
+    """One system message, then user and assistant in turn. A model that `sees` gets the pictures, others a note.
 
     That is the one shape that every server takes. Many templates refuse a system message in the middle, and others
     move it to the front without a word, where it would change what is the same for everybody: so the block that is
@@ -46,6 +46,8 @@ def messages_of(wanted: Wanted) -> list[Message]:
     and says that nobody spoke it.
     """
     segments = _segments_of(wanted)
+    if not sees:
+        segments = prompting.without_pictures(segments)
     front = 0
     while front < len(segments) and _is_in_front(segments[front]):
         front += 1
@@ -110,6 +112,10 @@ def message_with_pictures(text: str, pictures: Sequence[bytes]) -> Message:
     return {"role": "user", "content": parts}
 
 
+def shows_pictures(messages: Iterable[Message]) -> bool:
+    return any(not isinstance(one["content"], str) for one in messages)
+
+
 def again_with_count(messages: Sequence[Message], text: str, words: int) -> list[Message]:
     """A second question after a prompt of the wrong length."""
     least, most = PROMPT_WORDS[0], PROMPT_WORDS[-1]
@@ -163,8 +169,7 @@ def _is_in_front(segment: Segment) -> bool:
 
 
 def _said(segment: Segment, aside: Sequence[str]) -> Message:
-    pictures: Sequence[bytes] = getattr(segment, "pictures", ())
-    return message_with_pictures("\n\n".join([*_bracketed(aside), segment.text]), pictures)
+    return message_with_pictures("\n\n".join([*_bracketed(aside), segment.text]), segment.pictures)
 
 
 def _last(messages: list[Message], aside: Sequence[str]) -> Message:

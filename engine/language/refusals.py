@@ -53,6 +53,20 @@ def is_too_long(status: int, complaint: str) -> bool:
     return status in (400, 413, 422, 500) and _TOO_LONG.search(complaint[:2_000]) is not None
 
 
+#: How servers say that they do not look at pictures, or not at these.
+_PICTURES = re.compile(
+    r"image|picture|vision|multi-?modal|mmproj|content.{0,60}string|string.{0,60}content",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def is_about_pictures(status: int, complaint: str) -> bool:
+    """Whether a message without its pictures may be taken where the one with them was refused."""
+    if status in (413, 415):
+        return True
+    return status in (400, 404, 422, 500, 501) and _PICTURES.search(complaint[:2_000]) is not None
+
+
 @dataclass
 class Habits:
     """What one server turned out not to take. It is not offered again while the house is open."""

@@ -13,6 +13,8 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from engine.clock import Clock, SystemClock
 from engine.errors import ModelUnavailable
 from engine.language import (
@@ -29,14 +31,23 @@ from engine.language import (
 from engine.language.cleaning import Cleaner
 from engine.language.connection import Connection
 from engine.language.mending import persona_of, plain_prompt, with_style
-from engine.language.messages import Message, again_with_count, in_strict_turn, messages_of, shorter
-from engine.language.refusals import Habits, PassingError, complaint, is_too_long
+from engine.language.messages import (
+    Message,
+    again_with_count,
+    in_strict_turn,
+    messages_of,
+    shorter,
+    shows_pictures,
+)
+from engine.language.refusals import Habits, PassingError, complaint, is_about_pictures, is_too_long
 from engine.language.sampling import Sampling, for_forms, sampling_of
 from engine.language.streamed import Heard, Lines, heard, in_answer
 from engine.settings import LanguageSettings, ServerSettings
 
 if TYPE_CHECKING:
     import httpx
+
+log = structlog.get_logger(__name__)
 
 #: How many tokens a picture prompt and a persona may take, with what a model thinks before it.
 _MOST_TOKENS = {Task.PROMPTS: 1_200, Task.CASTING: 4_096}
@@ -76,6 +87,8 @@ class Remote:
         self._forms = forms or {}
         self._there = Connection(server, self._clock)
         self._habits = Habits()
+        #: The operator was told that pictures are refused there.
+        self._told_blind = False
 
     @property
     def name(self) -> str:
@@ -123,7 +136,7 @@ class Remote:
             return "".join([piece async for piece in pieces])
 
     def _asked(self, wanted: Wanted, messages: list[Message] | None = None) -> _Ask:
-        messages = messages_of(wanted) if messages is None else messages
+        messages = messages_of(wanted, sees=self._server.sees) if messages is None else messages
         task = task_of(wanted)
         form = self._forms.get(task, {})
         if not isinstance(wanted, ReplyWanted):
@@ -194,6 +207,9 @@ class Remote:
                 await answer.aclose()
             if is_too_long(answer.status_code, told) and (fewer := shorter(ask.messages)):
                 ask = replace(ask, messages=fewer)
+            elif shows_pictures(ask.messages) and is_about_pictures(answer.status_code, told):
+                self._warn(answer.status_code, told)
+                ask = replace(ask, messages=messages_of(ask.wanted))
             elif not self._habits.learn(answer.status_code, payload, told):
                 if answer.status_code == 404:
                     self._there.forget()  # its models may have changed
@@ -264,6 +280,12 @@ class Remote:
         if self._server.model:
             return self._server.model
         return next(iter(await self._there.models()), "")
+
+    def _warn(self, status: int, told: str) -> None:
+        """Once: the talk goes on without its pictures."""
+        tell = log.debug if self._told_blind else log.warning
+        self._told_blind = True
+        tell("pictures_refused", server=self._there.shown, status=status, cause=told[:300])
 
     def _nothing(self, reason: str, ask: _Ask) -> str:
         if reason == "length":

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from engine.language.sampling import Sampling
-from personas.prompting import Reach, Segment
+from personas.prompting import Reach, Segment, without_pictures
 
 
 @dataclass(frozen=True)
 class Request:
-    """A text to be written behind these segments."""
+    """A text to be written behind these segments. Whoever writes it sees nothing: pictures become a note."""
 
     segments: tuple[Segment, ...]
     sampling: Sampling = field(default_factory=Sampling)
@@ -25,6 +25,9 @@ class Request:
     talk: str = ""
     #: What was written of it already, by somebody who could not end it.
     begun: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "segments", without_pictures(self.segments))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -174,6 +174,11 @@ async def test_a_reply_is_never_empty(model: LanguageModel, text: str) -> None:
         assert await written(model, reply_to(text, persona))
 
 
+async def test_who_sees_no_pictures_answers_by_the_words(model: LanguageModel) -> None:
+    shown = Line(False, "Look!", "", (b"\xff\xd8\xff\xe0rest",))
+    assert await written(model, ReplyWanted(Persona(slug="plain", name="Plain"), (shown,), "Zoe"))
+
+
 async def test_the_same_wanted_is_the_same_text(model: LanguageModel, request: pytest.FixtureRequest) -> None:
     if request.node.callspec.params["model"] in (*LLAMAS, LLAMA_SERVER):
         pytest.skip("sums depend on who else is in the batch, and random weights on the last digit")

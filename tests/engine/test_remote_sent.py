@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from engine.errors import ModelUnavailable
 from engine.language import Task
-from engine.language.messages import message_with_pictures
+from engine.language.messages import message_with_pictures, messages_of
+from engine.language.requests import Request
 from engine.settings import LanguageSettings
 from personas.persona import Sampling
-from personas.prompting import Line, segments
+from personas.prompting import Line, Reach, Segment, segments
 from tests.engine.remote_opened import (  # noqa: F401 - fixtures
     HELLO,
     IDA,
@@ -172,3 +175,67 @@ def test_a_picture_goes_as_an_address_that_holds_it(picture: bytes, mime: str) -
 
 def test_words_without_pictures_are_plain() -> None:
     assert message_with_pictures("Look!", [b"no picture"]) == {"role": "user", "content": "Look!"}
+
+
+JPEG = b"\xff\xd8\xff\xe0rest"
+SHOWN = (*HELLO[:-1], Segment(Reach.VOLATILE, "user", "What is that?", (JPEG,)))
+NOTE = "With these words came something that you cannot see: picture."
+
+
+async def test_a_server_that_sees_gets_the_picture_and_no_word_of_not_seeing(
+    server: OpenAIServer, opened: Opened
+) -> None:
+    await written(opened(sees=True), reply(segments=SHOWN))
+    last = server.calls[0]["messages"][-1]
+    assert [part["type"] for part in last["content"]] == ["text", "image_url"]
+    assert NOTE not in str(server.calls[0])
+
+
+async def test_a_server_that_does_not_see_is_told_that_something_came(
+    server: OpenAIServer, opened: Opened
+) -> None:
+    await written(opened(), reply(segments=SHOWN))
+    last = server.calls[0]["messages"][-1]["content"]
+    assert last.endswith("What is that?")
+    assert NOTE in last
+    assert "image_url" not in str(server.calls[0])
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (500, "image input is not supported - hint: you may need to provide the mmproj"),
+        (400, "tiny is not a multimodal model"),
+        (404, "No endpoints found that support image input"),
+        (400, "messages[3]: content must be a string"),
+        (413, "Request Entity Too Large"),
+    ],
+)
+async def test_a_server_that_refuses_pictures_is_asked_again_without_them(
+    server: OpenAIServer, opened: Opened, status: int, told: str
+) -> None:
+    server.script(Script(status=status, body=told))
+    remote = opened(sees=True)
+    assert await written(remote, reply(segments=SHOWN))
+    first, second = server.calls
+    assert "image_url" in str(first)
+    assert "image_url" not in str(second)
+    assert NOTE in second["messages"][-1]["content"]
+    # All else is asked for as before, and the next picture is tried again.
+    assert {**first, "messages": []} == {**second, "messages": []}
+    await written(remote, reply(segments=SHOWN))
+    assert "image_url" in str(server.calls[2])
+
+
+def test_whoever_writes_here_gets_no_picture_and_a_note_of_it() -> None:
+    request = Request(SHOWN)
+    assert all(one.pictures == () for one in request.segments)
+    assert NOTE in request.segments[-2].text
+    told = json.loads(json.dumps(request.as_json()))
+    assert Request.of_json(told) == request
+
+
+def test_what_was_shown_without_segments_is_seen_too() -> None:
+    wanted = reply(lines=(Line(False, "Look!", "", (JPEG,)),))
+    assert "image_url" in str(messages_of(wanted, sees=True)[-1])
+    assert NOTE in str(messages_of(wanted)[-1])

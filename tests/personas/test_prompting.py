@@ -18,6 +18,8 @@ from personas.prompting import (
     picture_segments,
     segments,
     shared_part,
+    unseen,
+    without_pictures,
 )
 
 PROMPTS = Path(__file__).parents[2] / "data" / "prompts"
@@ -229,3 +231,37 @@ def test_the_prompts_that_ship_hold_only_macros_that_we_know(name: str) -> None:
     text = (PROMPTS / name).read_text(encoding="utf-8")
     assert 500 < len(text) < 4_000
     assert "{{" not in text.replace("{{char}}", "").replace("{{user}}", "")
+
+
+PICTURE = b"\xff\xd8\xffpicture"
+
+
+def test_pictures_stay_with_the_words_that_they_came_with() -> None:
+    lines = (
+        Line(False, "Look", "", (PICTURE,)),
+        Line(True, "Nice"),
+        Line(False, "And this", "", (b"2", b"3")),
+    )
+    said = [one for one in prompt(lines=lines) if one.role != "system"]
+    assert [one.pictures for one in said] == [(PICTURE,), (), (b"2", b"3")]
+
+
+def test_nobody_sees_a_picture_in_what_is_printed_of_a_line() -> None:
+    line = Line(False, "Look", "", (PICTURE,))
+    assert "picture" not in repr((line, prompt(lines=(line,))))
+
+
+@pytest.mark.parametrize("person", ["Sam", ""])
+def test_who_does_not_see_is_told_of_pictures_of_the_last_words_alone(person: str) -> None:
+    first = Line(False, "Look", "", (PICTURE,))
+    rest = (Line(True, "Nice"), Line(False, "And this"))
+    shown = prompt(lines=(first,), person=person)
+    told = without_pictures(shown)
+    assert all(one.pictures == () for one in told)
+    assert unseen(["picture"]) in told[-2].text
+    assert (told[-2].role, told[-2].reach) == ("system", Reach.VOLATILE)
+    assert told[-1] == Segment(Reach.VOLATILE, "user", "Look")
+    assert without_pictures(told) == told
+    later = (first, *rest)
+    plain = (Line(False, "Look"), *rest)
+    assert without_pictures(prompt(lines=later, person=person)) == prompt(lines=plain, person=person)

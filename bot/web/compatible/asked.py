@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from bot.web.compatible.addresses import picture_in
 from bot.web.compatible.wording import MOST_USER, unsupported
 from bot.web.problems import Mistake
+from engine.locales import say
 from engine.speaking import Elsewhere
 from engine.store.records import Account
 from personas.persona import Sampling
@@ -21,13 +23,16 @@ from personas.prompting import Line
 
 MOST_MESSAGES = 4_096
 MOST_STOPS = 64
+#: So many pictures of a talk are looked at.
+MOST_PICTURES = 8
 #: The least of `top_p` that we know: the likeliest word alone.
 LEAST_TOP_P = 1e-4
 
+_PICTURE = "picture"
 #: What a part of a message is that is no words, as a model is told of it.
 _UNSEEN = {
-    "image_url": "picture",
-    "input_image": "picture",
+    "image_url": _PICTURE,
+    "input_image": _PICTURE,
     "input_audio": "sound",
     "audio": "sound",
     "video_url": "video",
@@ -98,7 +103,8 @@ class _Said:
     role: str
     text: str
     name: str
-    unseen: tuple[str, ...]
+    pictures: tuple[bytes, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 def check(asked: ChatAsked) -> None:
@@ -126,13 +132,13 @@ def check(asked: ChatAsked) -> None:
         )
 
 
-def talk_of(asked: ChatAsked, account: Account) -> Elsewhere:
-    """The talk as the program tells it."""
-    said = list(_said(asked.messages))
+def talk_of(asked: ChatAsked, account: Account, *, sees: bool = False) -> Elsewhere:
+    """The talk as the program tells it. `sees`: there is a model that looks at pictures."""
+    said = list(_said(asked.messages, sees=sees))
     lines = tuple(
-        Line(one.role == "assistant", one.text, one.name if one.role == "user" else "")
+        Line(one.role == "assistant", one.text, one.name if one.role == "user" else "", one.pictures)
         for one in said
-        if one.role in ("user", "assistant") and (one.text.strip() or one.unseen)
+        if one.role in ("user", "assistant") and one.text.strip()
     )
     notes = [one.text.strip() for one in said if one.role in ("system", "developer")]
     return Elsewhere(
@@ -161,27 +167,64 @@ def _sampling(asked: ChatAsked) -> Sampling:
     )
 
 
-def _said(messages: Sequence[Message]) -> Iterator[_Said]:
+def _said(messages: Sequence[Message], *, sees: bool) -> Iterator[_Said]:
+    # The latest are looked at: a talk may go on for longer than a model looks back.
+    older = sum(map(_pictures_in, messages)) - MOST_PICTURES
     for place, message in enumerate(messages):
+        where = f"messages.{place}"
         if message.role in ("tool", "function"):
             raise Mistake(
-                400,
-                "Personas use no tools, so that none can have answered them.",
-                param=f"messages.{place}.role",
+                400, "Personas use no tools, so that none can have answered them.", param=f"{where}.role"
             )
         content = message.content
         if content is None or isinstance(content, str):
-            yield _Said(message.role, content or "", message.name or "", ())
+            yield _Said(message.role, content or "", message.name or "")
             continue
-        words: list[str] = []
-        unseen: list[str] = []
-        for number, part in enumerate(content):
-            kind, told = _part(part, f"messages.{place}.content.{number}")
-            (unseen if kind else words).append(kind or told)
-        text = "\n".join(words)
-        # A picture without words is something that somebody said, too.
-        shown = text if text.strip() or not unseen else f"({', '.join(unseen)})"
-        yield _Said(message.role, shown, message.name or "", tuple(unseen))
+        count = _pictures_in(message)
+        if sees and count > MOST_PICTURES:
+            sentence = say("shown.many", most=MOST_PICTURES)
+            raise Mistake(400, sentence, param=f"{where}.content", code="invalid_value")
+        yield _in_parts(
+            message, content, f"{where}.content", max(older, 0) if sees and count else len(content)
+        )
+        older -= count
+
+
+def _in_parts(message: Message, content: Sequence[Mapping[str, Any]], where: str, passed: int) -> _Said:
+    """`passed`: so many of its pictures, the first ones, are not looked at."""
+    words: list[str] = []
+    brought: list[str] = []
+    unseen: list[str] = []
+    pictures: list[bytes] = []
+    for number, part in enumerate(content):
+        place = f"{where}.{number}"
+        kind, told = _part(part, place)
+        if not kind:
+            words.append(told)
+            continue
+        brought.append(kind)
+        if kind == _PICTURE and passed <= 0:
+            pictures.append(picture_in(_address(part), place))
+        else:
+            passed -= kind == _PICTURE
+            unseen.append(kind)
+    text = "\n".join(words)
+    # A picture without words is something that somebody said, too.
+    shown = text if text.strip() or not brought else f"({', '.join(brought)})"
+    return _Said(message.role, shown, message.name or "", tuple(pictures), tuple(unseen))
+
+
+def _pictures_in(message: Message) -> int:
+    """How many of them a model could look at: no program shows what a persona has shown."""
+    if message.role != "user" or not isinstance(message.content, list):
+        return 0
+    return sum(_UNSEEN.get(str(part.get("type"))) == _PICTURE for part in message.content)
+
+
+def _address(part: Mapping[str, Any]) -> object:
+    """Where a picture is, in either of the two ways in which programs say it."""
+    told = part.get("image_url")
+    return told.get("url") if isinstance(told, Mapping) else told
 
 
 def _part(part: Mapping[str, Any], where: str) -> tuple[str, str]:

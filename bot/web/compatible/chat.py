@@ -68,13 +68,16 @@ class Head:
 
 def routes(engine: Engine) -> APIRouter:
     router = APIRouter()
+    settings = engine.settings
+    sees = settings.server.sees and bool(settings.server.address) and settings.language.models != "off"
 
     @router.post("/chat/completions", responses={200: {"model": CompletionOut, "content": _EVENTS}})
     async def complete(asked: ChatAsked, who: Talker, request: Request) -> Response:
         """The persona that `model` names answers the last of `messages`. A system message is a note of the scene."""
         check(asked)
         try:
-            wanted = await engine.speaking.wanted(talk_of(asked, account_of(who)))
+            talk = talk_of(asked, account_of(who), sees=sees)
+            wanted = await engine.speaking.wanted(talk)
         except NotFound as error:
             raise no_such_model(asked.model, str(error)) from None
         head = Head(

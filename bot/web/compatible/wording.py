@@ -13,7 +13,7 @@ from starlette.types import Receive
 
 from bot.web.doors import Caller, Scope, needs
 from bot.web.owners import either
-from bot.web.problems import Mistake
+from bot.web.problems import NOT_NOW, Mistake
 
 Talker = Annotated[Caller, Depends(needs(Scope.CHAT))]
 Maker = Annotated[Caller, Depends(needs(Scope.MAKE))]
@@ -57,7 +57,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         (421, "This Greenroom is not called so."),
         (429, "Too often, or a quota is used up; Retry-After says when to come back."),
         (500, "It failed; the sentence says why."),
-        (503, "Passing trouble; Retry-After says when to come back."),
+        (503, NOT_NOW),
         (507, "The store cannot be used as it is."),
     )
 }
