@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bot.places import WhoAndWhere
     from engine.engine import Engine
+    from engine.newsroom import Look
     from engine.store.records import Feed, Post, Schedule
 
 Message = dict[str, Any]
@@ -100,6 +101,16 @@ async def feed_shown(beside: WhoAndWhere, one: Feed) -> Message:
         "next": one.next_at.isoformat() if one.next_at else None,
         "failures": one.failures,
         "error": one.error,
+    }
+
+
+def look_shown(look: Look) -> Message:
+    """What a feed says just now."""
+    return {
+        "title": look.document.title,
+        "items": len(look.document.items),
+        "known": look.known,
+        "new": [{"title": one.title, "link": one.link} for one in look.wanted],
     }
 
 

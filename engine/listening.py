@@ -89,7 +89,7 @@ async def resume(tx: AsyncConnection, feed_id: int, *, now: datetime) -> Feed:
 
 async def remove(tx: AsyncConnection, feed_id: int) -> None:
     """It is gone, with what is still to come of it. What was published stays."""
-    await feeds.get(tx, feed_id)
+    await feeds.get(tx, feed_id, alone=True)
     for post_id in await feeds.coming(tx, feed_id):
         why = say("feeds.gone")
         await posts.change(tx, post_id, was=posts.OPEN, state=PostState.SKIPPED, error=why)

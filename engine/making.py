@@ -6,7 +6,6 @@ When a post is due, and what is shown of it, is none of its business.
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -52,7 +51,7 @@ from engine.store.records import (
     Post,
     PostState,
 )
-from engine.wishes import SEEDS
+from engine.wishes import any_seed
 from personas.appearance import Ledger
 
 log = structlog.get_logger(__name__)
@@ -164,7 +163,7 @@ class Making:
         ledger = occasion.ledger
         if not ledger.time:
             ledger = replace(ledger, time=part_of_day(occasion.local))
-        wish = Wish(scene, style=str(post.options.get("style", "")) or None, seed=_any_seed())
+        wish = Wish(scene, style=str(post.options.get("style", "")) or None, seed=any_seed())
         try:
             request = await self._imagining.compose(
                 subject.record, wish, rating=subject.reached.rating, ledger=ledger
@@ -316,7 +315,3 @@ def _ledger(place: Place | None, persona_id: int) -> Ledger:
         return Ledger()
     known = Ledger().__dict__
     return Ledger(**{name: str(told) for name, told in place.ledger.items() if name in known})
-
-
-def _any_seed() -> int:
-    return random.SystemRandom().randrange(SEEDS.stop)

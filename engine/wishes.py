@@ -152,13 +152,14 @@ def size_of(wish: Wish, usual: PictureSettings) -> tuple[int, int]:
 
 def shaped(shape: Shape, width: int, height: int) -> tuple[int, int]:
     """The sides of another shape: about as much to paint as these, and as near to the shape as a model's sides are.
+    Where no side is as long as that would take, there is less to paint.
 
-    >>> shaped(Shape.WIDE, 1024, 1024)
-    (1368, 768)
+    >>> shaped(Shape.WIDE, 1024, 1024), shaped(Shape.WIDE, 2048, 2048)
+    ((1368, 768), (2048, 1152))
     """
     wide, high = (int(part) for part in shape.split(":"))
     less, more = sorted((wide, high))
-    short = _side((width * height * less / more) ** 0.5)
+    short = _side(min((width * height * less / more) ** 0.5, SIDES[-1] * less / more))
     # What the longer side lacks of the shape is less of it.
     long = _side(short * more / less)
     return (long, short) if wide > high else (short, long)

@@ -14,7 +14,7 @@ import click
 from bot import places
 from bot.cli import opening
 from bot.cli.planning import flags_of
-from bot.posts_shown import feed_shown
+from bot.posts_shown import feed_shown, look_shown
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -225,13 +225,7 @@ def check(feed_id: int, as_json: bool) -> None:
 
 
 async def _check(engine: Engine, *, feed_id: int) -> Message:
-    look = await engine.newsroom.check(feed_id)
-    return {
-        "title": look.document.title,
-        "items": len(look.document.items),
-        "known": look.known,
-        "new": [{"title": one.title, "link": one.link} for one in look.wanted],
-    }
+    return look_shown(await engine.newsroom.check(feed_id))
 
 
 def _done(does: Callable[[Engine], Awaitable[Feed]]) -> Message:

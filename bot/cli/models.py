@@ -10,6 +10,7 @@ import click
 from bot.cli import opening
 from bot.cli.ending import Interrupted
 from bot.cli.fetching import fetch, size_shown
+from bot.terminal.words import safe, safe_line
 
 if TYPE_CHECKING:
     from engine.models import Machine
@@ -63,8 +64,6 @@ def _draw_list(told: Message, here: Machine) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
-
-    from bot.terminal.words import safe, safe_line
 
     out = opening.console()
     table = Table(box=box.SIMPLE_HEAD, header_style="bright_black", pad_edge=False)
@@ -160,10 +159,11 @@ def verify(names: tuple[str, ...], as_json: bool) -> None:
             ("✗", "red") if check in broken else ("·", "bright_black") if check.problems else ("✓", "green")
         )
         click.echo(
-            click.style(mark, fg=colour) + f" {_safe(check.kept.kind)}/{_safe(check.kept.folder.name)}"
+            click.style(mark, fg=colour)
+            + f" {safe_line(check.kept.kind)}/{safe_line(check.kept.folder.name)}"
         )
         for problem in check.problems:
-            click.echo(f"  {_safe(problem)}")
+            click.echo(f"  {safe_line(problem)}")
     if broken:
         raise click.exceptions.Exit(1)
 
@@ -183,12 +183,12 @@ def remove(name: str, yes: bool, as_json: bool) -> None:
     if not yes:
         if not opening.somebody_sits_there():
             raise click.UsageError(f"Nobody is here to ask. --yes deletes {called}.")
-        click.confirm(f"Delete {_safe(str(kept.folder))}?", abort=True, err=True)
+        click.confirm(f"Delete {safe_line(str(kept.folder))}?", abort=True, err=True)
     room = delete(settings.home, called)
     if as_json:
         opening.put_json({"removed": called, "freed": room.size + room.unfinished})
     else:
-        click.echo(f"{_safe(called)} is gone; {size_shown(room.size + room.unfinished)} are free again.")
+        click.echo(f"{safe_line(called)} is gone; {size_shown(room.size + room.unfinished)} are free again.")
 
 
 @models.command()
@@ -215,7 +215,7 @@ def disk(as_json: bool) -> None:
         return
     for one in rooms:
         begun = f", {size_shown(one.unfinished)} of it unfinished" if one.unfinished else ""
-        name = f"{_safe(one.kept.kind)}/{_safe(one.kept.folder.name)}"
+        name = f"{safe_line(one.kept.kind)}/{safe_line(one.kept.folder.name)}"
         click.echo(f"{size_shown(one.size + one.unfinished):>10}  {name}{begun}")
     whole = sum(one.size + one.unfinished for one in rooms)
     click.echo(
@@ -262,10 +262,4 @@ def offer(settings: Settings) -> None:
         fetch(settings, [one for one in fitting if answer == "all" or one.kind == "text"], "", quiet=False)
     except (GreenroomError, Interrupted) as error:
         said = error.message if isinstance(error, Interrupted) else str(error)
-        click.secho(_safe(said), fg="yellow", err=True)
-
-
-def _safe(text: str) -> str:
-    from bot.terminal.words import safe_line
-
-    return safe_line(text)
+        click.secho(safe_line(said), fg="yellow", err=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.cli import opening
+from bot.terminal.words import safe_line
 
 if TYPE_CHECKING:
     from engine.settings import Settings
@@ -191,18 +192,12 @@ def delete(persona: str, yes: bool, as_json: bool) -> None:
     if not yes:
         if not opening.somebody_sits_there():
             raise click.UsageError(f"Nobody is here to ask. --yes takes {who} off the cast.")
-        click.confirm(f"Take {_safe(who)} off the cast?", abort=True, err=True)
+        click.confirm(f"Take {safe_line(who)} off the cast?", abort=True, err=True)
     opening.run_async(_delete(settings, record))
     if as_json:
         opening.put_json({"deleted": record.persona.slug, "id": record.id})
     else:
-        click.echo(f"{_safe(who)} has left the cast. Talks and pictures stay.")
-
-
-def _safe(text: str) -> str:
-    from bot.terminal.words import safe_line
-
-    return safe_line(text)
+        click.echo(f"{safe_line(who)} has left the cast. Talks and pictures stay.")
 
 
 async def _delete(settings: Settings, record: PersonaRecord) -> None:
@@ -315,8 +310,8 @@ async def _take_in(settings: Settings, files: tuple[Path, ...]) -> list[dict[str
 def _tell_taken_in(told: list[dict[str, Any]]) -> None:
     for one in told:
         if "error" in one:
-            click.secho(_safe(one["error"]), fg="red", err=True)
+            click.secho(safe_line(one["error"]), fg="red", err=True)
             continue
-        click.echo(f"{_safe(one['name'])} joined the cast as {one['slug']}.")
+        click.echo(f"{safe_line(one['name'])} joined the cast as {one['slug']}.")
         for note in one["notes"]:
-            click.echo(f"  · {_safe(note)}", err=True)
+            click.echo(f"  · {safe_line(note)}", err=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bot.client import Client
     from engine.runs import Standing
     from engine.settings import Settings
-    from engine.store.audits import Both, Line
+    from engine.store.audits import Both, Line, Share
 
 Message = dict[str, Any]
 
@@ -297,7 +297,7 @@ def _draw_both(first: Standing, second: Standing, both: list[Both]) -> None:
 
     from bot.terminal.drawing import fitting
     from bot.terminal.words import safe_line
-    from engine.store.audits import Share
+    from engine.store.audits import NOTHING
     from engine.store.runs import named
 
     table = Table(box=box.SIMPLE_HEAD, header_style=QUIET, pad_edge=False, show_footer=True)
@@ -312,7 +312,7 @@ def _draw_both(first: Standing, second: Standing, both: list[Both]) -> None:
 
     def column(shares: list[Share | None]) -> list[tuple[Text, str, str]]:
         """What stands in it adds up to what stands below it."""
-        there = [share or Share() for share in shares]
+        there = [share or NOTHING for share in shares]
         seconds = batches.tenths([share.seconds for share in there])
         costs = batches.moneys([share.cost for share in there])
         cells: list[tuple[Text, str, str]] = []

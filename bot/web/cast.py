@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.faces import Faces
 from bot.web.doors import Scope
 from bot.web.files import HARMLESS, bytes_of
-from bot.web.owners import Guest, Reader, sight_of
+from bot.web.owners import Guest, Reader, sight_of, to_be_met
 from bot.web.problems import PROBLEMS
 from bot.web.shapes import Limit, Slug
+from engine import safety
 from engine.engine import Engine
 from engine.errors import NotFound
 from engine.pictures.painting import loras_there
@@ -70,27 +70,20 @@ def routes(engine: Engine, faces: Faces) -> APIRouter:
     ) -> dict[str, Any]:
         """Everybody by name, or whoever `q` may mean. `next` is the slug behind which the next page begins."""
 
-        async def found(tx: AsyncConnection) -> list[tuple[personas.Entry, Persona]]:
-            allowed = None if who.may(Scope.READ) else (await sight_of(tx, engine, who)).allowed
-            told = []
-            for entry in await personas.listing(tx):
-                persona = await engine.presence.persona(tx, entry.id, entry.revision)
-                if allowed is not None and persona.rating.level > allowed.level:
-                    continue  # they would not be let in to them
-                if _is_meant(entry, persona, q.casefold().split(), tag.casefold()):
-                    told.append((entry, persona))
-            return told
-
-        everybody = await engine.database.look(found)
+        words, tagged = q.casefold().split(), tag.casefold()
+        met = await engine.database.look(partial(to_be_met, engine=engine, who=who))
+        everybody = [one for one in met if _is_meant(*one, words, tagged)]
         start = next((place + 1 for place, (entry, _) in enumerate(everybody) if entry.slug == before), 0)
         page = everybody[start : start + limit]
         more = len(everybody) > start + limit
         return {"items": [_shown(*one) for one in page], "next": page[-1][0].slug if more else None}
 
     @router.get("/personas/{slug}/face", response_class=Response, responses=bytes_of("image/png", known=True))
-    async def face(slug: Slug, request: Request, _: Guest) -> Response:
+    async def face(slug: Slug, request: Request, who: Guest) -> Response:
         async with engine.database.read() as tx:
             record = await personas.find(tx, slug)
+            if not who.may(Scope.READ):
+                safety.check_persona(record.persona, (await sight_of(tx, engine, who)).allowed)
         found = await faces.of(record.id)
         if found is None:
             raise NotFound("They have left the house.")

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -18,11 +19,11 @@ from bot import commands
 from bot.desk import Desk
 from bot.shown import persona_shown
 from bot.web.lines import Lines, Message
-from bot.web.owners import LOOK
+from bot.web.owners import Looker, to_be_met
 from engine.engine import Engine
 from engine.errors import NotFound
 from engine.events import CLOSING, Event, Watch
-from engine.store import chats, jobs, outbox, personas
+from engine.store import chats, jobs, outbox
 from engine.store.records import Account, Incoming, Place, Turn
 
 #: Told that somebody is in a chat now.
@@ -127,18 +128,17 @@ def words(engine: Engine) -> APIRouter:
     """What may be typed at a terminal; a page asks `/talks/{chat}/suggest`."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/vocabulary", dependencies=[Depends(LOOK)])
-    async def vocabulary() -> dict[str, Any]:
+    @router.get("/vocabulary")
+    async def vocabulary(who: Looker) -> dict[str, Any]:
         """The commands, and the names that stand after them."""
-        async with engine.database.read() as tx:
-            cast = await personas.listing(tx)
+        met = await engine.database.look(partial(to_be_met, engine=engine, who=who))
         return {
             "commands": [
                 {"name": command.name, "usage": command.usage, "says": command.says}
                 for command in commands.COMMANDS.values()
                 if command.listed
             ],
-            "personas": [{"slug": entry.slug, "name": entry.name} for entry in cast],
+            "personas": [{"slug": entry.slug, "name": entry.name} for entry, _ in met],
             "styles": [
                 {"slug": style.slug, "name": style.name} for style in engine.imagining.styles.values()
             ],

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from bot.commands.sources import edited, hooked, listened
 from bot.places import WhoAndWhere, place_named
-from bot.posts_shown import feed_shown
+from bot.posts_shown import feed_shown, look_shown
 from bot.web.by_time import Line
 from bot.web.doors import Scope, needs
 from bot.web.owners import Manager, asked_once
@@ -18,6 +18,7 @@ from bot.web.problems import PROBLEMS
 from bot.web.shapes import Before, Given, Id, IdInPath, Key, Limit, Page, page_of
 from engine.engine import Engine
 from engine.errors import BadRequest
+from engine.locales import say
 from engine.newsroom import key_for_signatures
 from engine.schedules import MOST_TARGETS
 from engine.store import feeds
@@ -144,7 +145,7 @@ def routes(engine: Engine) -> APIRouter:
         order = asked_once(who, wanted.key)
         if wanted.kind is FeedKind.HOOK:
             if wanted.address or wanted.every:
-                raise BadRequest("A hook has no address of its own to look at, nor a time for it.")
+                raise BadRequest(say("web.hook_is_called"))
             feed, secret = await hooked(engine, place, wanted.flags(), persona=wanted.persona, order=order)
             return await _shown(feed) | {"secret": secret, "key": key_for_signatures(secret)}
         flags, persona = wanted.flags(), wanted.persona
@@ -178,13 +179,7 @@ def routes(engine: Engine) -> APIRouter:
     @router.post("/{feed_id}/check", response_model=Checked, dependencies=[manages])
     async def check(feed_id: IdInPath) -> dict[str, Any]:
         """Look at a feed now, post nothing, and tell what is new in it."""
-        look = await engine.newsroom.check(feed_id)
-        return {
-            "title": look.document.title,
-            "items": len(look.document.items),
-            "known": look.known,
-            "new": [{"title": one.title, "link": one.link} for one in look.wanted],
-        }
+        return look_shown(await engine.newsroom.check(feed_id))
 
     @router.delete("/{feed_id}", status_code=204, dependencies=[manages])
     async def remove(feed_id: IdInPath) -> None:

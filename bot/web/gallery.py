@@ -16,7 +16,7 @@ from bot.shown import job_shown, picture_shown
 from bot.web.doors import Scope
 from bot.web.files import HARMLESS
 from bot.web.messages_shown import shot_shown
-from bot.web.owners import Guest, Looker, Maker, Manager, person_of, picture_for, sight_of
+from bot.web.owners import Guest, Looker, Maker, Manager, asked_once, person_of, picture_for, sight_of
 from bot.web.problems import PROBLEMS
 from bot.web.shapes import (
     LINE,
@@ -217,8 +217,7 @@ def routes(engine: Engine) -> APIRouter:
         if asked.callback:
             engine.callbacks.check(asked.callback)
         picture = await picture_for(engine, who, picture_id)
-        whose = "" if who.key_id is None else f"key:{who.key_id}:"
-        dedup_key = f"api:{whose}{asked.key}"
+        dedup_key = asked_once(who, asked.key)
         was, record = await engine.database.look(partial(_made_of, job_id=picture.job_id))
         async with engine.database.read() as tx:
             allowed = (await sight_of(tx, engine, who)).allowed

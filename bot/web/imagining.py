@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.progress import guesses
 from bot.shown import job_shown
 from bot.web.doors import Caller, Scope
-from bot.web.owners import Looker, Maker, job_for, person_of, rating_of, sight_of
+from bot.web.owners import Looker, Maker, asked_once, job_for, person_of, rating_of, sight_of
 from bot.web.problems import PROBLEMS
 from bot.web.shapes import (
     Address,
@@ -119,8 +119,7 @@ class _Ordering:
         self._engine = engine
         self._who = who
         self.asked = asked
-        whose = "" if who.key_id is None else f"key:{who.key_id}:"
-        self._dedup_key = f"api:{whose}{asked.key}"
+        self._dedup_key = asked_once(who, asked.key)
         self._composed: tuple[PersonaRecord, PictureRequest] | None = None
 
     async def compose(self) -> None:

@@ -21,9 +21,9 @@ from engine.engine import Engine
 from engine.errors import NotFound, Refused, Unsuitable
 from engine.locales import say
 from engine.rights import PAGE
-from engine.store import chats, jobs, people, pictures
+from engine.store import chats, jobs, people, personas, pictures
 from engine.store.records import ChatRef, Job, Person, Picture
-from personas.persona import Rating
+from personas.persona import Persona, Rating
 
 
 @functools.cache
@@ -88,6 +88,16 @@ async def sight_of(tx: AsyncConnection, engine: Engine, who: Caller) -> Sight:
     if who.may(Scope.READ):
         return Sight(allowed, None)
     return Sight(allowed, person.id if person else NOBODY)
+
+
+async def to_be_met(tx: AsyncConnection, engine: Engine, who: Caller) -> list[tuple[personas.Entry, Persona]]:
+    """Everybody of the cast to whom a caller would be let in, by name."""
+    allowed = None if who.may(Scope.READ) else (await sight_of(tx, engine, who)).allowed
+    there = [
+        (entry, await engine.presence.persona(tx, entry.id, entry.revision))
+        for entry in await personas.listing(tx)
+    ]
+    return [one for one in there if allowed is None or one[1].rating.level <= allowed.level]
 
 
 async def rating_of(tx: AsyncConnection, engine: Engine, who: Caller, person: Person | None) -> Rating:

@@ -22,6 +22,7 @@ from engine.errors import (
     BadRequest,
     Conflict,
     GreenroomError,
+    ModelUnavailable,
     NotFound,
     OverLimit,
     Refused,
@@ -39,7 +40,13 @@ STATUS: tuple[tuple[type[GreenroomError], int], ...] = (
     (BadRequest, 400),
     (SettingsError, 500),
     (StoreError, 507),
+    (ModelUnavailable, 503),
     (TryAgain, 503),
+)
+
+#: What 503 means, in the document.
+NOT_NOW = (
+    "Passing trouble, or no model can answer now. Where it is known, Retry-After says when to come back."
 )
 
 _SCHEMA = {
@@ -78,7 +85,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (421, "This Greenroom is not called so."),
         (422, "What was sent does not have the right form."),
         (429, "Too often, or a quota is used up; Retry-After says when to come back."),
-        (503, "Passing trouble; Retry-After says when to come back."),
+        (503, NOT_NOW),
         (507, "The store cannot be used as it is."),
     )
 }
@@ -208,7 +215,9 @@ def install(app: FastAPI, clock: Clock) -> None:
             return _mistaken(connection, problems)
         said = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in problems)
         detail = said or say("web.not_understood")
-        places = [(one["loc"][1:], str(one["msg"])) for one in problems if one["loc"][:1] == ("body",)]
+        # Where something is no JSON, its place is a number of letters, and points nowhere.
+        inside = [one for one in problems if one["loc"][:1] == ("body",) and one["type"] != "json_invalid"]
+        places = [(one["loc"][1:], str(one["msg"])) for one in inside]
         return await _shown(connection, answered(connection, 422, detail, errors=places), detail)
 
     # Starlette's types know no handler that a socket has too.

@@ -28,9 +28,9 @@ MISSING = "missing"
 
 
 class Provider(BaseModel):
-    """Who writes or paints."""
+    """Who writes or paints, or turns texts into vectors."""
 
-    what: Literal["words", "pictures"]
+    what: Literal["words", "pictures", "embeddings"]
     name: str
     state: str
     #: It works, or is only not loaded yet.
@@ -54,12 +54,7 @@ async def providers(engine: Engine, words_of: Locale) -> list[Provider]:
     """Those that were asked for, also where they are not there. Where there is none, the understudy writes, and
     placeholders are drawn.
     """
-    found = [
-        Provider(
-            what="words", name=name, state=state.value, up=state is not State.BROKEN, why=words_of.says(why)
-        )
-        for name, state, why in engine.shelf.told()
-    ]
+    found = [_open("words", *told, words_of) for told in engine.shelf.told()]
     words, pictures = engine.settings.language, engine.settings.pictures
     if not found and words.models != "off" and (named := words.chat or words.model):
         chosen = await engine.shelf.choice(Task.CHAT)
@@ -71,7 +66,29 @@ async def providers(engine: Engine, words_of: Locale) -> list[Provider]:
         found.append(_painter(made.found.name, "there", words_of.says(made.reason)))
     elif pictures.models != "off" and pictures.model:
         found.append(_painter(pictures.model, MISSING, words_of.says(made.reason)))
+    return [*found, *await _measures(engine, words_of)]
+
+
+async def _measures(engine: Engine, words_of: Locale) -> list[Provider]:
+    """Nothing is said of one that is there and that nobody asked for yet."""
+    found = [_open("embeddings", *told, words_of) for told in engine.embedders.told()]
+    language = engine.settings.language
+    if not found and language.models != "off" and language.embeddings:
+        chosen = await engine.embedders.choice()
+        if chosen.found is None:
+            why = words_of.says(chosen.reason)
+            found.append(
+                Provider(what="embeddings", name=language.embeddings, state=MISSING, up=False, why=why)
+            )
     return found
+
+
+def _open(
+    what: Literal["words", "embeddings"], name: str, state: State, why: str, words_of: Locale
+) -> Provider:
+    return Provider(
+        what=what, name=name, state=state.value, up=state is not State.BROKEN, why=words_of.says(why)
+    )
 
 
 def _painter(name: str, state: str, why: str) -> Provider:

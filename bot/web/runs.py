@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
@@ -140,27 +139,10 @@ class Planned(BaseModel):
     members: list[Member]
 
 
-class Share(BaseModel):
-    pictures: int
-    failed: int
-    style: str
-    seconds: float
-    cost: float
-
-
-class Both(BaseModel):
-    persona_id: int | None
-    slug: str
-    name: str
-    #: Null: that run is not about them.
-    one: Share | None
-    other: Share | None
-
-
 class Compared(BaseModel):
     one: ShownRun
     other: ShownRun
-    personas: list[Both]
+    personas: list[audits.Both]
 
 
 class Pictured(BaseModel):
@@ -220,7 +202,7 @@ def routes(engine: Engine) -> APIRouter:
             return {
                 "one": _brief(first, counted[first.id]),
                 "other": _brief(second, counted[second.id]),
-                "personas": [asdict(both) for both in await audits.compare(tx, first.id, second.id)],
+                "personas": await audits.compare(tx, first.id, second.id),
             }
 
         return await engine.database.look(looked)

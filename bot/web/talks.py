@@ -44,7 +44,6 @@ Talker = Annotated[Caller, Depends(needs(Scope.CHAT))]
 
 #: More than the longest message that any setting would allow.
 MOST_WORDS = 100_000
-NO_BUTTON = "This button is not there any more."
 
 
 class Entering(BaseModel):
@@ -173,7 +172,7 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
         buttons = [one for row in found.buttons for one in row] if found else []
         if all(one.order != pressed.button for one in buttons):
             if not await engine.database.look(partial(_was_heard, key=ref.key(pressed.key))):
-                raise NotFound(NO_BUTTON)
+                raise NotFound(words("web.no_button"))
             return {"heard": pressed.key, "told": "", "message": None}
         account = account_of(who, request.headers.get("accept-language", ""))
         order = f"/{pressed.button.removeprefix('/')} {pressed.words}".rstrip()

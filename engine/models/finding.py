@@ -210,11 +210,16 @@ def _goes_by(model: Found, named: str) -> bool:
         return True
     if model.path.parent.name.casefold() == wanted and model.path.parent.parent.name == "text":
         return True  # pulled from elsewhere, and so called by its folder
+    return is_at(model, named)
+
+
+def is_at(model: Found, named: str) -> bool:
+    """Whether that is the path of its file, or of its folder."""
     path = as_path(named, Path.cwd())
     if path is None:
         return False
     real = os.path.realpath(first_part(path))
-    return os.path.realpath(model.path) == real or os.path.realpath(model.path.parent) == real
+    return real in (os.path.realpath(model.path), os.path.realpath(model.path.parent))
 
 
 def _fitting(memory: Machine) -> str:

@@ -16,6 +16,7 @@ from engine.models.finding import (
     folders,
     found_at,
     ggufs,
+    is_at,
     parts_of,
     there,
     where_it_is,
@@ -43,7 +44,7 @@ def choose_measure(found: Sequence[Found], named: str) -> Choice:
     """The model to load. `named` may be a path, a file's name with or without .gguf, or a name of the catalogue."""
     places = say("embeddings.places")
     if named:
-        chosen = next((one for one in found if goes_by(one, named) or _is_at(one, named)), None)
+        chosen = next((one for one in found if goes_by(one, named) or is_at(one, named)), None)
         if chosen is not None:
             return Choice(chosen, say("embeddings.named", name=chosen.name, where=chosen.where))
         names = there(one.name for one in found)
@@ -60,14 +61,6 @@ def goes_by(found: Found, name: str) -> bool:
     if found.path.parent.parent.name == Kind.EMBEDDING:
         names.add(found.path.parent.name)  # which is what the catalogue calls it
     return name.strip().casefold() in {one.casefold() for one in names}
-
-
-def _is_at(found: Found, named: str) -> bool:
-    path = as_path(named, Path.cwd())
-    if path is None:
-        return False
-    real = os.path.realpath(first_part(path))
-    return real in (os.path.realpath(found.path), os.path.realpath(found.path.parent))
 
 
 def _places(home: Path, here: Path, named: str) -> Iterator[tuple[Path, str, bool]]:

@@ -5,7 +5,7 @@ All of it is read from the rows of jobs and pictures, which were written with th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Text, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -80,11 +80,14 @@ async def lines(tx: AsyncConnection, run_id: int, *, after: int = 0, most: int =
 class Share:
     """What a run made of one persona."""
 
-    pictures: int = 0
-    failed: int = 0
-    style: str = ""
-    seconds: float = 0.0
-    cost: float = 0.0
+    pictures: int
+    failed: int
+    style: str
+    seconds: float
+    cost: float
+
+
+NOTHING = Share(0, 0, "", 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -131,9 +134,9 @@ async def _shares(tx: AsyncConnection, run_id: int) -> dict[int | None, Share]:
         .where(jobs.c.run_id == run_id)
         .group_by(jobs.c.persona_id)
     )
-    shares = {row.persona_id: Share(failed=int(row.failed)) for row in await tx.execute(asked)}
+    shares = {row.persona_id: replace(NOTHING, failed=int(row.failed)) for row in await tx.execute(asked)}
     for row in await tx.execute(made):
-        before = shares.get(row.persona_id, Share())
+        before = shares.get(row.persona_id, NOTHING)
         shares[row.persona_id] = Share(
             row.n, before.failed, row.style, float(row.seconds), costs.kept(row.cost)
         )

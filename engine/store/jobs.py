@@ -307,9 +307,7 @@ async def askers(tx: AsyncConnection, *, since: datetime) -> int:
 
 async def pictures_asked(tx: AsyncConnection, *, since: datetime) -> int:
     """How many pictures were asked for since then in the lane that goes first."""
-    found = select(func.coalesce(func.sum(_ASKERS.c.cost), 0)).where(
-        _ASKERS.c.created_at >= since
-    )
+    found = select(func.coalesce(func.sum(_ASKERS.c.cost), 0)).where(_ASKERS.c.created_at >= since)
     return int((await tx.execute(found)).scalar_one())
 
 

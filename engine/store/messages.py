@@ -157,9 +157,3 @@ async def react(
             created_at=now,
         ).on_conflict_do_nothing()
     )
-
-
-async def reactions_to(tx: AsyncConnection, turn_id: int) -> list[str]:
-    """What people think of a reply."""
-    found = select(reactions.c.emoji).where(reactions.c.turn_id == turn_id).order_by(reactions.c.id)
-    return list((await tx.execute(found)).scalars())

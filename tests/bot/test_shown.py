@@ -247,8 +247,7 @@ async def test_whoever_is_forgotten_leaves_no_message_of_ours_behind_in_the_rows
             return int((await tx.execute(select(func.count()).select_from(table))).scalar_one())
 
     async with asyncio.timeout(10):
-        # Rows that are gone ring no bell.
-        while await counted(turns) + await counted(shown_messages) + await counted(reactions):  # noqa: ASYNC110
+        while await counted(turns) + await counted(shown_messages) + await counted(reactions):  # noqa: ASYNC110 - rows tell nobody
             await asyncio.sleep(0.01)
     async with engine.database.read() as tx:
         assert await chats.place(tx, stage.chat) is None

@@ -275,9 +275,9 @@ class Town:
         return bool(owed == 0)
 
     async def until(self, met: Callable[[], object], within: float = PATIENCE) -> None:
-        """Look again and again; what happens in another process rings no bell here."""
+        """Look again and again."""
         async with asyncio.timeout(within):
-            while not met():  # noqa: ASYNC110
+            while not met():  # noqa: ASYNC110 - what happens in another process rings no bell here
                 await asyncio.sleep(0.01)
 
 

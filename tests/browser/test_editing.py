@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -145,6 +146,49 @@ async def test_what_the_house_finds_wrong_stands_at_its_field(house: House, visi
     await page.get_by_label("Top-p").fill("")
     await page.get_by_role("button", name="LoRAs: remove ../secret").click()
     assert (await saved(page))["name"] == "Glenys P."
+
+
+async def test_whoever_mends_one_marked_field_stays_in_it(house: House, visitor: Visitor) -> None:
+    page = await visitor.tab(house.address.url)
+    await visit(page, "persona/glenys-prosser/edit")
+    name, top_p = page.get_by_label("Name", exact=True).first, page.get_by_label("Top-p")
+    await name.fill("  ")
+    await top_p.fill("0")
+    await page.get_by_role("button", name="Save").click()
+    await expect(name).to_be_focused()
+    visitor.faults.clear()  # a 422 is what this is about
+    await top_p.focus()
+    await page.keyboard.press("Control+a")
+    await page.keyboard.type("0.95")
+    await expect(top_p).to_have_value("0.95")
+    await expect(name).to_have_value("  ")
+    await expect(name).to_have_attribute("aria-invalid", "true")
+
+
+async def test_what_is_typed_while_something_is_saved_stays(house: House, visitor: Visitor) -> None:
+    page = await visitor.tab(house.address.url)
+    await visit(page, "persona/glenys-prosser/edit")
+    sent, may = asyncio.Event(), asyncio.Event()
+
+    async def slowly(route: Any) -> None:
+        sent.set()
+        await may.wait()
+        await route.continue_()
+
+    await page.route("**/api/v1/personas/glenys-prosser", slowly)
+    scenario, home = page.get_by_label("Scenario", exact=True), page.get_by_label("Home", exact=True)
+    await scenario.fill("On the pier.")
+    await home.fill("A caravan")
+    await page.get_by_role("button", name="Save").click()
+    await sent.wait()
+    await home.fill("A caravan by the sea")
+    may.set()
+    await expect(page.get_by_text("Saved", exact=True)).to_be_visible()
+    await expect(home).to_have_value("A caravan by the sea")
+    await expect(page.get_by_text("Not saved yet")).to_be_visible()
+    after = await glenys(page)
+    assert (after["scenario"], after["home"]) == ("On the pier.", "A caravan")
+    assert (await saved(page))["home"] == "A caravan by the sea"
 
 
 async def test_what_is_not_saved_is_kept_and_let_go_only_when_somebody_is_sure(

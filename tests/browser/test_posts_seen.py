@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -135,6 +136,61 @@ async def test_a_hook_shows_its_secret_once_and_not_away_by_a_slip(house: House,
     await expect(page.locator("[data-feed]")).to_contain_text("only with: snow")
     assert secret not in await page.content()
     assert await house.engine.newsroom.knocked(hook["id"], secret=secret), "it is the same one"
+
+
+async def test_the_secret_of_a_hook_is_shown_to_whoever_is_in_a_hurry(house: House, visitor: Visitor) -> None:
+    page = await at_posts(house, visitor)
+    sent, may = asyncio.Event(), asyncio.Event()
+
+    async def slowly(route: Any) -> None:
+        if route.request.method == "POST":
+            sent.set()
+            await may.wait()
+        await route.continue_()
+
+    await page.route("**/api/v1/feeds*", slowly)
+    await page.get_by_role("button", name="New hook").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("button", name="Make it").click()
+    await sent.wait()
+    # What is being made has a secret that nobody can be told again: the window stays until it is there.
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    may.set()
+    await expect(dialog.locator(".secret code")).to_have_count(3)
+
+
+async def test_a_window_that_has_to_stay_is_still_there_after_escape_was_pressed_twice(
+    house: House, visitor: Visitor
+) -> None:
+    page = await at_posts(house, visitor)
+    sent, may = asyncio.Event(), asyncio.Event()
+
+    async def refused(route: Any) -> None:
+        if route.request.method != "POST":
+            await route.continue_()
+            return
+        sent.set()
+        await may.wait()
+        await route.fulfill(status=400, json={"detail": "Not now."})
+
+    await page.route("**/api/v1/feeds*", refused)
+    dialog = page.get_by_role("dialog")
+    await page.get_by_role("button", name="New hook").click()
+    await dialog.get_by_label("Only with").fill("snow")
+    await dialog.get_by_role("button", name="Make it").click()
+    await sent.wait()
+    # At the second time a browser closes it by itself.
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    may.set()
+    await expect(dialog).to_contain_text("Not now.")
+    await expect(dialog.get_by_label("Only with")).to_have_value("snow")
+    visitor.faults.clear()  # a 400 is what this is about
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+    await page.get_by_role("button", name="New hook").click()
+    await expect(dialog.get_by_label("Only with")).to_have_value("")
 
 
 async def test_what_was_published_is_taken_back_by_whoever_says_so_twice(

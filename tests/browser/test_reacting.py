@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bot.house import House
@@ -76,6 +78,65 @@ async def test_a_prompt_to_be_edited_stands_where_one_writes(house: House, visit
     await expect(edit).to_have_count(0)
     newest = (await ask(page, "GET", "/jobs"))["items"][0]
     assert newest["request"]["prompt"].endswith("a red kite")
+
+
+async def test_what_was_offered_once_does_not_take_the_place_of_what_is_typed_later(
+    house: House, visitor: Visitor
+) -> None:
+    page = await visitor.tab(house.address.url)
+    lines: list[Any] = []
+
+    def heard(line: Any) -> None:
+        line.connect_to_server()
+        lines.append(line)
+
+    await page.route_web_socket("**/live", heard)
+    await page.reload()
+    await begin(page)
+    await say(page, "/imagine on the roof at dusk")
+    await page.locator(".pictures img").wait_for()
+    await page.get_by_role("button", name="Edit prompt").click()
+    field = page.get_by_role("textbox", name="Write to")
+    await expect(field).not_to_have_value("")
+    await field.fill("something else")
+    # The page has missed something, and cannot load it at once.
+    await page.route("**/api/v1/talks/home", lambda route: route.abort())
+    lines[-1].send('{"is": "missed", "chat": "home"}')
+    again = page.get_by_role("button", name="Try again")
+    await again.wait_for()
+    await page.unroute("**/api/v1/talks/home")
+    await again.click()
+    await message(page, "on the roof").first.wait_for()
+    await expect(field).to_have_value("something else")
+
+
+async def test_a_reaction_hides_nothing_that_came_before_it(house: House, visitor: Visitor) -> None:
+    profile = await visitor.profile()
+    page = await visitor.tab(house.address.url, profile=profile)
+    lines: list[Any] = []
+    deaf = False
+
+    def heard(line: Any) -> None:
+        house_side = line.connect_to_server()
+        house_side.on_message(lambda told: None if deaf else line.send(told))
+        lines.append(line)
+
+    await page.route_web_socket("**/live", heard)
+    await page.reload()
+    await begin(page)
+    await say(page, "Is the kettle on?")
+    reply = message(page, "Quite so.")
+    await expect(reply).to_have_count(1)
+    other = await visitor.tab(f"{house.address.url}/#/chat/home", profile=profile)
+    deaf = True
+    await say(other, "Said meanwhile")
+    await expect(message(other, "Quite so.")).to_have_count(2)
+    await reply.hover()
+    await reply.get_by_role("button", name=LIKE).click()
+    await expect(reply.get_by_role("button", name=LIKE)).to_have_attribute("aria-pressed", "true")
+    deaf = False
+    await lines[-1].close()
+    await expect(message(page, "Said meanwhile")).to_have_count(1)
 
 
 async def test_words_to_be_copied_stand_in_a_block_of_their_own(house: House, visitor: Visitor) -> None:

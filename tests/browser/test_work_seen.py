@@ -182,3 +182,16 @@ async def test_a_post_is_worded_anew_and_approved(
     await expect(page.locator(".entry-ready")).to_contain_text("Tea at <b>five</b>, as ever.")
     [kept] = (await ask(page, "GET", "/posts?state=ready"))["items"]
     assert kept["caption"] == "Tea at <b>five</b>, as ever."
+
+
+async def test_what_failed_is_not_asked_for_again_for_every_job_that_comes(
+    held_house: House, visitor: Visitor
+) -> None:
+    page = await visitor.tab(f"{held_house.address.url}/#/queue")
+    await expect(page.get_by_text("Nobody waits for a picture.")).to_be_visible()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await ask(page, "POST", "/jobs", {"persona": "glenys-prosser", "scene": "on the pier", "key": "k"})
+    await expect(page.locator("[data-job]")).to_have_count(1)
+    assert len([one for one in asked if one.endswith("/line")]) == 1
+    assert [one for one in asked if "state=failed" in one] == []

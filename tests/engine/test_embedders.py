@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,44 @@ async def test_whoever_needs_the_memory_gets_it_when_nobody_asks(
     assert await asyncio.to_thread(broker.make_room, "pictures", 4_000_000)
     assert model.state is State.ASLEEP
     assert (await model.embed(["the sea"])).vectors
+
+
+async def test_whoever_waits_for_it_when_it_is_closed_is_told(bert_model: Path) -> None:
+    loads, goes_on = threading.Event(), threading.Event()
+
+    def open_model(_go_on: object) -> Vectors:
+        loads.set()
+        assert goes_on.wait(20)
+        return Vectors.open(bert_model, Asked())
+
+    model = Own("bert", open_model)
+    asks = [asyncio.create_task(model.embed(["the sea"]))]
+    assert await asyncio.to_thread(loads.wait, 20)
+    asks += [asyncio.create_task(model.embed(["a roof"])) for _ in range(3)]
+    await asyncio.sleep(0)  # they have asked, and it has not looked yet
+    closing = asyncio.create_task(model.close())
+    await asyncio.sleep(0)
+    goes_on.set()
+    await closing
+    async with asyncio.timeout(20):
+        told = await asyncio.gather(*asks, return_exceptions=True)
+    assert [isinstance(one, ModelUnavailable) for one in told] == [False, True, True, True]
+    assert await asyncio.to_thread(model.rest), "and it holds no memory that somebody would have to wait for"
+
+
+async def test_one_text_does_not_wait_for_the_many_of_others(bert_model: Path) -> None:
+    model = Own("bert", lambda go_on: Vectors.open(bert_model, Asked(), progress=go_on))
+    done: list[str] = []
+
+    async def ask(name: str, texts: list[str]) -> None:
+        await model.embed(texts)
+        done.append(name)
+
+    long = "sea " * 30  # so that not one of each fits into a batch
+    many = [ask(f"many {number}", [long] * 20) for number in range(8)]
+    await asyncio.gather(*many, ask("one", [long]))
+    assert done[0] == "one"
+    await model.close()
 
 
 async def test_one_that_cannot_be_loaded_says_why_and_is_not_tried_at_once_again(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -12,6 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.engine import Engine
+from engine.feeds import Document
+from engine.fetching import Fetched
+from engine.listening import remove
+from engine.news import take_in
 from engine.newsroom import Newsroom
 from engine.publishing import Publishing
 from engine.settings import Settings
@@ -87,6 +92,32 @@ async def test_two_who_see_the_same_item_at_once_post_it_once(database: Database
     taken = await asyncio.gather(*[room.hear(hook, item) for item in items for room in rooms])
     assert sum(len(one.posted) for one in taken) == sum(one.known for one in taken) == 8
     assert len(await database.look(lambda tx: posts.listing(tx, most=100))) == 8
+
+
+async def test_what_comes_of_a_feed_while_it_is_removed_is_not_posted(
+    database: Database, settings: Settings
+) -> None:
+    feed = await stored(database, address="https://example.org/")
+    fetched = Fetched("https://example.org/")
+    comes, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def took_in() -> None:
+        async with database.write() as tx:
+            there = await store_feeds.get(tx, feed.id, alone=True)
+            comes.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.3):  # the other one begins meanwhile, where the store lets it
+                    await goes_on.wait()
+            news = Document("", (told("News", "n1"),))
+            await take_in(tx, there, news, fetched, settings=settings, now=DAWN)
+
+    taking = asyncio.create_task(took_in())
+    await comes.wait()
+    await database.change(lambda tx: remove(tx, feed.id))
+    goes_on.set()
+    await taking
+    (post,) = await database.look(posts.listing)
+    assert post.state is PostState.SKIPPED
 
 
 async def test_news_waits_for_approval_and_is_shown_as_soon_as_it_has_that(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from bot.desk import Desk
 from engine.conversation import QUESTION_STANDS, Draft
@@ -21,6 +21,7 @@ from engine.store.records import (
     Reaction,
     TurnKind,
 )
+from engine.store.tables import reactions
 from engine.testing import DAWN, ManualClock
 from personas.persona import Persona, Rating
 from tests.engine.company_stage import (  # noqa: F401 - fixtures
@@ -131,7 +132,8 @@ async def test_reactions_are_kept_with_the_reply_they_are_about(group: Group) ->
     ):
         await desk.react(reaction)
     async with group.engine.database.read() as tx:
-        assert await messages.reactions_to(tx, answered.reply.id) == ["👍"]
+        found = select(reactions.c.emoji).where(reactions.c.turn_id == answered.reply.id)
+        assert list((await tx.execute(found)).scalars()) == ["👍"]
 
 
 async def test_a_language_is_theirs_when_they_said_so_and_a_guess_until_then(group: Group) -> None:

@@ -42,7 +42,7 @@ async def test_every_route_says_its_scope_and_its_problems(document: dict[str, A
     for method, path, told in operations(document):
         if path.startswith("/api/v1/") and path not in free:
             assert told.get("x-scope"), (method, path)
-            assert {"401", "403", "404"} <= set(told["responses"]), (method, path)
+            assert {"401", "403", "404", "503"} <= set(told["responses"]), (method, path)
 
 
 async def test_openai_s_addresses_say_their_scopes_and_what_they_answer(document: dict[str, Any]) -> None:
@@ -54,6 +54,7 @@ async def test_openai_s_addresses_say_their_scopes_and_what_they_answer(document
     for (method, path), told in ways.items():
         assert told["security"], (method, path)
         assert "422" not in told["responses"], "it is 400 there"
+        assert "no model can answer" in told["responses"]["503"]["description"], (method, path)
         answered = told["responses"]["200"]["content"]["application/json"]["schema"]
         assert answered.get("$ref") or path == "/v1/embeddings", (method, path)
     assert "text/event-stream" in ways["post", "/v1/chat/completions"]["responses"]["200"]["content"]
@@ -70,6 +71,10 @@ async def test_what_whoever_is_called_back_hears_stands_in_the_document(document
     assert "X-Greenroom-Delivery" in document["info"]["description"]
     body = told["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
     assert document["components"]["schemas"][body]["properties"]["job"]["$ref"].endswith("/JobOut")
+    # What is only ever answered has one form.
+    assert not [
+        name for name in document["components"]["schemas"] if name.endswith(("Out-Input", "Out-Output"))
+    ]
     assert set(told["responses"]) == {"2XX", "410", "default"}
 
 

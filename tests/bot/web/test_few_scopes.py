@@ -47,6 +47,8 @@ async def test_who_may_only_talk_sees_whom_they_can_talk_with(
         await grown_up(engine)
         assert WHO in await found(operator)
         assert await found(talker) == [one for one in everybody if one != WHO]
+        problem(await talker.get(f"/api/v1/personas/{WHO}/face"), 403)
+        assert (await operator.get(f"/api/v1/personas/{WHO}/face")).status_code == 200
         for path in (f"/personas/{WHO}", f"/personas/{WHO}/page", "/pictures", "/loras", "/vocabulary"):
             assert "scope" in problem(await talker.get(f"/api/v1{path}"), 403)
 
@@ -70,3 +72,8 @@ async def test_who_may_only_make_pictures_has_the_words_for_it(engine: Engine, a
         told = (await maker.get("/api/v1/vocabulary")).json()
         assert {"slug": "noir", "name": "Film noir"}.keys() <= told["styles"][0].keys()
         assert WHO in [one["slug"] for one in told["personas"]]
+        await grown_up(engine)
+        told = (await maker.get("/api/v1/vocabulary")).json()
+        others = await found(maker)
+        assert WHO not in others
+        assert sorted(one["slug"] for one in told["personas"]) == sorted(others)

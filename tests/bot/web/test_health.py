@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib import resources
@@ -152,6 +153,46 @@ async def test_a_model_that_is_named_and_nowhere_is_told_of(settings: Settings) 
         assert words["name"] == "words"
         assert "no-such-model" in words["why"]
         assert value(await scraped(house), 'greenroom_provider_up{name="no-such-model",what="words"}') == 0
+
+
+async def test_what_makes_embeddings_is_among_those_who_are_told_of(
+    settings: Settings, bert_model: Path
+) -> None:
+    folder = settings.home / "models" / "embedding" / "bert"
+    folder.mkdir(parents=True)
+    shutil.copy(bert_model, folder / "bert.gguf")
+    named = settings.model_copy(update={"language": LanguageSettings(embeddings="bert", gpu_layers=0)})
+    async with open_house(named) as house, page_of(house) as page:
+
+        async def told() -> list[tuple[str, str, str, bool]]:
+            found = (await page.http.get("/health/now")).json()["providers"]
+            return [(one["what"], one["name"], one["state"], one["up"]) for one in found]
+
+        assert await told() == []
+        measure = await house.engine.embedders.named("bert")
+        assert await told() == [("embeddings", "bert", "asleep", True)]
+        await measure.embed(["the sea"])
+        assert await told() == [("embeddings", "bert", "ready", True)]
+        assert value(await scraped(house), 'greenroom_provider_up{name="bert",what="embeddings"}') == 1
+
+
+async def test_what_is_to_make_embeddings_and_cannot_is_told_of_and_keeps_nothing_from_being_ready(
+    settings: Settings,
+) -> None:
+    named = settings.model_copy(update={"language": LanguageSettings(embeddings="no-such-model")})
+    async with open_house(named) as house, page_of(house) as page:
+        [one] = (await page.http.get("/health/now")).json()["providers"]
+        assert (one["what"], one["name"], one["state"], one["up"]) == (
+            "embeddings",
+            "no-such-model",
+            "missing",
+            False,
+        )
+        assert one["why"].startswith("“no-such-model”")
+        measure = 'greenroom_provider_up{name="no-such-model",what="embeddings"}'
+        assert value(await scraped(house), measure) == 0
+        async with httpx.AsyncClient(base_url=house.address.url, trust_env=False) as stranger:
+            assert (await stranger.get("/readyz")).status_code == 200
 
 
 # Metrics

@@ -13,10 +13,11 @@ from fastapi import FastAPI
 
 from bot.house import open_house
 from engine.engine import Engine
+from engine.imagining import Wish
 from engine.ordering import Order
 from engine.settings import FeedSettings, Settings
-from engine.store import chats, posts
-from engine.store.records import ChatRef, Place, Post, Scope
+from engine.store import chats, jobs, personas, posts, runs
+from engine.store.records import ChatRef, JobState, Lane, Place, Post, Scope
 from engine.testing import FakeLanguage, FakeRenderer
 from tests.bot.web.tabs import page_of
 from tests.bot.web.visitors import a_key, problem, with_key
@@ -318,6 +319,40 @@ async def test_a_post_that_is_ordered_again_with_the_same_key_is_the_same(
     problem(await operator.post(run, json={"key": ""}), 422)
 
 
+async def test_what_two_runs_made_of_somebody_stands_side_by_side(
+    engine: Engine, operator: httpx.AsyncClient
+) -> None:
+    record = await engine.database.look(partial(personas.find, wanted="glenys-prosser"))
+    request = await engine.imagining.compose(record, Wish("at home"))
+    for key in ("first", "second"):
+        await engine.runs.begin(Order(personas=("glenys-prosser",), key=key, scene="at home"))
+    async with engine.database.write() as tx:
+        run = await runs.find(tx, "first")
+        added = await jobs.add(
+            tx,
+            request=request,
+            lane=Lane.BACKFILL,
+            fair_owner="run:1",
+            cost=1,
+            now=engine.clock.now(),
+            persona_id=record.id,
+            run_id=run.id,
+        )
+        await jobs.end(tx, added.job.id, JobState.FAILED, engine.clock.now())
+    asked = {"one": "first", "other": "second"}
+    both = (await operator.get("/api/v1/runs/compare", params=asked)).json()
+    failed = {"pictures": 0, "failed": 1, "style": "", "seconds": 0.0, "cost": 0.0}
+    assert both["personas"] == [
+        {
+            "persona_id": record.id,
+            "slug": "glenys-prosser",
+            "name": "Glenys Prosser",
+            "one": failed,
+            "other": None,
+        }
+    ]
+
+
 async def test_runs_are_listed_and_laid_side_by_side(engine: Engine, operator: httpx.AsyncClient) -> None:
     for key in ("first", "second", "third"):
         await engine.runs.begin(Order(personas=("glenys-prosser",), key=key, scene="at home"))
@@ -330,6 +365,7 @@ async def test_runs_are_listed_and_laid_side_by_side(engine: Engine, operator: h
     asked = {"one": "first@1", "other": "second"}
     both = (await operator.get("/api/v1/runs/compare", params=asked)).json()
     assert (both["one"]["name"], both["other"]["name"]) == ("first@1", "second@1")
+    assert both["personas"] == []
     problem(await operator.get("/api/v1/runs/compare", params={"one": "first", "other": "none"}), 404)
     assert (await operator.post(f"/api/v1/runs/{run['id']}/pause")).json()["state"] == "paused"
     assert (await operator.get("/api/v1/runs", params={"key": "third"})).json()["items"][0][

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import select
 
 from bot.house import House
-from engine.store import messages
 from engine.store.records import Scope
+from engine.store.tables import reactions
 from tests.bot.web.tabs import Tab, Visitor, answered, buttons, program_of, told
 
 LIKED = {"emoji": "👍", "by": ["home"]}
@@ -38,7 +39,8 @@ async def test_a_reaction_is_seen_in_every_tab_and_kept_where_those_of_all_front
     # Told twice it is kept once.
     told(await page.http.post("/talks/home/react", json=put), 200)
     async with house.engine.database.read() as tx:
-        assert await messages.reactions_to(tx, reply["turn"]) == ["👍"]
+        found = select(reactions.c.emoji).where(reactions.c.turn_id == reply["turn"])
+        assert list((await tx.execute(found)).scalars()) == ["👍"]
     told(await page.http.post("/talks/home/react", json=put | {"emoji": "❤"}), 200)
     taken = told(await page.http.post("/talks/home/react", json=put | {"added": False}), 200)
     assert taken["reactions"] == [{"emoji": "❤", "by": ["home"]}]

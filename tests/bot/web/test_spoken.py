@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.web.problems import spoken
 from engine.engine import Engine
-from engine.errors import NotFound
+from engine.errors import ModelUnavailable, NotFound
 from engine.locales import locale_of, say
 from engine.settings import LanguageSettings, PictureSettings, Settings
 from engine.store import posts
@@ -59,6 +59,26 @@ async def test_a_refusal_is_told_as_whoever_asks_speaks(app: FastAPI, operator: 
         assert "nicht meine" in problem(await stranger.get(asked, headers={"Host": "elsewhere.example"}), 421)
 
 
+async def test_what_is_wrong_with_an_order_is_told_so_too(
+    engine: Engine, operator: httpx.AsyncClient
+) -> None:
+    async with engine.database.write() as tx:
+        await engine.presence.new_place(tx, ChatRef("telegram", "bot", "-100815"), shared=True)
+    who = "/api/v1/personas/glenys-prosser"
+    persona = (await operator.get(f"{who}/page")).json()["persona"]
+    changed = {"persona": persona | {"picture": {"style": "none-such"}}, "revision": 1}
+    hook = {"kind": "hook", "chat": "telegram:bot:-100815", "address": "https://example.org/feed"}
+    press = {"message": 4711, "button": "forget yes", "key": "one"}
+    for method, path, body, status, said in (
+        ("PUT", who, changed, 404, "Den Stil „none-such“ gibt es nicht."),
+        ("POST", "/api/v1/feeds", hook, 400, "Ein Webhook hat keine Adresse, nach der zu sehen wäre"),
+        ("POST", "/api/v1/talks/home/press", press, 404, "Diesen Knopf gibt es nicht mehr."),
+    ):
+        told = problem(await operator.request(method, path, json=body, headers=GERMAN), status)
+        assert told.startswith(said)
+        assert problem(await operator.request(method, path, json=body), status) != told
+
+
 async def test_who_lacks_a_scope_and_who_sends_too_much_are_told_so_too(engine: Engine, app: FastAPI) -> None:
     word, _key = await a_key(engine, Scope.CHAT, name="tablet")
     async with with_key(app, word) as program:
@@ -79,6 +99,20 @@ async def test_a_program_of_openai_s_is_told_in_its_form_and_the_language_it_ask
     assert answer.status_code == 400
     answer = await operator.get("/v1/nothing", headers=GERMAN)
     assert answer.json()["error"]["message"] == locale_of("de").say("web.nothing_here")
+
+
+async def test_that_no_model_can_answer_is_passing_trouble_to_everybody(app: FastAPI) -> None:
+    async def writes() -> None:
+        raise ModelUnavailable(say("talk.nobody_writes"))
+
+    for path in ("/api/v1/writes", "/v1/writes"):
+        app.add_api_route(path, writes)
+    async with with_key(app, SECRET) as operator:
+        told = problem(await operator.get("/api/v1/writes", headers=GERMAN), 503)
+        answer = await operator.get("/v1/writes", headers=GERMAN)
+    assert told == locale_of("de").say("talk.nobody_writes")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"], error["message"]) == (503, "server_error", told)
 
 
 async def test_what_nobody_expected_is_told_too(app: FastAPI) -> None:

@@ -28,12 +28,14 @@ export function Composer({ talk, eager }) {
   }, [text]);
 
   useEffect(() => {
-    if (!talk.offered) return;
+    const { offered } = talk;
+    if (!offered) return;
+    talk.offered = null; // once: it does not come over what is written here later
     // What stands there already comes back by undoing.
     const { current } = field;
     current.focus();
     current.select();
-    if (!document.execCommand("insertText", false, talk.offered.text)) setText(talk.offered.text);
+    if (!document.execCommand("insertText", false, offered.text)) setText(offered.text);
     current.setSelectionRange(current.value.length, current.value.length);
   }, [talk.offered]);
 

@@ -114,6 +114,7 @@ export class Talk {
     switch (event.is) {
       case "message":
         this.put(event.message);
+        this.saw(event.message.revision);
         break;
       case "gone":
         this.messages.delete(event.id);
@@ -160,7 +161,6 @@ export class Talk {
     const before = this.messages.get(message.id);
     if (before && before.revision > message.revision) return;
     this.messages.set(message.id, message);
-    this.saw(message.revision);
     if (message.by === "person") this.arrived(message);
     // What was drafted by them is this; that the draft is over is told in a moment.
     if (!before && message.by === "persona") {
@@ -180,6 +180,7 @@ export class Talk {
     this.changed();
   }
 
+  /** Of what is told on the line only: there nothing is left out before it. */
   saw(revision) {
     this.revision = Math.max(this.revision, revision);
   }

@@ -35,16 +35,19 @@ export function Edit({ page, put, again }) {
   // Whoever looks at something else meanwhile finds it as they left it.
   useEffect(() => inThisTab.set(kept, changed ? JSON.stringify(typed) : ""), [typed]);
   useUnsaved(changed);
-  useEffect(() => form.current?.querySelector("[aria-invalid], [data-trouble]")?.focus(), [trouble]);
+  // Once for each answer: whoever mends one field after the other stays where they are.
+  useEffect(() => form.current?.querySelector("[aria-invalid], [data-trouble]")?.focus(), [trouble?.said]);
   const save = (event) => {
     event.preventDefault();
+    const sent = typed;
     let persona = page.persona;
-    for (const { path, kind } of ALL) if (path in typed) persona = withValue(persona, path, asValue(typed[path], kind));
+    for (const { path, kind } of ALL) if (path in sent) persona = withValue(persona, path, asValue(sent[path], kind));
     setTrouble(null);
     act(async () => {
       try {
         put(await send(`/personas/${part(page.persona.slug)}`, { persona, revision: page.revision }));
-        setTyped({});
+        // What was typed meanwhile is not saved yet.
+        setTyped((now) => Object.fromEntries(Object.entries(now).filter(([path, value]) => value !== sent[path])));
         tell(say("saved"), "good");
       } catch (error) {
         setTrouble(placed(error, ALL));

@@ -7,8 +7,9 @@ import { newRow } from "./kinds.js";
 import { say } from "./saying.js";
 
 /**
- * `show(row, set, place)` draws the fields of one, or nothing where it is not to be seen; `set({name: value})` changes some of it. `of`: how a row begins, by
- * its kind. `told(row)`: a row in a few words, for whoever hears which one they remove.
+ * `show(row, set, place)` draws the fields of one, or nothing where it is not to be seen; `set({name: value})` changes
+ * some of it. `of`: how a row begins, by its kind. `told(row)`: a row in a few words, for whoever hears which one they
+ * remove.
  */
 export function Rows({ label, hint, trouble, value, change, of, show, told, most = Infinity, class: more = "" }) {
   const name = useName();

@@ -52,7 +52,9 @@ export function FeedForm({ feed, kind = feed.kind, changed, close }) {
   const where = usePlace({ label: say("where"), stays: feed?.chat });
   const field = (name) => ({ value: typed[name], change: (value) => setTyped((now) => ({ ...now, [name]: value })) });
   const isFeed = kind === "feed";
-  const untouched = feed ? alike(typed, before) && !where.place : isFeed && !typed.address.trim();
+  const untouched = feed ? alike(typed, before) && !where.place : !where.place || (isFeed && !typed.address.trim());
+  // What is being made may have a secret, which nobody is told again: that is waited for.
+  const leave = () => doing || close();
   const save = async (event) => {
     event?.preventDefault();
     if (doing || untouched) return;
@@ -75,11 +77,11 @@ export function FeedForm({ feed, kind = feed.kind, changed, close }) {
   if (made) return html`<${Secret} hook=${made} close=${close} />`;
   const title = feed ? say(isFeed ? "edit_feed" : "edit_hook", { id: String(feed.id) }) : say(isFeed ? "new_feed" : "new_hook");
   const actions = html`
-    <${Button} kind="quiet" onClick=${close}>${say("cancel")}<//>
+    <${Button} kind="quiet" onClick=${leave}>${say("cancel")}<//>
     <${Button} kind="good" onClick=${save} busy=${doing} disabled=${untouched}>${say(feed ? "save" : isFeed ? "listen" : "make_hook")}<//>
   `;
   return html`
-    <${Dialog} title=${title} close=${close} actions=${actions}>
+    <${Dialog} title=${title} close=${leave} actions=${actions}>
       <form class="form" onSubmit=${save}>
         ${isFeed && html`<${Field} label=${say("address")} hint=${say("address_hint")} type="url" maxlength="2000" ...${field("address")} />`}
         ${!isFeed && !feed && html`<p class="soft">${say("hook_about")}</p>`}

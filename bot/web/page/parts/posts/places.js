@@ -11,8 +11,8 @@ const HERE = "web:home:";
 const ELSEWHERE = "elsewhere";
 
 /**
- * `{place, fields}`: the place that is meant, and where it is chosen. `stays`: how the place is called that it has
- * already; as long as nobody chooses another, none is meant. `changed()` is told of a choice.
+ * `{place, fields}`: the place that is meant (empty: none is yet), and where it is chosen. `stays`: how the place is
+ * called that it has already; as long as nobody chooses another, none is meant. `changed()` is told of a choice.
  */
 export function usePlace({ label, stays, changed }) {
   const talks = useAsked((signal) => get("/talks", { signal })).found?.items ?? [];

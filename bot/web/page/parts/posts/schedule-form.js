@@ -84,7 +84,7 @@ export function ScheduleForm({ schedule, changed, close }) {
       setTyped((now) => ({ ...now, [name]: value }));
     },
   });
-  const untouched = schedule && alike(typed, before);
+  const untouched = schedule ? alike(typed, before) : !where.place;
   // Of pictures that are ordered by the clock only the clock is changed.
   const ofPosts = !schedule || schedule.persona_id !== null;
   const ask = async (dry) => {

@@ -7,18 +7,28 @@ import { Button } from "./button.js";
 
 export function Dialog({ title, close, children, actions, wide = false }) {
   const dialog = useRef(null);
+  const leave = useRef(close);
+  leave.current = close;
   const [name] = useState(() => `dialog-${newKey()}`);
   useEffect(() => {
     const before = document.activeElement;
     const shown = dialog.current;
     shown.showModal();
+    // A browser that lets nobody keep a window open has closed it: it is there again until whoever shows it says so.
+    const gone = () => {
+      shown.showModal();
+      leave.current();
+    };
+    shown.addEventListener("close", gone);
     return () => {
+      shown.removeEventListener("close", gone);
       shown.close();
       if (before?.isConnected) before.focus();
     };
   }, []);
   const outside = (event) => event.target === dialog.current && close();
   const cancelled = (event) => {
+    if (!event.cancelable) return; // at a second Escape: then it is closed all the same
     event.preventDefault(); // it goes when whoever shows it says so
     close();
   };

@@ -34,6 +34,7 @@ export default function Queue() {
   const line = useAsked(look);
   const failures = useLasting(lookAtFailed);
   const timer = useRef(0);
+  const stale = useRef(false);
   useEffect(() => () => clearTimeout(timer.current), []);
   const again = () => {
     line.again();
@@ -41,7 +42,13 @@ export default function Queue() {
   };
   const put = (job) => {
     clearTimeout(timer.current);
-    timer.current = setTimeout(again, PAUSE);
+    // What failed is asked for again only for a job that did, or had: most do not.
+    stale.current ||= job.state === "failed" || failures.items.some((one) => one.id === job.id);
+    timer.current = setTimeout(() => {
+      line.again();
+      if (stale.current) failures.again();
+      stale.current = false;
+    }, PAUSE);
     // What is told of a job in passing does not say for whom it is.
     const known = (jobs) => jobs.map((one) => (one.id === job.id ? { ...one, ...job } : one));
     line.set((now) => now && { ...now, jobs: known(now.jobs) });

@@ -336,6 +336,7 @@ const WORDS = {
   part: ["Part", "Teil"],
   what_words: ["Words", "Worte"],
   what_pictures: ["Pictures", "Bilder"],
+  what_embeddings: ["Embeddings", "Embeddings"],
   runs_well: ["runs", "läuft"],
   stands_still: ["stands still", "steht"],
   workers_busy: ["In work: job {jobs}", "In Arbeit: Auftrag {jobs}"],
