@@ -229,5 +229,5 @@ async def test_the_editor_fits_on_a_phone_and_is_heard_in_german(house: House, v
     await page.get_by_role("button", name="LoRA hinzufügen").click()
     wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0
-    await page.get_by_role("textbox", name="Schreib").wait_for()
+    await page.get_by_role("textbox", name="Schreib Glenys").wait_for()
     await axe_finds_nothing(page)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -44,13 +43,13 @@ from tests.engine.posts_stage import at, only_post, owed, place_of
 from tests.servers.feeds import Entry, Paper
 
 
-async def stored(database: Database, **more: Any) -> Feed:
+async def stored(database: Database, kind: FeedKind = FeedKind.FEED, **more: Any) -> Feed:
     async def added(tx: AsyncConnection) -> Feed:
         await store_personas.seed(tx, shipped_cast(), now=DAWN)
         who = (await store_personas.listing(tx))[0]
         place = await chats.add_place(tx, ChatRef("stage", "one", "room"), persona_id=who.id, now=DAWN)
         return await store_feeds.add(
-            tx, chat_id=place.id, persona_id=who.id, person_id=None, kind=FeedKind.FEED, now=DAWN, **more
+            tx, chat_id=place.id, persona_id=who.id, person_id=None, kind=kind, now=DAWN, **more
         )
 
     return await database.change(added)
@@ -79,7 +78,7 @@ async def test_a_feed_is_due_at_its_time_and_not_while_it_rests_or_we_are_gone(d
 
 
 async def test_two_who_see_the_same_item_at_once_post_it_once(database: Database, settings: Settings) -> None:
-    feed = await stored(database, address="https://example.org/")
+    hook = await stored(database, FeedKind.HOOK)
     nudges: list[int] = []
 
     class Loop:
@@ -88,7 +87,6 @@ async def test_two_who_see_the_same_item_at_once_post_it_once(database: Database
 
     rooms = [Newsroom(database, cast(Publishing, Loop()), settings, ManualClock()) for _ in range(2)]
     items = [told(f"News {number}", f"n{number}") for number in range(8)]
-    hook = replace(feed, kind=FeedKind.HOOK)
     taken = await asyncio.gather(*[room.hear(hook, item) for item in items for room in rooms])
     assert sum(len(one.posted) for one in taken) == sum(one.known for one in taken) == 8
     assert len(await database.look(lambda tx: posts.listing(tx, most=100))) == 8
