@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 Told = Callable[[Job, list[Picture]], dict[str, Any]]
 
 #: Between two tries, in seconds: nearly a day together. After the last one it is given up.
-PAUSES = (10, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 36_000)
+PAUSES: tuple[float, ...] = (10, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 36_000)
 #: Nobody is made to wait longer by what their server says.
 LONGEST_PAUSE = timedelta(seconds=PAUSES[-1])
 #: Another process may have ended a job without being able to ring, in seconds.

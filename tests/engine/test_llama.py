@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import gguf
 import pytest
@@ -286,9 +287,9 @@ def test_loading_can_be_broken_off(tiny_model: Path) -> None:
 
 
 @pytest.mark.parametrize("weights", ["F32", "Q8_0", "Q4_0"])
-def test_every_kind_of_weights_computes(tmp_path: Path, weights: str) -> None:
+def test_every_kind_of_weights_computes(tmp_path: Path, weights: Literal["F32", "Q8_0", "Q4_0"]) -> None:
     """Repacked Q8_0 and Q4_0 crash on some processors; this is the test that would end there."""
-    opened = Llama.open(make_model(tmp_path / "m.gguf", weights=weights, seed=5), SMALL)  # type: ignore[arg-type]
+    opened = Llama.open(make_model(tmp_path / "m.gguf", weights=weights, seed=5), SMALL)
     assert continued(opened, opened.tokens("Hello", special=False), 3)
     assert opened.facts.size > 0
     assert math.isfinite(opened.facts.parameters)

@@ -26,7 +26,7 @@ POINTS: dict[str, Point] = {
 async def live(point: str, nth: int) -> None:
     if point:
         wrap(POINTS[point], "before", Countdown(nth))
-    engine.callbacks.PAUSES = (0.01,) * len(engine.callbacks.PAUSES)  # type: ignore[assignment]
+    engine.callbacks.PAUSES = (0.01,) * len(engine.callbacks.PAUSES)
     engine.callbacks.LOOK_EVERY = 0.05
     async with open_house(read_settings(), models=[FakeLanguage()], renderer=FakeRenderer()) as house:
         await house.stop.wait()

@@ -30,9 +30,10 @@ def data_of(picture: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
 
 
-def shown(*addresses: str, words: str = "What is that?") -> ChatCompletionMessageParam:
+def shown(*addresses: str, words: str = "What is that?", beside: Any = None) -> ChatCompletionMessageParam:
     told: list[Any] = [{"type": "text", "text": words}] if words else []
     told += [{"type": "image_url", "image_url": {"url": one, "detail": "high"}} for one in addresses]
+    told += [beside] if beside else []
     return {"role": "user", "content": told}
 
 
@@ -130,9 +131,8 @@ async def test_sound_is_told_of_beside_a_picture_that_is_seen(
     settings: Settings, server: OpenAIServer, slug: str
 ) -> None:
     sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
-    both: Any = {**shown(data_of(SMALL)), "content": [*shown(data_of(SMALL))["content"], sound]}  # type: ignore[misc]
     async with talking_to(settings, server) as (_, client):
-        await client.chat.completions.create(model=slug, messages=[both])
+        await client.chat.completions.create(model=slug, messages=[shown(data_of(SMALL), beside=sound)])
     assert len(pictures_in(server.calls[0])) == 1
     assert "something that you cannot see: sound." in str(server.calls[0])
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 _FILE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
@@ -64,10 +64,10 @@ class Refusal:
 
 
 class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Quietly: whoever is interrupted hangs up in the middle, and that is what is tested."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
+            super().handle_error(request, client_address)
 
 
 class Hub:
@@ -143,9 +143,9 @@ class Hub:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, hub: Hub, at: str, *rest: object) -> None:
+    def __init__(self, hub: Hub, at: str, *rest: Any) -> None:
         self.hub, self.at = hub, at
-        super().__init__(*rest)  # type: ignore[arg-type]
+        super().__init__(*rest)
 
     def log_message(self, *_said: object) -> None:
         """Quietly: what came is in `Hub.requests`."""
