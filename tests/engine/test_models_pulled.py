@@ -24,6 +24,7 @@ from engine.models.keeping import NOTE, PARTS
 from engine.models.promised import HubFile
 from tests.servers.hub import Hub, Repo
 from tests.servers.hub.models import gguf
+from tests.servers.hub.tiny import tiny_hub
 
 SIZE = 300_000
 TINY = Entry("tiny", Kind.TEXT, "Tiny", "owner/tiny", ("tiny.gguf",), size=SIZE, licence="MIT")
@@ -32,19 +33,8 @@ DATA = gguf(SIZE)
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    for name in (
-        "HF_TOKEN",
-        "HUGGING_FACE_HUB_TOKEN",
-        "HF_HUB_OFFLINE",
-        "HF_TOKEN_PATH",
-        "HTTP_PROXY",
-        "http_proxy",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    with Hub() as hub:
+    with tiny_hub(monkeypatch, tmp_path, SIZE) as hub:
         hub.repos["owner/tiny"] = Repo({"tiny.gguf": DATA, "README.md": b"Tiny."})
-        monkeypatch.setenv("HF_ENDPOINT", hub.url)
         yield hub
 
 

@@ -17,7 +17,7 @@ from bot.web.compatible.chat import HUNG_UP
 from bot.web.compatible.wording import MOST_USER, HungUpError, Talker, no_such_model, while_there
 from bot.web.problems import Mistake, sentence_of
 from engine.engine import Engine
-from engine.errors import BadRequest, ModelUnavailable, NotFound
+from engine.errors import BadRequest, NotFound
 from engine.language.embeddings import Embedded, Vector
 from engine.locales import say
 
@@ -72,8 +72,6 @@ def routes(engine: Engine) -> APIRouter:
             return HUNG_UP
         except BadRequest as error:
             raise Mistake(400, sentence_of(error), param="input") from None
-        except ModelUnavailable as error:
-            raise Mistake(503, sentence_of(error)) from None
         body = await asyncio.to_thread(_body, embedder.name, made, form)
         return Response(body, media_type="application/json")
 
