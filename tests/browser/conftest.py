@@ -22,8 +22,10 @@ CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 async def chromium() -> AsyncIterator[Any]:
     """One browser for all tests; each has a profile of its own in it."""
     pytest.importorskip("playwright", reason="playwright drives the browser: pip install playwright")
-    from playwright.async_api import async_playwright
+    from playwright.async_api import async_playwright, expect
 
+    # What is waited for comes late on a machine that is busy with the other tests.
+    expect.set_options(timeout=20_000)
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if path is None:
         pytest.skip("There is no Chromium here: apt-get install chromium")

@@ -309,3 +309,22 @@ async def test_while_the_house_is_away_it_says_so_and_what_is_said_meanwhile_is_
         await expect(page.locator(".own-trouble")).to_have_count(0)
         await expect(page.locator(".message-person").filter(has_text="Meanwhile")).to_have_count(1)
         visitor.faults.clear()
+
+
+async def test_a_word_typed_in_the_last_moment_is_there_when_one_comes_back(
+    house: House, visitor: Visitor
+) -> None:
+    page = await visitor.tab(house.address.url)
+    await begin(page)
+    field = page.get_by_role("textbox", name="Write to")
+    await field.evaluate(
+        """(field) => {
+            field.value = "half a thou";
+            field.dispatchEvent(new Event("input", { bubbles: true }));
+            location.hash = "#/gallery";
+        }"""
+    )
+    await page.locator(".page h1").wait_for()
+    await expect(field).to_have_count(0)
+    await page.go_back()
+    await expect(field).to_have_value("half a thou")

@@ -1,5 +1,7 @@
 // What a browser keeps for us between visits, or only in this tab. What it will not keep, stays until the page goes.
 
+import { useRef, useState } from "./vdom.js";
+
 function keeping(store) {
   const unkept = new Map();
   return {
@@ -25,3 +27,15 @@ function keeping(store) {
 
 export const forGood = keeping(() => localStorage);
 export const inThisTab = keeping(() => sessionStorage);
+
+/** What somebody types, kept in this tab with every letter: nothing is lost when it leaves the page the next moment. */
+export function useTyped(name, { read = (kept) => kept, written = (typed) => typed } = {}) {
+  const [typed, setTyped] = useState(() => read(inThisTab.get(name)));
+  const now = useRef(typed);
+  const type = (to) => {
+    now.current = typeof to === "function" ? to(now.current) : to;
+    inThisTab.set(name, written(now.current));
+    setTyped(now.current);
+  };
+  return [typed, type];
+}

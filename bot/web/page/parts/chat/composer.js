@@ -1,21 +1,19 @@
 // Where one writes. Enter sends, with Shift it breaks the line; while a word is still being put together (an input
 // method is open) Enter belongs to that. A line that begins with `/` is completed.
 
-import { inThisTab } from "../kept.js";
+import { useTyped } from "../kept.js";
 import { Button } from "../ui/button.js";
 import { Icon } from "../ui/icon.js";
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../vdom.js";
+import { html, useEffect, useLayoutEffect, useRef } from "../vdom.js";
 import { say } from "../words.js";
 import { Suggestions, useSuggestions } from "./completing.js";
 
 /** `eager`: somebody has just come in to say something; null: they are busy elsewhere on the page. */
 export function Composer({ talk, eager }) {
-  const kept = `writing.${talk.chat}`;
   const field = useRef(null);
-  const [text, setText] = useState(() => inThisTab.get(kept));
+  const [text, setText] = useTyped(`writing.${talk.chat}`);
   const suggested = useSuggestions(talk, text);
 
-  useEffect(() => inThisTab.set(kept, text), [text]);
   useEffect(() => {
     // On a phone the keyboard would cover what one came to read.
     const nobodyElse = eager || (eager !== null && document.activeElement === document.body);

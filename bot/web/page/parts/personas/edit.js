@@ -3,7 +3,7 @@
 import { get, part, post, put as send } from "../api.js";
 import { Conversation } from "../chat/conversation.js";
 import { useHouse } from "../house.js";
-import { inThisTab } from "../kept.js";
+import { useTyped } from "../kept.js";
 import { useDoing } from "../ui/asked.js";
 import { Button } from "../ui/button.js";
 import { Card } from "../ui/card.js";
@@ -21,19 +21,21 @@ import { say } from "./saying.js";
 
 const ALL = FIELDS.flatMap(({ fields }) => fields);
 const NOT_THEIRS = () => {};
+const KEPT = {
+  read: (kept) => JSON.parse(kept || "{}"),
+  written: (typed) => (Object.keys(typed).length > 0 ? JSON.stringify(typed) : ""),
+};
 
 export function Edit({ page, put, again }) {
   const { tell } = useHouse();
   const { styles } = useVocabulary();
-  const kept = `editing.${page.persona.slug}`;
-  const [typed, setTyped] = useState(() => JSON.parse(inThisTab.get(kept) || "{}"));
+  // Whoever looks at something else meanwhile finds it as they left it.
+  const [typed, setTyped] = useTyped(`editing.${page.persona.slug}`, KEPT);
   const [trouble, setTrouble] = useState(null);
   const [sure, ask] = useState(false);
   const [doing, act] = useDoing(tell);
   const form = useRef(null);
   const changed = Object.keys(typed).length > 0;
-  // Whoever looks at something else meanwhile finds it as they left it.
-  useEffect(() => inThisTab.set(kept, changed ? JSON.stringify(typed) : ""), [typed]);
   useUnsaved(changed);
   // Once for each answer: whoever mends one field after the other stays where they are.
   useEffect(() => form.current?.querySelector("[aria-invalid], [data-trouble]")?.focus(), [trouble?.said]);
