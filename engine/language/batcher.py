@@ -20,9 +20,10 @@ import structlog
 
 from engine.errors import ModelUnavailable
 from engine.language.drawing import LOOK_BACK, NoNumbers, NothingFits, Sampler
+from engine.language.facts import Facts
 from engine.language.fitting import fitted
 from engine.language.keeping import Keeping
-from engine.language.llama import FULL, Facts, Llama
+from engine.language.llama import FULL, Llama
 from engine.language.requests import Broken, News, Ready, Request, Told
 from engine.language.scheduling import Scheduler, Step, TooLong
 from engine.language.standing import STRETCH, Ask, Drop, Forget, LayAside, Move, Share, Stretch

@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelUnavailable
 from engine.language.drawing import Sampler, dry_sampler
+from engine.language.facts import Facts, carries_state, facts_of
+from engine.language.numbers import Numbers, check_memory, numbers_for, token_bytes
 from engine.language.sampling import Sampling
+from engine.language.tokens import cut, marks, tokenised
 
 # Threads of the library that wait do not spin: on cores that others need too that costs more than it saves.
 # It is read once, when the library is loaded.
 _QUIET = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 
 INSTALL = "make up EXTRAS=language, or pip install -e '.[language]'"
-_MARK = re.compile(r"<[^\s<>]{2,60}>|\[/?[A-Z_]{2,40}\]")
 #: What moves is laid aside under this number for as long as that takes.
 MOVING = -1
-#: Numbers of 16 bits with the range of 32; the library's bindings have no name for them.
-BF16 = 30
-#: So many letters are split into tokens at once.
-LONGEST_PART = 4_096
 #: What `read` answers.
 DONE, FULL = 0, 1
 
@@ -45,28 +42,8 @@ class Options:
     seqs: int = 64
     #: Of a model that carries a state for each sequence there are only so many: each takes much memory.
     rows: int = 64
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a model is, by its own file and by the library that runs it."""
-
-    title: str
-    parameters: int
-    size: int
-    trained_on: int
-    vocabulary: int
-    template: str
-    begins: str
-    ends: str
-    #: Whether sequences can share a beginning, and be cut short.
-    shares: bool
-    trims: bool
-    back_end: str
-    #: So many bytes of memory each token takes.
-    token_bytes: int
-    #: Where a layer sees only so many tokens back; 0: all see all.
-    window: int
+    #: In which numbers it remembers.
+    numbers: str = "auto"
 
 
 def library() -> Any:
@@ -153,15 +130,18 @@ class Llama:
             )
         if carries_state(lib, model):
             options = replace(options, seqs=min(options.seqs, options.rows))
+        numbers = numbers_for(lib, options.numbers, on_processor=on_processor(lib, options))
         try:
-            context = _context(lib, model, options)
+            context = _context(lib, model, options, numbers)
         except ModelUnavailable:
             lib.llama_model_free(model)
             raise
         try:
             if not lib.llama_get_memory(context):
                 raise ModelUnavailable(f"{path.name} keeps nothing of what it reads: it does not write.")
-            return cls(lib, model, context, options, _facts(lib, model))
+            each = token_bytes(lib, model, numbers)
+            facts = facts_of(lib, model, back_end=back_end(), token_bytes=each)
+            return cls(lib, model, context, options, facts)
         except BaseException:
             lib.llama_free(context)
             lib.llama_model_free(model)
@@ -179,11 +159,11 @@ class Llama:
     def _harmless(self, text: str) -> list[str]:
         """Some files call tokens of the form ordinary ones: where somebody writes such a text, it is cut in two."""
         if self._marks is None:
-            self._marks = _marks(self._lib, self._vocab, self.facts.vocabulary)
+            self._marks = marks(self._lib, self._vocab, self.facts.vocabulary)
         parts = [text]
         for mark in self._marks:
             if mark in text:
-                parts = [piece for part in parts for piece in _cut(part, mark)]
+                parts = [piece for part in parts for piece in cut(part, mark)]
         return parts
 
     def _tokens(self, text: str, *, special: bool) -> list[int]:
@@ -351,37 +331,11 @@ class Llama:
             raise RuntimeError("a model belongs to the thread that opened it")
 
 
-def _marks(lib: Any, vocab: Any, vocabulary: int) -> tuple[str, ...]:
-    """Ordinary tokens whose text is a mark of some form: `<|im_start|>`, `[INST]`, `<start_of_turn>`."""
-    found = []
-    for token in range(vocabulary):
-        if lib.llama_vocab_get_attr(vocab, token) & lib.LLAMA_TOKEN_ATTR_USER_DEFINED:
-            text = (lib.llama_vocab_get_text(vocab, token) or b"").decode("utf-8", "replace")
-            if _MARK.fullmatch(text):
-                found.append(text)
-    return tuple(found)
-
-
-def _cut(text: str, mark: str) -> list[str]:
-    first, *others = text.split(mark)
-    half = len(mark) // 2
-    parts = [first]
-    for other in others:
-        parts[-1] += mark[:half]
-        parts.append(mark[half:] + other)
-    return parts
-
-
 def has_amx() -> bool:
     try:
         return " amx" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
         return False  # only Linux tells; the Macs and most others have none
-
-
-def has_bf16(lib: Any) -> bool:
-    """Whether the library multiplies such numbers as they are, here."""
-    return b"AVX512_BF16 = 1" in lib.llama_print_system_info()
 
 
 def _check_file(path: Path) -> None:
@@ -422,99 +376,22 @@ def why() -> str:
     return _LOG.reason()
 
 
-def tokenised(lib: Any, vocab: Any, text: str, *, special: bool) -> list[int]:
-    """Text as tokens, without those that a text begins and ends with."""
-    if lib.llama_vocab_type(vocab) != lib.LLAMA_VOCAB_TYPE_BPE:
-        return _tokenised(lib, vocab, text, special)
-    return [token for part in _in_parts(text) for token in _tokenised(lib, vocab, part, special)]
-
-
-def around(lib: Any, vocab: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The tokens that the model wants before a text, and behind it."""
-    bare, whole = (_tokenised(lib, vocab, "a", special=False, whole=whole) for whole in (False, True))
-    at = next((at for at in range(len(whole)) if whole[at : at + len(bare)] == bare), None)
-    return ((), ()) if at is None else (tuple(whole[:at]), tuple(whole[at + len(bare) :]))
-
-
-def _tokenised(lib: Any, vocab: Any, text: str, special: bool, *, whole: bool = False) -> list[int]:
-    data = text.encode("utf-8", "replace")
-    room = len(data) + 8
-    found = (ctypes.c_int32 * room)()
-    count = lib.llama_tokenize(vocab, data, len(data), found, room, whole, special)
-    if count < 0:
-        raise ModelUnavailable("a text has more tokens than letters: the vocabulary is broken")
-    return list(found[:count])
-
-
-def _in_parts(text: str) -> Iterator[str]:
-    """Byte-level vocabularies split a text by patterns, some of which go one level deeper with every letter of a word
-    until the stack ends, and the process with it. Parts begin at a space, as words do there, where there is one.
-    """
-    start = 0
-    while len(text) - start > LONGEST_PART:
-        end = text.rfind(" ", start + 1, start + LONGEST_PART)
-        if end < 0:
-            end = start + LONGEST_PART
-        yield text[start:end]
-        start = end
-    yield text[start:]
-
-
-def carries_state(lib: Any, model: Any) -> bool:
-    """Recurrent models and hybrids: what was read is one state, which cannot be shared or cut."""
-    return bool(lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
-
-
-def _token_bytes(lib: Any, model: Any) -> int:
-    """What a token takes of the memory: keys and values of each layer, in 16 bits."""
-    usual = lib.llama_model_n_embd(model) // max(1, lib.llama_model_n_head(model))
-    kind = said_of(lib, model, "general.architecture")
-    # Some models' heads are wider than their share of the whole.
-    keys, values = (
-        int(told) if (told := said_of(lib, model, f"{kind}.attention.{name}_length")).isdigit() else usual
-        for name in ("key", "value")
-    )
-    heads = lib.llama_model_n_layer(model) * max(1, lib.llama_model_n_head_kv(model))
-    return int(heads * (keys + values) * 2)
-
-
-def said_of(lib: Any, model: Any, key: str) -> str:
-    """What a file says of itself under a name; empty where it says nothing."""
-    room = 65_536
-    found = ctypes.create_string_buffer(room)
-    count = lib.llama_model_meta_val_str(model, key.encode(), found, room)
-    return found.value.decode("utf-8", "replace") if count >= 0 else ""
-
-
-def check_memory(lib: Any, model: Any, cells: int) -> None:
-    """Asked for more than there is, the library ends the process instead of refusing."""
-    need = cells * _token_bytes(lib, model)
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if need > there:
-        raise ModelUnavailable(
-            f"A memory of {cells:,} tokens takes {need / 1e9:,.1f} GB, and this machine has {there / 1e9:,.1f}: "
-            "lower language.memory or language.context."
-        )
-
-
-def _context(lib: Any, model: Any, options: Options) -> Any:
-    check_memory(lib, model, options.cells)
+def _context(lib: Any, model: Any, options: Options, numbers: Numbers) -> Any:
+    check_memory(lib, model, options.cells, numbers)
     params = lib.llama_context_default_params()
     params.n_ctx = options.cells
     params.n_batch = options.batch
     params.n_ubatch = min(options.batch, 512)
     params.n_seq_max = options.seqs + 1
     params.n_threads = params.n_threads_batch = options.threads
+    params.type_k = params.type_v = numbers.kind
     # One memory for all sequences, so that a beginning is stored once; whole also where a model would let go of it.
     params.kv_unified = True
     params.swa_full = True
     params.no_perf = True
-    if not (options.gpu_layers and lib.llama_supports_gpu_offload()):
+    if on_processor(lib, options) and not numbers.packed:
         # On processors flash attention takes longer, the more the deeper a talk is.
         params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        if has_bf16(lib):
-            # It looks at a deep memory in a fifth less time; models are trained in these numbers.
-            params.type_k = params.type_v = BF16
     context = lib.llama_init_from_model(model, params)
     if not context:
         raise ModelUnavailable(
@@ -524,28 +401,5 @@ def _context(lib: Any, model: Any, options: Options) -> Any:
     return context
 
 
-def _facts(lib: Any, model: Any) -> Facts:
-    vocab = lib.llama_model_get_vocab(model)
-
-    def token_text(token: int) -> str:
-        return (
-            (lib.llama_vocab_get_text(vocab, token) or b"").decode("utf-8", "replace") if token >= 0 else ""
-        )
-
-    template = lib.llama_model_chat_template(model, None)
-    stateful = carries_state(lib, model)
-    return Facts(
-        title=said_of(lib, model, "general.name"),
-        parameters=int(lib.llama_model_n_params(model)),
-        size=int(lib.llama_model_size(model)),
-        trained_on=int(lib.llama_model_n_ctx_train(model)),
-        vocabulary=int(lib.llama_vocab_n_tokens(vocab)),
-        template=template.decode("utf-8", "replace") if template else "",
-        begins=token_text(lib.llama_vocab_bos(vocab)),
-        ends=token_text(lib.llama_vocab_eos(vocab)),
-        shares=not stateful,
-        trims=not stateful,
-        back_end=back_end(),
-        token_bytes=_token_bytes(lib, model),
-        window=int(lib.llama_model_n_swa(model)),
-    )
+def on_processor(lib: Any, options: Options) -> bool:
+    return not (options.gpu_layers and lib.llama_supports_gpu_offload())

@@ -265,6 +265,7 @@ def plan_for(settings: LanguageSettings, path: Path) -> Plan:
             batch=batch,
             seqs=seqs,
             rows=settings.rows,
+            numbers=settings.numbers,
         ),
         Limits(context=settings.context, rows=settings.rows, batch=batch, aside=_aside(settings)),
     )

@@ -15,7 +15,10 @@ from typing import Any
 from engine.errors import ModelUnavailable
 from engine.language import llama
 from engine.language.embeddings import Vector, unit
+from engine.language.facts import carries_state, said_of
 from engine.language.llama import library
+from engine.language.numbers import KINDS, check_memory
+from engine.language.tokens import around, tokenised
 
 #: So many texts at most are read at once.
 MOST_SEQS = 32
@@ -54,7 +57,7 @@ class Vectors:
         self.longest = longest
         self.batch = batch
         self.dimensions = int(lib.llama_model_n_embd_out(model))
-        self._begin, self._end = llama.around(lib, self._vocab)
+        self._begin, self._end = around(lib, self._vocab)
 
     @classmethod
     def open(cls, path: Path, asked: Asked, *, progress: Callable[[float], bool] | None = None) -> Vectors:
@@ -72,7 +75,7 @@ class Vectors:
     def tokens(self, text: str) -> list[int]:
         """With those that the model wants at the beginning and at the end."""
         self._check()
-        return [*self._begin, *llama.tokenised(self._lib, self._vocab, text, special=False), *self._end]
+        return [*self._begin, *tokenised(self._lib, self._vocab, text, special=False), *self._end]
 
     def embed(self, texts: Sequence[Sequence[int]]) -> list[Vector]:
         """A vector of length 1 for each; they have to fit into one batch."""
@@ -130,12 +133,12 @@ class Vectors:
 
 def _pooling(lib: Any, model: Any, path: Path) -> int:
     """How the vectors of its tokens become one: as its file says, else their mean."""
-    if llama.carries_state(lib, model) or (
+    if carries_state(lib, model) or (
         lib.llama_model_has_encoder(model) and lib.llama_model_has_decoder(model)
     ):
         raise ModelUnavailable(f"{path.name} is of a kind that makes no vectors here.")
-    kind = llama.said_of(lib, model, "general.architecture")
-    told = llama.said_of(lib, model, f"{kind}.pooling_type")
+    kind = said_of(lib, model, "general.architecture")
+    told = said_of(lib, model, f"{kind}.pooling_type")
     if told == str(lib.LLAMA_POOLING_TYPE_RANK):
         raise ModelUnavailable(f"{path.name} says how well two texts fit together; it makes no vectors.")
     known = (lib.LLAMA_POOLING_TYPE_MEAN, lib.LLAMA_POOLING_TYPE_CLS, lib.LLAMA_POOLING_TYPE_LAST)
@@ -152,14 +155,12 @@ def _longest(lib: Any, model: Any, asked: Asked) -> int:
 
 
 def _knows_words(lib: Any, model: Any) -> bool:
-    causal = llama.said_of(
-        lib, model, f"{llama.said_of(lib, model, 'general.architecture')}.attention.causal"
-    )
+    causal = said_of(lib, model, f"{said_of(lib, model, 'general.architecture')}.attention.causal")
     return causal != "false" and not lib.llama_model_has_encoder(model)
 
 
 def _context(lib: Any, model: Any, asked: Asked, pooling: int, batch: int) -> Any:
-    llama.check_memory(lib, model, batch)
+    check_memory(lib, model, batch, KINDS["f16"])
     params = lib.llama_context_default_params()
     # A text that does not fit into one of the library's own steps ends the process: all three are the same.
     params.n_ctx = params.n_batch = params.n_ubatch = batch

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.language.batcher import GoOn
+from engine.language.facts import Facts
 from engine.language.isolated import Plan
-from engine.language.llama import Facts, Llama
+from engine.language.llama import Llama
 from engine.language.sampling import Sampling
 from engine.language.scribe import Scribe
 from tests.bench.language_sides import PATIENCE, PLAIN, Answer, Chat

@@ -22,7 +22,8 @@ from unittest import mock
 
 import httpx
 
-from engine.language.llama import has_amx, has_bf16, library
+from engine.language.llama import has_amx, library
+from engine.language.numbers import has_bf16
 from engine.language.requests import Request
 from engine.language.sampling import Sampling
 from engine.language.templates import Form, Message

@@ -6,8 +6,9 @@ import math
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import gguf
 import pytest
@@ -15,10 +16,13 @@ import pytest
 from engine.errors import ModelUnavailable
 from engine.language.drawing import NoNumbers
 from engine.language.llama import DONE, FULL, Llama, Options
+from engine.language.numbers import KINDS
 from engine.language.sampling import Sampling
+from engine.settings import LanguageSettings
 from tests.models.gguf import make_model
 
-SMALL = Options(cells=512, batch=64, seqs=4)
+# In rougher numbers a text may depend on what else is read in the same step.
+SMALL = Options(cells=512, batch=64, seqs=4, numbers="f32")
 GREEDY = Sampling(temperature=0)
 
 
@@ -35,14 +39,14 @@ def fresh(llama: Llama) -> Llama:
     return llama
 
 
-def continued(llama: Llama, tokens: list[int], count: int, *, seq: int = 0) -> list[int]:
-    """The likeliest tokens behind these."""
+def continued(llama: Llama, tokens: list[int], count: int, *, seq: int = 0, start: int = 0) -> list[int]:
+    """The likeliest tokens behind these, which stand from `start` on."""
     sampler = llama.sampler(GREEDY)
-    assert llama.read([(seq, 0, tokens, True)]) == DONE
+    assert llama.read([(seq, start, tokens, True)]) == DONE
     drawn: list[int] = []
     for place in range(count):
         drawn.append(llama.draw(sampler, 0))
-        assert llama.read([(seq, len(tokens) + place, drawn[-1:], True)]) == DONE
+        assert llama.read([(seq, start + len(tokens) + place, drawn[-1:], True)]) == DONE
     llama.let_go(sampler)
     return drawn
 
@@ -272,6 +276,44 @@ def test_files_that_are_no_models_are_told_apart(tmp_path: Path, tiny_model: Pat
 def test_a_memory_that_is_too_large_is_told(tiny_model: Path) -> None:
     with pytest.raises(ModelUnavailable, match="memory"):
         Llama.open(tiny_model, Options(cells=2_000_000_000, batch=64, seqs=4))
+
+
+@pytest.fixture(scope="module")
+def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its heads are 32 numbers wide."""
+    return make_model(tmp_path_factory.mktemp("wide") / "wide.gguf", hidden=128)
+
+
+@pytest.mark.parametrize("numbers", KINDS)
+def test_in_whichever_numbers_it_remembers_it_writes_the_same_after_its_memory_moved(
+    wide_model: Path, numbers: str
+) -> None:
+    opened = Llama.open(wide_model, replace(SMALL, numbers=numbers))
+    words = opened.tokens("Tell me of the sea", special=False)
+    first = continued(opened, words, 6)
+    assert opened.move(0, 0, len(words) + 6)
+    assert opened.forget(0, len(words) - 1)
+    assert continued(opened, words[-1:], 6, start=len(words) - 1) == first
+    opened.close()
+
+
+def test_numbers_that_share_a_scale_take_half_of_the_memory(wide_model: Path) -> None:
+    taken = {}
+    for numbers in KINDS:
+        opened = Llama.open(wide_model, replace(SMALL, numbers=numbers))
+        taken[numbers] = opened.facts.token_bytes
+        opened.close()
+    assert taken["f32"] == 2 * taken["f16"] == 2 * taken["bf16"]
+    assert taken["q8_0"] / taken["f16"] == pytest.approx(0.53, abs=0.01)
+
+
+def test_heads_that_cannot_share_a_scale_are_told_with_what_to_do(tiny_model: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"language\.numbers"):
+        Llama.open(tiny_model, replace(SMALL, numbers="q8_0"))
+
+
+def test_whatever_may_be_set_is_known() -> None:
+    assert set(get_args(LanguageSettings.model_fields["numbers"].annotation)) == {"auto", *KINDS}
 
 
 def test_loading_can_be_broken_off(tiny_model: Path) -> None:

@@ -12,7 +12,8 @@ from gguf import PoolingType
 
 from engine.errors import ModelUnavailable
 from engine.language.embeddings import Vector
-from engine.language.llama import Llama, Options, library, tokenised
+from engine.language.llama import Llama, Options, library
+from engine.language.tokens import tokenised
 from engine.language.vectors import MOST_SEQS, Asked, Vectors
 from tests.models.bert import make_bert
 from tests.models.gguf import make_model
