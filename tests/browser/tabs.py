@@ -68,10 +68,22 @@ async def ask(page: Any, method: str, path: str, body: Any = None) -> Any:
 
 
 async def visit(page: Any, where: str) -> None:
-    """Go to a view by its address, and wait until it stands there."""
+    """Go to a view by its address, and wait until it stands there: not the one before it, which has a title too."""
     home = page.url.partition("/#")[0].rstrip("/")
     await page.goto(f"{home}/#/{where}")
-    await page.locator(".page h1").wait_for()
+    await page.locator(f".shell-at-{where.partition('/')[0]} .page h1").wait_for()
+
+
+async def stands(page: Any) -> None:
+    """All that a view has asked for is there."""
+    expect = pytest.importorskip("playwright.async_api").expect
+    await expect(page.locator("main .waiting:not(.draft-waiting)")).to_have_count(0)
+
+
+async def has_come(image: Any) -> None:
+    """A picture is there to be seen: at its small address, or where there is nothing small, at its own."""
+    expect = pytest.importorskip("playwright.async_api").expect
+    await expect(image).not_to_have_js_property("naturalWidth", 0)
 
 
 async def axe_finds_nothing(page: Any) -> None:

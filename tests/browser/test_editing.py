@@ -135,7 +135,7 @@ async def test_what_the_house_finds_wrong_stands_at_its_field(house: House, visi
     name = page.get_by_label("Name", exact=True).first
     await expect(name).to_have_attribute("aria-invalid", "true")
     await expect(name).to_be_focused()
-    await expect(name).to_have_accessible_description(re.compile("at least 1"))
+    await expect(name).to_have_accessible_description(re.compile("should not be empty"))
     await expect(page.get_by_label("Top-p")).to_have_attribute("aria-invalid", "true")
     await expect(page.get_by_role("group", name="LoRAs")).to_contain_text("../secret: ")
     await expect(page.get_by_role("alert")).to_contain_text("look at the marked fields")
@@ -146,6 +146,26 @@ async def test_what_the_house_finds_wrong_stands_at_its_field(house: House, visi
     await page.get_by_label("Top-p").fill("")
     await page.get_by_role("button", name="LoRAs: remove ../secret").click()
     assert (await saved(page))["name"] == "Glenys P."
+
+
+async def test_of_two_loras_of_one_name_nothing_is_saved(house: House, visitor: Visitor) -> None:
+    page = await visitor.tab(house.address.url)
+    await visit(page, "persona/glenys-prosser/edit")
+    loras = page.get_by_role("group", name="LoRAs")
+    for name, weight in (("Inks", "0.5"), ("Inks ", "0.9")):
+        await loras.get_by_role("button", name="Add a LoRA").click()
+        await loras.get_by_label("LoRA", exact=True).last.fill(name)
+        await loras.get_by_label("Weight").last.fill(weight)
+    first, second = loras.get_by_label("LoRA", exact=True).first, loras.get_by_label("LoRA", exact=True).last
+    await expect(second).to_have_accessible_description("It stands here already: each LoRA has one weight.")
+    await expect(first).not_to_have_attribute("aria-invalid", "true")
+    await page.get_by_role("button", name="Save").click()
+    await expect(second).to_be_focused()
+    assert (await glenys(page))["picture"]["loras"] == {}
+    await axe_finds_nothing(page)
+    await second.fill("Pastels")
+    await expect(second).not_to_have_attribute("aria-invalid", "true")
+    assert (await saved(page))["picture"]["loras"] == {"Inks": 0.5, "Pastels": 0.9}
 
 
 async def test_whoever_mends_one_marked_field_stays_in_it(house: House, visitor: Visitor) -> None:
@@ -223,7 +243,9 @@ async def test_what_is_not_saved_is_kept_and_let_go_only_when_somebody_is_sure(
 
 
 async def test_the_editor_fits_on_a_phone_and_is_heard_in_german(house: House, visitor: Visitor) -> None:
-    page = await visitor.tab(house.address.url, width=390, height=844, dark=True, language="de")
+    page = await visitor.tab(
+        house.address.url, width=390, height=844, dark=True, language="de", reduced_motion="reduce"
+    )
     await visit(page, "persona/glenys-prosser/edit")
     await page.get_by_role("button", name="Eintrag hinzufügen").click()
     await page.get_by_role("button", name="LoRA hinzufügen").click()

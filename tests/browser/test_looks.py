@@ -156,7 +156,7 @@ async def test_hostile_words_are_shown_and_do_nothing(
     language.reply = HOSTILE
     name = '<img src=x onerror="window.hit=1">Mallory'
     async with house.engine.database.write() as tx:
-        await personas.add(
+        await personas.take_in(
             tx,
             Persona(
                 slug="mallory", name=name, occupation="<script>window.hit=1</script>", greetings=(HOSTILE,)
@@ -170,9 +170,10 @@ async def test_hostile_words_are_shown_and_do_nothing(
     await begin(page, name)
     await expect(page.get_by_role("heading", name=name).first).to_be_visible()
     await say(page, HOSTILE.replace("\n", " "))
-    await expect(page.locator(".message-persona:not(.message-draft)").last).to_contain_text(
-        "<script>window.hit=1</script>"
-    )
+    # The greeting, and the reply.
+    said = page.locator(".message-persona:not(.message-draft)")
+    await expect(said).to_have_count(2)
+    await expect(said.last).to_contain_text("<script>window.hit=1</script>")
     await expect(page.locator(".message-person")).to_contain_text('<img src=x onerror="window.hit=1">')
     await page.get_by_role("button", name="Hidden words: show them").last.click()
     for link in await page.locator(".message a").all():

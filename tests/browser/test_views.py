@@ -12,7 +12,7 @@ from bot.house import House
 from engine.store import personas
 from engine.testing import FakeLanguage
 from personas.persona import Persona
-from tests.browser.tabs import Visitor, ask, axe_finds_nothing, begin, visit
+from tests.browser.tabs import Visitor, ask, axe_finds_nothing, begin, stands, visit
 from tests.browser.test_pictures_seen import painted
 from tests.servers.hub import Hub
 from tests.servers.hub.tiny import tiny_hub
@@ -38,7 +38,7 @@ async def a_full_house(house: House, page: Any) -> list[str]:
     """Somebody hostile, with pictures, a revision, schedules and a run; answers the addresses of all views."""
     async with house.engine.database.write() as tx:
         mallory = Persona(slug="mallory", name=NAME, occupation=WORDS[:200], description=WORDS, tags=(NAME,))
-        await personas.add(tx, mallory, origin="imported", now=house.engine.clock.now())
+        await personas.take_in(tx, mallory, origin="imported", now=house.engine.clock.now())
     await page.reload()
     await begin(page, NAME)
     number = await painted(page, "mallory", WORDS[:400], negative=WORDS)
@@ -54,12 +54,6 @@ async def a_full_house(house: House, page: Any) -> list[str]:
         *("gallery", f"picture/{number}", "queue", "backfill", "posts", "prompt", "personas"),
         *(who, f"{who}/edit", f"{who}/revisions", "models", "health"),
     ]
-
-
-async def stands(page: Any) -> None:
-    """All that was asked for is there."""
-    await page.wait_for_load_state("networkidle")
-    await expect(page.locator("main .waiting:not(.draft-waiting)")).to_have_count(0)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

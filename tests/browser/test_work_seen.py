@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from bot.house import House, open_house
+from bot.web import happenings
 from engine.pictures import PictureWanted, Progress, Rendered
 from engine.settings import Settings
+from engine.store import posts
+from engine.store.records import PostState
 from engine.testing import FakeLanguage, FakeRenderer
 from tests.browser.tabs import Visitor, ask, begin, visit
 
@@ -30,7 +37,7 @@ class Held(FakeRenderer):
 
     def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
         progress(1, 3, None)
-        self.may.wait(30)
+        self.may.wait()
         return super().render(wanted, progress)
 
 
@@ -46,6 +53,12 @@ async def held_house(settings: Settings, language: FakeLanguage, held: Held) -> 
     async with open_house(settings, models=[language], renderer=held) as opened:
         yield opened
         held.may.set()
+
+
+@pytest.fixture
+def beat(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """How often a house that is opened behind this says that it is there."""
+    monkeypatch.setattr(happenings, "BEAT_SECONDS", request.param)
 
 
 async def test_the_line_moves_before_ones_eyes_and_a_job_is_cancelled(
@@ -190,8 +203,111 @@ async def test_what_failed_is_not_asked_for_again_for_every_job_that_comes(
     page = await visitor.tab(f"{held_house.address.url}/#/queue")
     await expect(page.get_by_text("Nobody waits for a picture.")).to_be_visible()
     asked: list[str] = []
+
+    async def made(scene: str, there: int) -> None:
+        await ask(page, "POST", "/jobs", {"persona": "glenys-prosser", "scene": scene, "key": scene})
+        await expect(page.locator("[data-job]")).to_have_count(there)
+
+    await made("on the pier", 1)  # by now the page hears of jobs, and has asked for all that it begins with
     page.on("request", lambda request: asked.append(request.url))
-    await ask(page, "POST", "/jobs", {"persona": "glenys-prosser", "scene": "on the pier", "key": "k"})
-    await expect(page.locator("[data-job]")).to_have_count(1)
-    assert len([one for one in asked if one.endswith("/line")]) == 1
+    await made("in the rain", 2)
+    assert [one for one in asked if one.endswith("/line")] != []
     assert [one for one in asked if "state=failed" in one] == []
+
+
+async def some_post(
+    house: House,
+    schedule: dict[str, Any],
+    theme: str = "",
+    *,
+    state: PostState = PostState.SKIPPED,
+    due_at: datetime | None = None,
+) -> int:
+    """A post that nobody works on, told of by nobody."""
+    now = datetime.now(UTC)
+    adding = partial(
+        posts.add,
+        key=f"{theme} {due_at}",
+        due_at=due_at or now,
+        chat_id=schedule["place"],
+        persona_id=schedule["persona_id"],
+        theme=theme,
+        state=state,
+        now=now,
+    )
+    made = await house.engine.database.change(adding)
+    assert made is not None
+    return made.id
+
+
+@pytest.mark.parametrize("beat", [3600.0], indirect=True)
+async def test_of_what_happens_to_posts_only_what_it_concerns_is_asked_for_again_and_not_each_time(
+    beat: None, house: House, visitor: Visitor
+) -> None:
+    page = await visitor.tab(house.address.url)
+    await begin(page)
+    when = f"once {datetime.now(UTC) + timedelta(days=90):%Y-%m-%d} 09:00"
+    schedule = await ask(page, "POST", "/schedules", {"words": when, "chat": "web:home:home"})
+    now = await some_post(house, schedule, "before")
+    far = await some_post(house, schedule, due_at=datetime.now(UTC) - timedelta(days=90))
+    heard = asyncio.Event()
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda _text: heard.set()))
+    await page.reload()
+    # Whoever looks before the line stands asks once more when it does.
+    await asyncio.wait_for(heard.wait(), 60)
+    await visit(page, "posts")
+    await expect(page.locator(".entry-skipped")).to_contain_text("before")
+    await expect(page.locator("[data-schedule]")).to_have_count(1)
+
+    async def tell(post: int, times: int) -> None:
+        """Until the page has heard all of it: a line takes only so much at once."""
+        for _ in range(times):
+            heard.clear()
+            while not heard.is_set():  # it may not listen yet
+                house.engine.events.publish("post.changed", post=post)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(heard.wait(), 2)
+
+    asked: list[str] = []
+    sent, may = asyncio.Event(), asyncio.Event()
+
+    async def slowly(route: Any) -> None:
+        asked.append(route.request.url.partition("/api/v1")[2])
+        answer = await route.fetch()
+        sent.set()
+        await may.wait()
+        await route.fulfill(response=answer)
+
+    await page.route("**/api/v1/**", slowly)
+    await tell(far, 20)
+    await tell(now, 100)
+    await sent.wait()
+    await tell(now, 100)
+    change = partial(posts.change, post_id=now, was=(PostState.SKIPPED,), caption="and after", error="")
+    await house.engine.database.change(change)
+    await tell(now, 1)
+    may.set()
+    await expect(page.locator(".entry-skipped")).to_contain_text("and after")
+    # Once for the first of them, and once for all that came while that was on its way.
+    assert len(asked) == 2
+    assert {one.partition("?")[0] for one in asked} == {"/posts"}
+    assert all("from=" in one for one in asked), "the inbox was not asked for"
+
+
+@pytest.mark.parametrize("beat", [0.2], indirect=True)
+async def test_what_nobody_tells_of_shows_all_the_same_after_a_while(
+    beat: None, house: House, visitor: Visitor
+) -> None:
+    page = await visitor.tab(house.address.url)
+    await begin(page)
+    schedule = await ask(page, "POST", "/schedules", {"words": "daily 09:00", "chat": "web:home:home"})
+    post = await some_post(house, schedule, state=PostState.WAITING)
+    await visit(page, "posts")
+    await page.get_by_role("heading", name="Waiting for your word (1)").wait_for()
+    # As by somebody in a chat, or because its time has passed.
+    await house.engine.posting.pause(schedule["id"])
+    await expect(page.locator("[data-schedule] .mark")).to_have_text("paused")
+    change = partial(posts.change, post_id=post, was=(PostState.WAITING,), state=PostState.SKIPPED)
+    await house.engine.database.change(change)
+    await expect(page.get_by_text("No post waits for anybody.")).to_be_visible()
+    await expect(page.locator(".entry-skipped")).to_have_count(1)

@@ -1,7 +1,7 @@
 // One connection for all that is live on the page. It comes back by itself, and says then what it has missed.
 //
 // A view watches a topic, and gets every event of it. After a gap a chat goes on behind the last revision that was
-// seen; the other topics get `{is: "again"}`, and load anew.
+// seen; the other topics get `{is: "again"}`, and load anew. So does whoever watched before the first line stood.
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
@@ -51,7 +51,9 @@ export class Live {
 
   add(watch) {
     this.watches.add(watch);
-    if (this.state === "open") this.send(watch.ask());
+    // What they load meanwhile may change before the line stands, and nobody tells them.
+    watch.early = this.state !== "open";
+    if (!watch.early) this.send(watch.ask());
     return () => {
       this.watches.delete(watch);
       const shared = [...this.watches].some((one) => one.topic === watch.topic && one.chat === watch.chat);
@@ -76,7 +78,8 @@ export class Live {
     this.listen();
     for (const watch of this.watches) {
       this.send(watch.ask());
-      if (again && watch.topic !== "chat") watch.take({ is: "again" });
+      if ((again || watch.early) && watch.topic !== "chat") watch.take({ is: "again" });
+      watch.early = false;
     }
   }
 

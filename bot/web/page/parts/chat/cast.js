@@ -7,6 +7,7 @@ import { Pager, usePages } from "../ui/pager.js";
 import { Problem } from "../ui/problem.js";
 import { html, useEffect, useState } from "../vdom.js";
 import { say } from "../words.js";
+import { theTalks } from "./talks.js";
 
 const PAUSE = 150;
 
@@ -15,7 +16,7 @@ const FIRST = "home";
 const LONGEST = 64;
 
 /** `begun(chat)` is told where the talk is: one that there is already with whoever is chosen, or a new one. */
-export function ChooseWhom({ talks, begun, close }) {
+export function ChooseWhom({ begun, close }) {
   const [typed, setTyped] = useState("");
   const [wanted, setWanted] = useState("");
   const [trouble, setTrouble] = useState(null);
@@ -25,12 +26,14 @@ export function ChooseWhom({ talks, begun, close }) {
   }, [typed]);
   const pages = usePages((before, signal) => get(`/personas${query({ q: wanted, before, limit: 60 })}`, { signal }), [wanted]);
   const choose = async (slug) => {
-    const there = talks.find((one) => one.persona?.slug === slug);
-    if (there) {
-      begun(there.chat);
-      return;
-    }
     try {
+      // Asked for now: whoever is quick chooses before the list is there, and would bring somebody else into a talk.
+      const talks = await theTalks();
+      const there = talks.find((one) => one.persona?.slug === slug);
+      if (there) {
+        begun(there.chat);
+        return;
+      }
       const chat = talks.length === 0 ? FIRST : slug.slice(0, LONGEST);
       begun((await post("/talks", { persona: slug, chat })).chat);
     } catch (error) {

@@ -53,13 +53,15 @@ export function useSuggestions(talk, text) {
     setTold({ typed: text, items: found });
     setChosen(at < 0 ? (by > 0 ? 0 : found.length - 1) : (at + by + found.length) % found.length);
   };
+  /** What Tab means: the chosen one, or the first; of those that were found for fewer letters, the first that begins so. */
+  const meant = () => found[at] ?? (told.typed === text ? found[0] : found.find((one) => one.line.toLowerCase().startsWith(text.toLowerCase())));
   /** Whether a key was meant for the list. */
   const keys = (event, complete) => {
     if (found.length === 0) return false;
     if (event.key === "ArrowDown") move(1);
     else if (event.key === "ArrowUp") move(-1);
     else if (event.key === "Escape") close();
-    else if (event.key === "Tab" && !event.shiftKey) take(found[Math.max(at, 0)], complete);
+    else if (event.key === "Tab" && !event.shiftKey) meant() && take(meant(), complete);
     else if (event.key === "Enter" && !event.shiftKey && at >= 0) take(found[at], complete);
     else return false;
     event.preventDefault();

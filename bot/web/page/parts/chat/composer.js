@@ -14,8 +14,8 @@ export function Composer({ talk, eager }) {
   const [text, setText] = useTyped(`writing.${talk.chat}`);
   const suggested = useSuggestions(talk, text);
 
-  useEffect(() => {
-    // On a phone the keyboard would cover what one came to read.
+  useLayoutEffect(() => {
+    // At once, for in a moment somebody may be busy elsewhere. On a phone the keyboard would cover what one came to read.
     const nobodyElse = eager || (eager !== null && document.activeElement === document.body);
     if (nobodyElse && matchMedia("(pointer: fine)").matches) field.current.focus();
   }, []);

@@ -41,6 +41,8 @@ export class Talk {
     this.mayBeAsked = false;
     /** What is read out to whoever hears the page. */
     this.announced = "";
+    /** What was told of rows while all is loaded anew; null: nothing is. */
+    this.meanwhile = null;
     this.leaving = [];
     this.asking = new AbortController();
   }
@@ -62,19 +64,23 @@ export class Talk {
   /** The latest messages, as they are now. The revision is asked for first: what changes meanwhile is told again. */
   async load() {
     const { signal } = this.asking;
+    const told = (this.meanwhile = []);
     try {
       const found = await get(this.path, { signal });
       const page = await get(`${this.path}/messages${query({ limit: PAGE })}`, { signal });
+      if (this.meanwhile !== told) return; // it is loaded once more since
       this.persona = found.persona;
       this.revision = found.revision;
       this.messages = new Map(page.items.map((message) => [message.id, message]));
       this.older = page.next !== null;
       this.trouble = null;
     } catch (trouble) {
-      if (signal.aborted) return;
+      if (signal.aborted || this.meanwhile !== told) return;
       this.trouble = trouble;
     }
+    this.meanwhile = null;
     this.loading = false;
+    for (const event of told) this.take(event); // what was loaded may be older
     this.changed();
   }
 
@@ -113,10 +119,12 @@ export class Talk {
   take(event) {
     switch (event.is) {
       case "message":
+        this.meanwhile?.push(event);
         this.put(event.message);
         this.saw(event.message.revision);
         break;
       case "gone":
+        this.meanwhile?.push(event);
         this.messages.delete(event.id);
         this.saw(event.revision);
         break;

@@ -7,24 +7,38 @@ import { go, hrefTo } from "../router.js";
 import { Button } from "../ui/button.js";
 import { Face } from "../ui/face.js";
 import { Problem } from "../ui/problem.js";
-import { html, useCallback, useEffect, useState } from "../vdom.js";
+import { html, useCallback, useEffect, useRef, useState } from "../vdom.js";
 import { ago, say } from "../words.js";
+
+/** The talks as they are now. */
+export async function theTalks(signal) {
+  const { items } = await get("/talks", { signal });
+  return items.filter((one) => !isTest(one));
+}
 
 /** The talks as the house has them; they are asked for again when the connection comes back, and by `again`. */
 export function useTalks() {
   const { live } = useHouse();
   const [found, setFound] = useState({ items: [], loading: true, trouble: null });
+  const asking = useRef(null);
   const again = useCallback(async () => {
+    asking.current?.abort();
+    const mine = new AbortController();
+    asking.current = mine;
     try {
-      const { items } = await get("/talks");
-      setFound({ items: items.filter((one) => !isTest(one)), loading: false, trouble: null });
+      const items = await theTalks(mine.signal);
+      if (!mine.signal.aborted) setFound({ items, loading: false, trouble: null });
     } catch (trouble) {
-      setFound((now) => ({ ...now, loading: false, trouble }));
+      if (!mine.signal.aborted) setFound((now) => ({ ...now, loading: false, trouble }));
     }
   }, []);
   useEffect(() => {
     again();
-    return live.look((state) => state === "open" && again());
+    const leave = live.look((state) => state === "open" && again());
+    return () => {
+      leave();
+      asking.current?.abort();
+    };
   }, [again, live]);
   return { ...found, again };
 }

@@ -21,12 +21,17 @@ export function Palette(list) {
   return html`<${Rows} ...${list} of="palette" class="typed-palette" hint=${say("palette_hint")} most=${COLOURS} show=${show} told=${({ colour }) => colour} />`;
 }
 
+/** A field with a sentence on what is wrong with it: nothing is saved until that is mended. */
+const refused = (trouble) => ({ trouble: trouble || undefined, inner: (field) => field?.setCustomValidity(trouble || "") });
+
 export function Loras(list) {
   const { found } = useAsked((signal) => get("/loras", { signal }));
   const name = useName();
   const there = (found?.items ?? []).map((one) => one.name);
-  const show = (row, set) => html`
-    <${Field} label=${say("lora")} value=${row.name} change=${(text) => set({ name: text })} list=${name} maxlength="80" required autocomplete="off" spellcheck=${false} />
+  // By their names they are kept: of two rows with the same one only the last would be left.
+  const twice = (row, place) => list.value.slice(0, place).some((one) => one.name.trim() !== "" && one.name.trim() === row.name.trim());
+  const show = (row, set, place) => html`
+    <${Field} label=${say("lora")} ...${refused(twice(row, place) && say("lora_twice"))} value=${row.name} change=${(text) => set({ name: text })} list=${name} maxlength="80" required autocomplete="off" spellcheck=${false} />
     <${Field} class="typed-small" label=${say("weight")} type="number" min="-2" max="2" step="any" required value=${row.weight} change=${(weight) => set({ weight })} />
   `;
   const hint = found && (there.length > 0 ? say("loras_there", { names: there.slice(0, 8).join(", ") }) : say("loras_none"));

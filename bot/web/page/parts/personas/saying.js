@@ -90,6 +90,7 @@ const WORDS = {
   palette_hint: ["The colours of their drawn pictures; the first is theirs in a chat, too.", "Die Farben ihrer gezeichneten Bilder; die erste gehört auch im Gespräch zu ihnen."],
   examples_hint: ["In the form {{user}}: … and {{char}}: …, one talk in each field.", "In der Form {{user}}: … und {{char}}: …, je Feld ein Gespräch."],
   loras_there: ["Here are: {names}", "Hier sind: {names}"],
+  lora_twice: ["It stands here already: each LoRA has one weight.", "Es steht hier schon: Jedes LoRA hat ein Gewicht."],
   loras_none: ["No LoRA lies on this machine's disk: they belong in models/lora.", "Auf der Platte dieser Maschine liegt kein LoRA: Sie gehören nach models/lora."],
   lorebook_hint: ["An entry is told when one of its keys comes up in the talk.", "Ein Eintrag wird erzählt, wenn eines seiner Stichworte im Gespräch vorkommt."],
   as_the_house: ["Empty: as the house has it", "Leer: wie im Haus üblich"],

@@ -1,21 +1,22 @@
 // A feed or a hook that is made, or changed; and the secret of a new hook, which is shown this once.
 
-import { newKey, patch, post } from "../api.js";
+import { patch, post } from "../api.js";
 import { Button } from "../ui/button.js";
 import { choicesOf, useVocabulary } from "../ui/choosing.js";
 import { Copied } from "../ui/copied.js";
 import { Dialog } from "../ui/dialog.js";
-import { Choice, Field } from "../ui/field.js";
+import { Choice, Field, useName } from "../ui/field.js";
 import { Problem } from "../ui/problem.js";
 import { html, useState } from "../vdom.js";
 import { say } from "../views/saying.js";
-import { alike, numbersIn, usePlace } from "./places.js";
+import { Before, Leave, useForm } from "./form.js";
+import { alike, NOWHERE, numbersIn, usePlace } from "./places.js";
 
 const LENDERS = ["render", "item", "folder", "none"];
 const APPROVALS = ["no", "skip", "post"];
 const PLAIN = ["address", "persona", "only", "without", "every", "picture", "style", "approval"];
 
-const EMPTY = { address: "", persona: "", only: "", without: "", every: "", picture: "render", style: "", approval: "no", to: "" };
+const EMPTY = { address: "", persona: "", only: "", without: "", every: "", picture: "render", style: "", approval: "no", to: "", ...NOWHERE };
 
 /** What stands in the fields of one that is there. */
 const known = (feed) => ({
@@ -43,26 +44,32 @@ function changes(typed, before, place) {
 export function FeedForm({ feed, kind = feed.kind, changed, close }) {
   const { personas, styles } = useVocabulary();
   const [before] = useState(() => (feed ? known(feed) : EMPTY));
-  const [typed, setTyped] = useState(before);
+  const form = useForm(feed ? `feed.${feed.id}` : `new-${kind}`, before);
+  const { typed, field } = form;
   const [made, setMade] = useState(null);
   const [trouble, setTrouble] = useState(null);
   const [doing, setDoing] = useState(false);
-  // Sent once more because no answer came, it is the same order.
-  const [key] = useState(newKey);
-  const where = usePlace({ label: say("where"), stays: feed?.chat });
-  const field = (name) => ({ value: typed[name], change: (value) => setTyped((now) => ({ ...now, [name]: value })) });
+  const name = useName();
+  const where = usePlace({ label: say("where"), stays: feed?.chat, field });
   const isFeed = kind === "feed";
-  const untouched = feed ? alike(typed, before) && !where.place : !where.place || (isFeed && !typed.address.trim());
+  const untouched = feed ? !where.place && form.changed.every((one) => one in NOWHERE) : !where.place || (isFeed && !typed.address.trim());
   // What is being made may have a secret, which nobody is told again: that is waited for.
   const leave = () => doing || close();
+  const away = () => {
+    if (doing) return;
+    form.forget();
+    close();
+  };
   const save = async (event) => {
-    event?.preventDefault();
+    event.preventDefault();
     if (doing || untouched) return;
     setDoing(true);
     setTrouble(null);
     try {
       const wanted = changes(typed, before, where.place);
-      const told = feed ? await patch(`/feeds/${feed.id}`, wanted) : await post("/feeds", { ...wanted, kind, key });
+      const order = { ...wanted, kind };
+      const told = feed ? await patch(`/feeds/${feed.id}`, wanted) : await post("/feeds", { ...order, key: form.keyOf(order) });
+      form.forget();
       changed();
       if (told.secret) setMade(told);
       else {
@@ -77,13 +84,14 @@ export function FeedForm({ feed, kind = feed.kind, changed, close }) {
   if (made) return html`<${Secret} hook=${made} close=${close} />`;
   const title = feed ? say(isFeed ? "edit_feed" : "edit_hook", { id: String(feed.id) }) : say(isFeed ? "new_feed" : "new_hook");
   const actions = html`
-    <${Button} kind="quiet" onClick=${leave}>${say("cancel")}<//>
-    <${Button} kind="good" onClick=${save} busy=${doing} disabled=${untouched}>${say(feed ? "save" : isFeed ? "listen" : "make_hook")}<//>
+    <${Leave} form=${form} away=${away} />
+    <${Button} type="submit" form=${name} kind="good" busy=${doing} disabled=${untouched}>${say(feed ? "save" : isFeed ? "listen" : "make_hook")}<//>
   `;
   return html`
     <${Dialog} title=${title} close=${leave} actions=${actions}>
-      <form class="form" onSubmit=${save}>
-        ${isFeed && html`<${Field} label=${say("address")} hint=${say("address_hint")} type="url" maxlength="2000" ...${field("address")} />`}
+      <form id=${name} class="form" novalidate onSubmit=${save}>
+        <${Before} form=${form} />
+        ${isFeed && html`<${Field} label=${say("address")} hint=${say("address_hint")} type="url" autofocus maxlength="2000" ...${field("address")} />`}
         ${!isFeed && !feed && html`<p class="soft">${say("hook_about")}</p>`}
         ${where.fields}
         <${Choice} label=${say("persona")} choices=${choicesOf(personas, feed ? say("as_now", { name: feed.persona }) : say("whoever_is_there"))} ...${field("persona")} />

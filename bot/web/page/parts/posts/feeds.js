@@ -6,16 +6,18 @@ import { useDoing } from "../ui/asked.js";
 import { Button } from "../ui/button.js";
 import { Card } from "../ui/card.js";
 import { Sure } from "../ui/dialog.js";
-import { useLasting } from "../ui/lasting.js";
 import { Pager } from "../ui/pager.js";
 import { html, useState } from "../vdom.js";
 import { moment, say } from "../views/saying.js";
 import { FeedForm } from "./feed-form.js";
 import { Manners } from "./manners.js";
 
-export function Feeds({ turn, mayChange }) {
+export const lookAtFeeds = (before, signal) => get(`/feeds${query({ before, limit: 50 })}`, { signal });
+
+export function Feeds({ feeds, soon, mayChange }) {
   const [adding, add] = useState(null);
-  const feeds = useLasting((before, signal) => get(`/feeds${query({ before, limit: 50 })}`, { signal }), [turn]);
+  // What is still to come of one comes at once, or goes with it.
+  const changed = () => soon("feeds", "week", "inbox");
   const actions =
     mayChange &&
     html`
@@ -26,15 +28,15 @@ export function Feeds({ turn, mayChange }) {
     <${Card} title=${say("feeds")} actions=${actions}>
       ${feeds.found && feeds.items.length === 0 && html`<p class="soft">${say("no_feeds")}</p>`}
       <ul class="rows">
-        ${feeds.items.map((one) => html`<${Feed} key=${one.id} feed=${one} again=${feeds.again} mayChange=${mayChange} />`)}
+        ${feeds.items.map((one) => html`<${Feed} key=${one.id} feed=${one} changed=${changed} mayChange=${mayChange} />`)}
       </ul>
       <${Pager} pages=${feeds} />
-      ${adding && html`<${FeedForm} kind=${adding} changed=${feeds.again} close=${() => add(null)} />`}
+      ${adding && html`<${FeedForm} key=${adding} kind=${adding} changed=${changed} close=${() => add(null)} />`}
     <//>
   `;
 }
 
-function Feed({ feed, again, mayChange }) {
+function Feed({ feed, changed, mayChange }) {
   const { tell } = useHouse();
   const [doing, act] = useDoing(tell);
   const [sure, ask] = useState(false);
@@ -43,7 +45,7 @@ function Feed({ feed, again, mayChange }) {
     act(async () => {
       await work();
       ask(false);
-      again();
+      changed();
     });
   const name = feed.title || (feed.kind === "hook" ? say("hook_n", { id: String(feed.id) }) : feed.address);
   const filters = [
@@ -71,7 +73,7 @@ function Feed({ feed, again, mayChange }) {
           <${Button} kind="danger" onClick=${() => ask(true)}>${say("remove")}<//>
         </div>
       `}
-      ${editing && html`<${FeedForm} feed=${feed} changed=${again} close=${() => edit(false)} />`}
+      ${editing && html`<${FeedForm} feed=${feed} changed=${changed} close=${() => edit(false)} />`}
       ${sure && html`<${Sure} title=${say("sure_remove_feed")} yes=${say("remove")} act=${() => done(() => remove(`/feeds/${feed.id}`))} close=${() => ask(false)}>${say("sure_remove_schedule_more")}<//>`}
     </li>
   `;

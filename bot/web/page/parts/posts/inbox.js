@@ -6,21 +6,27 @@ import { useDoing } from "../ui/asked.js";
 import { Button } from "../ui/button.js";
 import { Card } from "../ui/card.js";
 import { Field } from "../ui/field.js";
-import { countOf, useLasting } from "../ui/lasting.js";
+import { countOf } from "../ui/lasting.js";
 import { Pager } from "../ui/pager.js";
 import { addressed } from "../ui/thumbs.js";
 import { hrefTo } from "../router.js";
-import { html, useState } from "../vdom.js";
+import { useTyped } from "../kept.js";
+import { html } from "../vdom.js";
 import { moment, say } from "../views/saying.js";
 
-export function Inbox({ turn, changed, mayChange, schedules }) {
-  const waiting = useLasting((before, signal) => get(`/posts${query({ state: "waiting", soonest: true, before, limit: 20 })}`, { signal }), [turn]);
+/** The next to be shown first. */
+export const lookAtWaiting = (before, signal) => get(`/posts${query({ state: "waiting", soonest: true, before, limit: 20 })}`, { signal });
+
+/** A caption that is written anew, or none. */
+const KEPT = { read: (kept) => (kept ? JSON.parse(kept) : null), written: (typed) => (typed === null ? "" : JSON.stringify(typed)) };
+
+export function Inbox({ waiting, soon, mayChange, every }) {
   const { items } = waiting;
   return html`
     <${Card} title=${items.length ? `${say("inbox")} (${countOf(waiting)})` : say("inbox")}>
       ${waiting.found && items.length === 0 && html`<p class="soft">${say("inbox_empty")}</p>`}
       <ul class="rows">
-        ${items.map((one) => html`<${Waiting} key=${one.id} post=${one} zone=${zoneOf(schedules, one)} changed=${changed} mayChange=${mayChange} />`)}
+        ${items.map((one) => html`<${Waiting} key=${one.id} post=${one} zone=${zoneOf(every, one)} soon=${soon} mayChange=${mayChange} />`)}
       </ul>
       <${Pager} pages=${waiting} />
     <//>
@@ -28,19 +34,19 @@ export function Inbox({ turn, changed, mayChange, schedules }) {
 }
 
 /** By which clock a post is meant: that of its schedule, or else of its place. */
-export function zoneOf(schedules, post) {
-  return schedules.found?.items.find((one) => one.id === post.schedule)?.zone ?? post.zone;
+export function zoneOf(every, post) {
+  return every.found?.items.find((one) => one.id === post.schedule)?.zone ?? post.zone;
 }
 
-function Waiting({ post, zone, changed, mayChange }) {
+function Waiting({ post, zone, soon, mayChange }) {
   const { tell } = useHouse();
   const [doing, act] = useDoing(tell);
-  const [typed, setTyped] = useState(null);
+  const [typed, setTyped] = useTyped(`caption.${post.id}`, KEPT);
   const done = (work) =>
     act(async () => {
       await work();
       setTyped(null);
-      changed();
+      soon("inbox", "week");
     });
   const order = (what) => () => done(() => send(`/posts/${part(post.id)}/${what}`));
   const save = (event) => {

@@ -3,36 +3,40 @@
 import { get } from "../api.js";
 import { useAsked } from "../ui/asked.js";
 import { Choice, Field } from "../ui/field.js";
-import { html, useState } from "../vdom.js";
+import { html } from "../vdom.js";
 import { say } from "../views/saying.js";
 
 /** How platforms know the chats of this page. */
 const HERE = "web:home:";
 const ELSEWHERE = "elsewhere";
 
+/** Of a form in which nobody has said where yet. */
+export const NOWHERE = { place: "", elsewhere: "" };
+
 /**
- * `{place, fields}`: the place that is meant (empty: none is yet), and where it is chosen. `stays`: how the place is
- * called that it has already; as long as nobody chooses another, none is meant. `changed()` is told of a choice.
+ * `{place, fields}`: the place that is meant (empty: none is yet), and where it is chosen. `field(name)`: the fields of
+ * the form, `place` and `elsewhere` among them. `stays`: how the place is called that it has already; as long as nobody
+ * chooses another, none is meant.
  */
-export function usePlace({ label, stays, changed }) {
-  const talks = useAsked((signal) => get("/talks", { signal })).found?.items ?? [];
-  const [chosen, choose] = useState(null);
-  const [typed, setTyped] = useState("");
+export function usePlace({ label, stays, field }) {
+  const { found, loading } = useAsked((signal) => get("/talks", { signal }));
+  const chosen = field("place").value;
+  const talks = (found?.items ?? []).map((one) => [HERE + one.chat, `${one.persona?.name ?? one.chat} (${one.chat})`]);
+  const staying = talks.find(([one]) => one === stays)?.[1] ?? stays;
+  // Until the talks are known nothing is taken for what somebody means, and what they chose stays chosen.
+  const unknown = chosen && chosen !== ELSEWHERE && !talks.some(([one]) => one === chosen);
   const choices = [
-    ...(stays ? [["", stays]] : []),
-    ...talks.map((one) => [HERE + one.chat, `${one.persona?.name ?? one.chat} (${one.chat})`]),
+    ...(stays ? [["", staying]] : loading && !found ? [["", say("loading")]] : []),
+    ...(unknown ? [[chosen, chosen.replace(HERE, "")]] : []),
+    ...talks.filter(([one]) => one !== stays),
     [ELSEWHERE, say("elsewhere")],
   ];
-  const value = chosen ?? choices[0][0];
-  const told = (set) => (text) => {
-    changed?.();
-    set(text);
-  };
+  const value = chosen || choices[0][0];
   const fields = html`
-    <${Choice} label=${label} value=${value} change=${told(choose)} choices=${choices} />
-    ${value === ELSEWHERE && html`<${Field} label=${say("elsewhere")} hint=${say("elsewhere_hint")} maxlength="200" value=${typed} change=${told(setTyped)} />`}
+    <${Choice} label=${label} choices=${choices} ...${field("place")} value=${value} />
+    ${value === ELSEWHERE && html`<${Field} label=${say("elsewhere")} hint=${say("elsewhere_hint")} maxlength="200" ...${field("elsewhere")} />`}
   `;
-  return { place: value === ELSEWHERE ? typed.trim() : value, fields };
+  return { place: value === ELSEWHERE ? field("elsewhere").value.trim() : value, fields };
 }
 
 /** `7, #12` as numbers; what is none becomes a sentence. */

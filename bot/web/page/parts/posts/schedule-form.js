@@ -4,11 +4,12 @@ import { patch, post } from "../api.js";
 import { Button } from "../ui/button.js";
 import { choicesOf, useVocabulary } from "../ui/choosing.js";
 import { Dialog } from "../ui/dialog.js";
-import { Choice, Field } from "../ui/field.js";
+import { Choice, Field, useName } from "../ui/field.js";
 import { Problem } from "../ui/problem.js";
 import { html, useEffect, useRef, useState } from "../vdom.js";
 import { moment, say } from "../views/saying.js";
-import { alike, numbersIn, usePlace } from "./places.js";
+import { Before, Leave, useForm } from "./form.js";
+import { alike, NOWHERE, numbersIn, usePlace } from "./places.js";
 
 const APPROVALS = ["no", "skip", "post"];
 const KINDS = ["both", "text-only", "picture-only"];
@@ -24,6 +25,7 @@ const fresh = () => ({
   ahead: "",
   posts: "both",
   to: "",
+  ...NOWHERE,
 });
 
 /** And of one that is there. */
@@ -40,6 +42,7 @@ function known({ when, zone, theme, options }) {
     ahead: options.ahead === undefined ? "" : spanIn(Math.round(options.ahead / 60)),
     posts: !picture ? "text-only" : !text ? "picture-only" : "both",
     to: (options.targets ?? []).join(", "),
+    ...NOWHERE,
   };
 }
 
@@ -69,33 +72,38 @@ function changes(typed, before) {
 export function ScheduleForm({ schedule, changed, close }) {
   const { personas, styles } = useVocabulary();
   const [before] = useState(() => (schedule ? known(schedule) : fresh()));
-  const [typed, setTyped] = useState(before);
+  const form = useForm(schedule ? `schedule.${schedule.id}` : "new-schedule", before);
+  const { typed } = form;
   const [looked, look] = useState(null);
   const [trouble, setTrouble] = useState(null);
   const [doing, setDoing] = useState(false);
   const times = useRef(null);
+  const name = useName();
   // On a small screen they would come up out of sight.
   useEffect(() => times.current?.scrollIntoView({ block: "nearest" }), [looked]);
-  const where = usePlace({ label: say("where"), changed: () => look(null) });
-  const field = (name) => ({
-    value: typed[name],
-    change: (value) => {
+  const field = (one) => {
+    const { value, change } = form.field(one);
+    const told = (typedNow) => {
       look(null);
-      setTyped((now) => ({ ...now, [name]: value }));
-    },
-  });
-  const untouched = schedule ? alike(typed, before) : !where.place;
+      change(typedNow);
+    };
+    return { value, change: told };
+  };
+  const where = usePlace({ label: say("where"), field });
+  const untouched = schedule ? form.changed.length === 0 : !where.place;
   // Of pictures that are ordered by the clock only the clock is changed.
   const ofPosts = !schedule || schedule.persona_id !== null;
   const ask = async (dry) => {
     setDoing(true);
     setTrouble(null);
     try {
+      const order = whole(typed, where.place);
       const told = schedule
         ? await patch(`/schedules/${schedule.id}`, { ...changes(typed, before), dry })
-        : await post("/schedules", { ...whole(typed, where.place), dry });
+        : await post("/schedules", dry ? { ...order, dry } : { ...order, key: form.keyOf(order) });
       if (dry) look(told);
       else {
+        form.forget();
         changed();
         close();
         return;
@@ -105,14 +113,24 @@ export function ScheduleForm({ schedule, changed, close }) {
     }
     setDoing(false);
   };
+  const away = () => {
+    form.forget();
+    close();
+  };
+  const show = (event) => {
+    event.preventDefault();
+    if (!doing && !untouched) ask(true);
+  };
   const actions = html`
-    <${Button} onClick=${() => ask(true)} busy=${doing} disabled=${untouched}>${say("show_times")}<//>
+    <${Leave} form=${form} away=${away} />
+    <${Button} type="submit" form=${name} busy=${doing} disabled=${untouched}>${say("show_times")}<//>
     <${Button} kind="good" onClick=${() => ask(false)} busy=${doing} disabled=${!looked}>${say("save")}<//>
   `;
   return html`
     <${Dialog} title=${schedule ? say("edit_schedule", { id: String(schedule.id) }) : say("new_schedule")} close=${close} actions=${actions}>
-      <div class="form">
-        <${Field} label=${say("when")} hint=${say("when_hint")} maxlength="1000" ...${field("words")} />
+      <form id=${name} class="form" novalidate onSubmit=${show}>
+        <${Before} form=${form} />
+        <${Field} label=${say("when")} hint=${say("when_hint")} autofocus maxlength="1000" ...${field("words")} />
         ${!schedule && html`${where.fields}<${Choice} label=${say("persona")} choices=${choicesOf(personas, say("whoever_is_there"))} ...${field("persona")} />`}
         ${ofPosts && html`<${Field} label=${say("theme")} hint=${say("theme_hint", { bar: "|" })} maxlength="1000" ...${field("theme")} />`}
         ${ofPosts &&
@@ -138,7 +156,7 @@ export function ScheduleForm({ schedule, changed, close }) {
             <ul class="times">${looked.next.map((one) => html`<li key=${one}>${moment(one, looked.zone)}</li>`)}</ul>
           </div>
         `}
-      </div>
+      </form>
     <//>
   `;
 }

@@ -6,16 +6,18 @@ import { useDoing } from "../ui/asked.js";
 import { Button } from "../ui/button.js";
 import { Card } from "../ui/card.js";
 import { Sure } from "../ui/dialog.js";
-import { useLasting } from "../ui/lasting.js";
 import { Pager } from "../ui/pager.js";
 import { html, useState } from "../vdom.js";
 import { moment, say } from "../views/saying.js";
 import { Manners } from "./manners.js";
 import { ScheduleForm } from "./schedule-form.js";
 
-export function Schedules({ turn, changed, mayChange }) {
+export const lookAtSchedules = (before, signal) => get(`/schedules${query({ before, limit: 50 })}`, { signal });
+
+export function Schedules({ schedules, soon, mayChange }) {
   const [adding, add] = useState(false);
-  const schedules = useLasting((before, signal) => get(`/schedules${query({ before, limit: 50 })}`, { signal }), [turn]);
+  // What was planned is planned anew, or goes.
+  const changed = () => soon("schedules", "week", "inbox");
   const actions = mayChange && html`<${Button} icon="plus" onClick=${() => add(true)}>${say("new_schedule")}<//>`;
   return html`
     <${Card} title=${say("schedules")} actions=${actions}>

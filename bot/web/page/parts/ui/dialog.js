@@ -1,7 +1,7 @@
 // A window over the page. The browser keeps the focus inside, closes it by Escape, and gives the focus back.
 
 import { newKey } from "../api.js";
-import { html, useEffect, useRef, useState } from "../vdom.js";
+import { html, useLayoutEffect, useRef, useState } from "../vdom.js";
 import { say } from "../words.js";
 import { Button } from "./button.js";
 
@@ -10,7 +10,8 @@ export function Dialog({ title, close, children, actions, wide = false }) {
   const leave = useRef(close);
   leave.current = close;
   const [name] = useState(() => `dialog-${newKey()}`);
-  useEffect(() => {
+  // As soon as it stands there: whoever presses Escape at once means this window.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     const shown = dialog.current;
     shown.showModal();

@@ -8,20 +8,27 @@ import { Problem } from "./problem.js";
 
 const NOTHING = { items: [], next: null, loading: true, trouble: null };
 
-/** `load(cursor, signal)` asks for a page. When one of `facts` changes, the list begins anew. */
+/**
+ * `load(cursor, signal)` asks for a page. When one of `facts` changes, the list begins anew; what stands there stays
+ * until the new one has come, so that whoever is in it by keyboard is not thrown out. `setItems(change)` has to bear
+ * being done twice: what is changed while a page is on its way is changed in that page, too.
+ */
 export function usePages(load, facts = []) {
   const [list, setList] = useState(NOTHING);
   const asking = useRef(null);
+  const meanwhile = useRef([]);
   const more = useCallback(async (cursor, before) => {
     asking.current?.abort();
     const mine = new AbortController();
     asking.current = mine;
-    setList({ items: before, next: cursor, loading: true, trouble: null });
+    meanwhile.current = [];
+    const changed = (items) => meanwhile.current.reduce((now, change) => change(now), items);
+    setList((now) => ({ items: now.items, next: cursor, loading: true, trouble: null }));
     try {
       const page = await load(cursor, mine.signal);
-      if (!mine.signal.aborted) setList({ items: [...before, ...page.items], next: page.next, loading: false, trouble: null });
+      if (!mine.signal.aborted) setList({ items: changed([...before, ...page.items]), next: page.next, loading: false, trouble: null });
     } catch (trouble) {
-      if (!mine.signal.aborted) setList({ items: before, next: cursor, loading: false, trouble });
+      if (!mine.signal.aborted) setList({ items: changed(before), next: cursor, loading: false, trouble });
     }
   }, facts);
   useEffect(() => {
@@ -30,7 +37,10 @@ export function usePages(load, facts = []) {
   }, [more]);
   return {
     ...list,
-    setItems: (change) => setList((now) => ({ ...now, items: change(now.items) })),
+    setItems: (change) => {
+      meanwhile.current.push(change);
+      setList((now) => ({ ...now, items: change(now.items) }));
+    },
     further: () => list.loading || more(list.next, list.items),
     again: () => more(null, []),
   };

@@ -13,12 +13,23 @@ import { Progress } from "../ui/progress.js";
 import { html, useEffect } from "../vdom.js";
 import { say } from "./saying.js";
 
+/** An order is answered on a way of its own: its run may be told to be further already. */
+const isBehind = (answer, known) => answer.total === known.total && (answer.left > known.left || (known.state === "done" && answer.state !== "done"));
+
 export default function Backfill() {
   const { live, me } = useHouse();
   const pictured = useAsked((signal) => get("/pictured", { signal }));
   const runs = usePages((before, signal) => get(`/runs${query({ before })}`, { signal }));
   const put = (run) => {
     runs.setItems((now) => [run, ...now.filter((one) => one.id !== run.id)].sort((one, other) => other.id - one.id));
+    pictured.again();
+  };
+  const answered = (run) => {
+    runs.setItems((now) => {
+      const known = now.find((one) => one.id === run.id);
+      const latest = known && isBehind(run, known) ? known : run;
+      return [latest, ...now.filter((one) => one !== known)].sort((one, other) => other.id - one.id);
+    });
     pictured.again();
   };
   useEffect(
@@ -40,8 +51,8 @@ export default function Backfill() {
           <${Count} title=${say("posts")} counts=${pictured.found.posts} />
         </div>
       `}
-      ${mayChange && html`<${Order} begun=${put} />`}
-      <${Runs} runs=${runs} put=${put} mayChange=${mayChange} />
+      ${mayChange && html`<${Order} begun=${answered} />`}
+      <${Runs} runs=${runs} put=${answered} mayChange=${mayChange} />
     <//>
   `;
 }

@@ -32,7 +32,7 @@ export default function Chat({ route }) {
       ${chat
         ? html`<${Conversation} key=${chat} chat=${chat} begin=${begin} spoken=${talks.again} eager=${chat === entered} />`
         : html`<section class="conversation">${talks.loading ? html`<${Waiting} label=${say("loading")} />` : html`<${Welcome} begin=${begin} />`}</section>`}
-      ${choosing && html`<${ChooseWhom} talks=${talks.items} begun=${begun} close=${() => choose(false)} />`}
+      ${choosing && html`<${ChooseWhom} begun=${begun} close=${() => choose(false)} />`}
     </div>
   `;
 }

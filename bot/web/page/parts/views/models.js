@@ -11,7 +11,7 @@ import { Choice, Field } from "../ui/field.js";
 import { Page } from "../ui/page.js";
 import { Problem } from "../ui/problem.js";
 import { Progress } from "../ui/progress.js";
-import { html, useEffect, useState } from "../vdom.js";
+import { html, useEffect, useRef, useState } from "../vdom.js";
 import { bytes, say } from "./saying.js";
 
 const FITS = { "fits on gpu": "gpu", "fits in ram, slow": "ram", no: "no" };
@@ -21,6 +21,8 @@ export default function Models() {
   const { live, me } = useHouse();
   const [pulls, setPulls] = useState(new Map());
   const [kind, setKind] = useState("");
+  /** How much was told so far, and by then of which model last. */
+  const told = useRef({ count: 0, of: new Map() });
   const models = useAsked(async (signal) => {
     const found = await get("/models", { signal });
     setPulls(new Map(found.pulls.map((one) => [one.id, one])));
@@ -30,6 +32,7 @@ export default function Models() {
     () =>
       live.watch("models", (event) => {
         if (event.is === "pull") {
+          told.current.of.set(event.id, (told.current.count += 1));
           setPulls((now) => new Map(now).set(event.id, event));
           if (OVER.includes(event.state)) models.again();
         } else if (event.is === "again") models.again();
@@ -40,7 +43,12 @@ export default function Models() {
   const items = models.found?.items ?? [];
   const kinds = [...new Set(items.map((one) => one.kind))];
   const shown = items.filter((one) => !kind || one.kind === kind);
-  const took = (told) => setPulls((now) => new Map(now).set(told.id, told));
+  /** The answer to an order goes a way of its own: whatever is told since is newer. */
+  const took = async (asking) => {
+    const before = told.current.count;
+    const pull = await asking;
+    if ((told.current.of.get(pull.id) ?? 0) <= before) setPulls((now) => new Map(now).set(pull.id, pull));
+  };
   const shared = { pulls, took, again: models.again, mayChange };
   const strangers = [...pulls.values()].filter((one) => one.state !== "done" && !items.some((known) => known.id === one.id));
   return html`
@@ -78,7 +86,7 @@ function Another({ took }) {
   const fetch = (event) => {
     event.preventDefault();
     act(async () => {
-      took(await post(`${pathOf(name.trim())}/pull`));
+      await took(post(`${pathOf(name.trim())}/pull`));
       setName("");
     });
   };
@@ -110,7 +118,7 @@ function Model({ model, pulls, took, again, mayChange }) {
   const [sure, ask] = useState(false);
   const pull = pulls.get(model.id);
   const comes = pull && !OVER.includes(pull.state);
-  const order = (what) => () => act(async () => took(await post(`${pathOf(pull?.name ?? model.id)}/${what}`)));
+  const order = (what) => () => act(() => took(post(`${pathOf(pull?.name ?? model.id)}/${what}`)));
   const away = () =>
     act(async () => {
       ask(false);

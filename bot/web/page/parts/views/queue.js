@@ -13,12 +13,11 @@ import { useLasting } from "../ui/lasting.js";
 import { Page } from "../ui/page.js";
 import { Pager } from "../ui/pager.js";
 import { Problem } from "../ui/problem.js";
-import { html, useEffect, useRef } from "../vdom.js";
+import { useSoon } from "../ui/soon.js";
+import { html } from "../vdom.js";
 import { ago, say, span } from "./saying.js";
 
 const LANES = ["interactive", "events", "scheduled", "backfill"];
-/** A job that was not known is looked at with its line, but not for each of many that come at once. */
-const PAUSE = 400;
 
 /** Everybody who waits, by lane, and whoever is drawn. */
 async function look(signal) {
@@ -33,22 +32,14 @@ export default function Queue() {
   const { me } = useHouse();
   const line = useAsked(look);
   const failures = useLasting(lookAtFailed);
-  const timer = useRef(0);
-  const stale = useRef(false);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  const again = () => {
-    line.again();
-    failures.again();
-  };
+  const lists = { line, failures };
+  const soon = useSoon((names) => Promise.all(names.map((one) => lists[one].again())));
+  const again = () => soon("line", "failures");
   const put = (job) => {
-    clearTimeout(timer.current);
-    // What failed is asked for again only for a job that did, or had: most do not.
-    stale.current ||= job.state === "failed" || failures.items.some((one) => one.id === job.id);
-    timer.current = setTimeout(() => {
-      line.again();
-      if (stale.current) failures.again();
-      stale.current = false;
-    }, PAUSE);
+    // A job that was not known is looked at with its line. What failed is asked for again only for a job that did, or
+    // had: most do not.
+    soon("line");
+    if (job.state === "failed" || failures.items.some((one) => one.id === job.id)) soon("failures");
     // What is told of a job in passing does not say for whom it is.
     const known = (jobs) => jobs.map((one) => (one.id === job.id ? { ...one, ...job } : one));
     line.set((now) => now && { ...now, jobs: known(now.jobs) });
