@@ -49,8 +49,10 @@ DRAIN_SECONDS = 10.0
 #: How long a thread of ours may compute before it lets others on, in seconds. Python's own 5 ms are added to each hop
 #: between the loop and the store's thread while a picture is drawn, and a message takes dozens of them.
 TURN_SECONDS = 0.0001
-#: Of these, how long replies may take to be finished.
+#: Of `DRAIN_SECONDS`: how long replies may take to be finished, what is owed to be shown, requests to be answered.
 REPLY_SECONDS = 5.0
+SHOW_SECONDS = 2.0
+ANSWER_SECONDS = 1.0
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 #: So many bytes a message has at most that comes in by a socket.
@@ -142,7 +144,7 @@ async def open_house(
                         engine.events.publish(CLOSING)
                         pages.watchers.close()
                         server.should_exit = True
-                        await asyncio.wait([web], timeout=1.0)
+                        await asyncio.wait([web], timeout=ANSWER_SECONDS)
                         server.force_exit = True
                         web.cancel()
                         await server.hang_up()
@@ -199,10 +201,10 @@ async def _drain(
         async with asyncio.timeout(REPLY_SECONDS):
             await desk.quiet()
     await desk.close()
-    await asyncio.wait([work], timeout=DRAIN_SECONDS - REPLY_SECONDS - 3)
+    await asyncio.wait([work], timeout=DRAIN_SECONDS - REPLY_SECONDS - SHOW_SECONDS - ANSWER_SECONDS)
     work.cancel()  # a second time: no more grace
     pump.cancel()
-    await asyncio.wait([pump], timeout=2.0)
+    await asyncio.wait([pump], timeout=SHOW_SECONDS)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class FakeFront:
 
     async def say(self, text: str, key: str, *, who: str = "guest", chat: str = "room") -> None:
         """Somebody says something, as soon as the front listens."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.desk is None:  # noqa: ASYNC110 - it may be started several times until it listens
                 await asyncio.sleep(0.01)
         account = Account(self.name, who, who.title())

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import time
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -99,7 +100,7 @@ class FakeLanguage:
 
 
 class FakeRenderer:
-    """Plain colour, at once. `fails` makes the next so many renderings fail.
+    """Plain colour, at once, or with a pause before each step. `fails` makes the next so many renderings fail.
 
     Pictures of one size and as many steps share a pass, and a look shows the first of them, as with a real model.
     """
@@ -108,8 +109,9 @@ class FakeRenderer:
     #: So many share a pass at most.
     at_once = 4
 
-    def __init__(self, *, fails: int = 0) -> None:
+    def __init__(self, *, fails: int = 0, pause: float = 0.0) -> None:
         self.fails = fails
+        self.pause = pause
         self.rendered: list[PictureWanted] = []
         #: The seeds of each rendering that was asked for, whatever became of it.
         self.passes: list[list[int]] = []
@@ -125,6 +127,7 @@ class FakeRenderer:
         small = {place: partial(Image.new, "RGB", (32, 32), _colour(one)) for place, one in enumerate(wanted)}
         for one in wanted:
             for step in range(1, one.steps + 1):
+                time.sleep(self.pause)
                 progress(before + step, steps, Looks(small))
             before += one.steps
             image = Image.new("RGB", (one.width, one.height), _colour(one))

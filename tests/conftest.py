@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -26,6 +27,7 @@ from psycopg.sql import SQL, Identifier
 
 from engine.engine import Engine
 from engine.settings import PictureSettings, Settings, WebSettings
+from engine.store import database as database_module
 from engine.store.database import Database
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from tests.models.fixtures import (  # noqa: F401 - fixtures for all tests
@@ -39,10 +41,31 @@ from tests.models.fixtures import (  # noqa: F401 - fixtures for all tests
     tiny_model,
     tiny_spm_model,
 )
+from tests.surroundings import lay_bare
 
 # A busy machine makes no example wrong: what is slow is measured in tests/bench, by nobody's stop-watch here.
 hypothesis.settings.register_profile("greenroom", deadline=None)
 hypothesis.settings.load_profile("greenroom")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """All that is imported for the tests, torch and the rest, stays to the end: to look through it for waste, again
+    and again, took a sixth of the time of all tests. What a test itself leaves is looked for, though more seldom.
+    """
+    gc.disable()
+    try:
+        answer = yield
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(700, 10, 30)
+        gc.enable()
+    return answer
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -85,6 +108,25 @@ def houses_look_for_no_waste() -> Iterator[None]:
         # Whoever opens one has imported it by now.
         if house := sys.modules.get("bot.house"):
             patch.setattr(house, "_kept_for_good", nullcontext)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_power_cuts() -> Iterator[None]:
+    """Nothing here has to survive one, and to wait for the disk at each commit takes longer than most of the rest.
+    Houses in processes of their own wait for it in the tests too.
+    """
+    prepare = database_module._prepare_sqlite
+
+    def prepare_quickly(connection: Any, record: object) -> None:
+        prepare(connection, record)
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous=OFF")
+        cursor.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database_module, "_prepare_sqlite", prepare_quickly)
+        patch.setattr(os, "fsync", lambda _file: None)
         yield
 
 
@@ -195,9 +237,7 @@ def settings(tmp_path: Path, sqlite_tables: Path, monkeypatch: pytest.MonkeyPatc
 
     The tables are there already: making them takes longer than most tests.
     """
-    for name in os.environ:
-        if name.startswith("GREENROOM_"):
-            monkeypatch.delenv(name)
+    lay_bare(monkeypatch)
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     shutil.copy(sqlite_tables, home / sqlite_tables.name)

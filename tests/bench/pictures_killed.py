@@ -29,6 +29,7 @@ from engine.store.records import DeliveryKind, Job, JobState, Lane
 from tests.bench.harness import Figure
 from tests.bench.pictures_encoding import ROOT
 from tests.bench.pictures_house import PATIENCE, Asker, Bench, ask, askers, composed, prompt, settings_of
+from tests.surroundings import bare
 
 PEOPLE = 20
 LANES, HOW_OFTEN = (Lane.INTERACTIVE, Lane.EVENTS, Lane.SCHEDULED, Lane.BACKFILL), (5, 2, 2, 1)
@@ -122,7 +123,6 @@ class Mortal:
 
 @asynccontextmanager
 async def mortal() -> AsyncIterator[Mortal]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-W",
@@ -130,7 +130,7 @@ async def mortal() -> AsyncIterator[Mortal]:
         "-m",
         "tests.bench.pictures_mortal",
         cwd=ROOT,
-        env=clean,
+        env=bare(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

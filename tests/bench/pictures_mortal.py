@@ -8,55 +8,28 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from bot.logs import start_logging
 from engine.engine import Engine
 from engine.home import Home
-from engine.pictures import PictureWanted, Preview, Progress, Rendered
 from engine.testing import FakeRenderer
 from tests.bench.pictures_house import settings_of
+from tests.lives import bear
 from tests.working import working
 
-#: Seconds that a step takes.
+#: Seconds that a step takes, so that there are moments between them.
 STEP = 0.002
 
 
-class Quick(FakeRenderer):
-    """Takes a moment for each step, so that there are moments between them."""
-
-    def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
-        def slowly(step: int, steps: int, preview: Preview | None = None) -> None:
-            time.sleep(STEP)
-            progress(step, steps, preview)
-
-        return super().render(wanted, slowly)
-
-
-async def live(home: Path) -> None:
+async def live(order: dict[str, str]) -> None:
+    home = Path(order["home"])
     settings = settings_of(home)
     start_logging(Home(home).log, settings.log, console=False)
-    async with Engine.open(settings, renderer=Quick()) as engine, working(engine):
+    async with Engine.open(settings, renderer=FakeRenderer(pause=STEP)) as engine, working(engine):
         print(json.dumps({"works": os.getpid()}), flush=True)
         await asyncio.Event().wait()
 
 
-def main() -> None:
-    # Everything is imported once; each life is a fork of this process, which itself opens nothing.
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            try:
-                asyncio.run(live(Path(json.loads(line)["home"])))
-            finally:
-                os._exit(1)
-        print(json.dumps({"born": child}), flush=True)
-        _, status = os.waitpid(child, 0)
-        print(json.dumps({"ended": os.waitstatus_to_exitcode(status)}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    bear(live)

@@ -133,7 +133,7 @@ async def _people(engine: Engine, many: int) -> None:
         async with engine.database.write() as tx:
             for number in range(first, min(many, first + AT_ONCE)):
                 who = Persona(slug=f"person-{number}", name=f"Person {number}", age=30, kind="gardener")
-                await personas.add(tx, who, origin="made", now=engine.clock.now())
+                await personas.take_in(tx, who, origin="made", now=engine.clock.now())
 
 
 async def _made(engine: Engine, pictures: int) -> None:

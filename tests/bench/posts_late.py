@@ -25,7 +25,7 @@ from bot.logs import keep_quiet
 from bot.testing import FakeFront
 from engine.engine import Engine
 from engine.imagining import Wish
-from engine.pictures import PictureWanted, Preview, Progress, Rendered
+from engine.pictures import PictureWanted, Progress, Rendered
 from engine.planning import PICTURE_PATIENCE
 from engine.settings import WebSettings
 from engine.store import chats, personas, posts
@@ -45,11 +45,7 @@ class Slow(FakeRenderer):
     """Takes a moment for each step, and keeps no list of what it rendered."""
 
     def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
-        def slowly(step: int, steps: int, preview: Preview | None = None) -> None:
-            time.sleep(STEP)
-            progress(step, steps, preview)
-
-        made = super().render(wanted, slowly)
+        made = super().render(wanted, progress)
         self.rendered.clear()
         self.passes.clear()
         return made
@@ -121,7 +117,7 @@ def take_late(
 async def _late(home: Path, many: int, people: int, ahead: float, spread: float) -> tuple[list[Figure], str]:
     settings = settings_of(home).model_copy(update={"web": WebSettings(port=0)})
     stage = Stage()
-    async with open_house(settings, [stage], renderer=Slow()) as house:
+    async with open_house(settings, [stage], renderer=Slow(pause=STEP)) as house:
         engine = house.engine
         async with _asking(engine, people) as crowd:
             stage.people = crowd

@@ -11,8 +11,6 @@ import json
 import mmap
 import os
 import struct
-import sys
-import traceback
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +29,7 @@ from engine.home import Home
 from engine.store.records import PostState
 from engine.store.tables import deliveries, posts
 from tests.bench.pictures_house import settings_of
+from tests.lives import bear
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: A post's platform, by whether it knows a repeat when it sees one.
@@ -110,8 +109,9 @@ class Screen(FakeFront):
         return (row.nonce,)
 
 
-async def live(home: Path, until: datetime) -> None:
+async def live(order: dict[str, str]) -> None:
     """One life of the house."""
+    home, until = Path(order["home"]), datetime.fromisoformat(order["until"])
     clock, settings = Wound(home / CLOCK), settings_of(home)
     start_logging(Home(home).log, settings.log, console=False)
     # Nobody else changes the rows: time goes from one thing that comes to the next.
@@ -146,25 +146,5 @@ async def _to_do(tx: AsyncConnection, now: datetime) -> bool:
     return (await tx.execute(_TO_DO, {"now": now})).first() is not None
 
 
-def main() -> None:
-    # Everything is imported once; each life is a fork of this process, which itself opens nothing.
-    for line in sys.stdin:
-        order = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                asyncio.run(live(Path(order["home"]), datetime.fromisoformat(order["until"])))
-                status = 0
-            except BaseException:
-                traceback.print_exc()
-                raise
-            finally:
-                os._exit(status)
-        print(json.dumps({"born": child}), flush=True)
-        _, code = os.waitpid(child, 0)
-        print(json.dumps({"ended": os.waitstatus_to_exitcode(code)}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    bear(live)

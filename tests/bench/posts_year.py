@@ -40,6 +40,7 @@ from tests.bench.harness import Figure
 from tests.bench.pictures_encoding import ROOT
 from tests.bench.pictures_house import settings_of
 from tests.bench.posts_mortal import CLOCK, EPOCH, PLATFORMS, SHOWN, Wound
+from tests.surroundings import bare
 
 #: The first day of a year, and of a month in which clocks change on both sides of the equator.
 YEAR, MONTH = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 7, tzinfo=UTC)
@@ -153,10 +154,9 @@ class Lives:
 
 @contextmanager
 def lives(home: Path, clock: Wound, until: datetime) -> Iterator[Lives]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
     command = [sys.executable, "-W", "ignore", "-m", "tests.bench.posts_mortal"]
     with subprocess.Popen(
-        command, cwd=ROOT, env=clean, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        command, cwd=ROOT, env=bare(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as process:
         made = Lives(process, home, clock, until)
         try:

@@ -23,6 +23,7 @@ from engine.store import chats, personas
 from engine.store.database import Database
 from engine.store.records import ChatRef
 from tests.bot.logged import own_log
+from tests.surroundings import bare
 
 ROOT = Path(__file__).parents[2]
 #: Two places, and what they are called.
@@ -37,9 +38,8 @@ class Ended:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
     ours = {"GREENROOM_HOME": str(home), "GREENROOM_WEB__PORT": "0", "PYTHONPATH": str(ROOT)}
-    return kept | ours | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100"} | more
+    return bare() | ours | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100"} | more
 
 
 class Greenroom:

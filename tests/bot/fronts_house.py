@@ -11,30 +11,25 @@ import json
 import os
 import re
 import signal
-import sys
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import engine.pictures
-import engine.pictures.queue
 from bot.discord.front import DiscordFront
 from bot.front import Outgoing
 from bot.fronts import configured_fronts
 from bot.house import open_house, stopped_by_signals
 from bot.logs import start_logging
 from bot.telegram.front import TelegramFront
-from engine import conversation
 from engine.errors import ModelUnavailable
 from engine.home import Home
 from engine.language import LanguageModel, ReplyWanted, Wanted
 from engine.language.local import Local
 from engine.language.scribe import Scribe
 from engine.language.shelf import plan_for
-from engine.pictures import PictureWanted, Preview, Progress, Rendered, Renderer
+from engine.pictures import PictureWanted, Progress, Rendered, Renderer
 from engine.settings import (
     DiscordSettings,
     LanguageSettings,
@@ -47,7 +42,8 @@ from engine.settings import (
     WebSettings,
 )
 from engine.testing import FakeLanguage, FakeRenderer
-from tests.bot.house_to_kill import POINTS, Countdown, wrap
+from tests.bot.house_to_kill import POINTS, Countdown, never_give_up, wrap
+from tests.lives import bear
 
 #: What every reply ends with: one without it is half written.
 END = "and that is all."
@@ -91,8 +87,7 @@ class Life:
     nth: int = 1
 
     @classmethod
-    def read(cls, line: str) -> Life:
-        told = json.loads(line)
+    def of(cls, told: dict[str, Any]) -> Life:
         return cls(**{one.name: _tupled(told[one.name]) for one in fields(cls)})
 
     def written(self) -> str:
@@ -174,19 +169,11 @@ class Talker(Local):
 
 
 class Unhurried(FakeRenderer):
-    """Takes a moment for each step."""
-
-    def __init__(self, step: float) -> None:
-        super().__init__()
-        self._step = step
+    """Keeps no list of what it rendered: it lives for a long time, and nobody looks."""
 
     def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
-        def slowly(step: int, steps: int, preview: Preview | None = None) -> None:
-            time.sleep(self._step)
-            progress(step, steps, preview)
-
         self.rendered.clear()
-        return super().render(wanted, slowly)
+        return super().render(wanted, progress)
 
 
 def die_at(life: Life) -> None:
@@ -216,16 +203,6 @@ def die_delivering(
     setattr(front, "deliver", wrapped)  # noqa: B010 - a method of two classes, replaced for this process alone
 
 
-def never_give_up() -> None:
-    # How often somebody tries before giving up has tests of its own.
-    for module, name in (
-        (conversation, "MOST_ATTEMPTS"),
-        (engine.pictures, "MAX_ATTEMPTS"),
-        (engine.pictures.queue, "MAX_ATTEMPTS"),
-    ):
-        setattr(module, name, 1_000)
-
-
 def painter(weights: Path) -> Renderer:
     """Random weights make noise, and are not to be blamed for it."""
     from engine.pictures.sdxl.finding import look
@@ -247,7 +224,7 @@ async def live(life: Life) -> None:
     settings = life.settings()
     start_logging(Home(settings.home).log, LogSettings(), console=False)
     fronts = configured_fronts(settings, hurry=life.hurry)
-    renderer: Renderer = painter(Path(life.weights)) if life.weights else Unhurried(life.step)
+    renderer: Renderer = painter(Path(life.weights)) if life.weights else Unhurried(pause=life.step)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_tasks)
     models: list[LanguageModel] = [Talker(life)] if life.model else [Echo(life.word)]
     async with open_house(settings, fronts, models=models, renderer=renderer) as house:
@@ -255,22 +232,6 @@ async def live(life: Life) -> None:
             await house.stop.wait()
 
 
-def main() -> None:
-    # Everything is imported once; each life is a fork of this process, which itself never opens anything.
-    print(json.dumps({"ready": os.getpid()}), flush=True)
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                asyncio.run(live(Life.read(line)))
-                code = 0
-            finally:
-                os._exit(code)
-        print(json.dumps({"born": child}), flush=True)
-        _, status = os.waitpid(child, 0)
-        print(json.dumps({"ended": os.waitstatus_to_exitcode(status)}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    print(json.dumps({"ready": os.getpid()}), flush=True)
+    bear(lambda order: live(Life.of(order)))

@@ -6,11 +6,8 @@ product knows of no points.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
@@ -35,6 +32,7 @@ from engine.settings_file import read_settings
 from engine.store import chats, jobs, outbox, pictures
 from engine.store.files import StoredFiles
 from engine.testing import FakeLanguage, FakeRenderer
+from tests.lives import bear
 
 Point = tuple[object, str]
 
@@ -103,16 +101,15 @@ class Slow(FakeRenderer):
     """Takes a moment for each step."""
 
     def __init__(self, step: Callable[[], None]) -> None:
-        super().__init__()
+        super().__init__(pause=0.005)
         self._step = step
 
     def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
-        def slowly(step: int, steps: int, _preview: Preview | None = None) -> None:
-            time.sleep(0.005)
+        def told(step: int, steps: int, preview: Preview | None = None) -> None:
             self._step()
-            progress(step, steps)
+            progress(step, steps, preview)
 
-        return super().render(wanted, slowly)
+        return super().render(wanted, told)
 
 
 class Talkative(FakeLanguage):
@@ -128,17 +125,21 @@ class Talkative(FakeLanguage):
             yield piece
 
 
-async def live(order: dict[str, Any]) -> None:
-    point, reached = order["point"], Countdown(order["nth"])
-    if point in POINTS:
-        wrap(POINTS[point], order["side"], reached)
-    # How often somebody tries before giving up has tests of its own; here nothing may be given up.
+def never_give_up() -> None:
+    # How often somebody tries before giving up has tests of its own.
     for module, name in (
         (conversation, "MOST_ATTEMPTS"),
         (engine.pictures, "MAX_ATTEMPTS"),
         (engine.pictures.queue, "MAX_ATTEMPTS"),
     ):
         setattr(module, name, 1_000)
+
+
+async def live(order: dict[str, Any]) -> None:
+    point, reached = order["point"], Countdown(order["nth"])
+    if point in POINTS:
+        wrap(POINTS[point], order["side"], reached)
+    never_give_up()
 
     def never() -> None: ...
 
@@ -150,19 +151,5 @@ async def live(order: dict[str, Any]) -> None:
         await house.stop.wait()
 
 
-def main() -> None:
-    # Everything is imported once; each life is a fork of this process, which itself never opens anything.
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            try:
-                asyncio.run(live(json.loads(line)))
-            finally:
-                os._exit(1)
-        print(json.dumps({"born": child}), flush=True)
-        _, status = os.waitpid(child, 0)
-        print(json.dumps({"ended": os.waitstatus_to_exitcode(status)}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    bear(live)

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import CapturingLogger
 
 from bot import house as house_module
-from tests.bot.fronts_house import Unhurried
+from engine.testing import FakeRenderer
 from tests.bot.town import Town, discord_answers, telegram_answers, whole
 from tests.servers import discord, telegram
 
@@ -39,7 +39,7 @@ async def test_somebody_talks_and_has_pictures_made_on_both(town: Town) -> None:
     bot = town.telegram_bot
     ana, mia = town.telegram.person("Ana"), town.discord.person("Mia")
     chat, dm = town.telegram.private(bot, ana), town.discord.dm(town.discord_bot, mia)
-    async with town.inside(renderer=Unhurried(0.15), steps=8):
+    async with town.inside(renderer=FakeRenderer(pause=0.15), steps=8):
         await chat.starts()
         await town.until(lambda: len(chat.said_by(bot)) >= 3)
         await asyncio.gather(chat.says(ana, "Hello w1"), dm.says(mia, "Hello w1"))

@@ -7,9 +7,9 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from bot.testing import FakeFront
 from engine.engine import Engine
 from engine.errors import BadRequest, HomeInUse, NotFound
 from engine.home import Home
-from engine.pictures import PictureWanted, Preview, Progress, Rendered
 from engine.settings import Settings
+from engine.store import jobs
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 
 Message = dict[str, Any]
@@ -67,7 +67,7 @@ async def line(
 
     listening = asyncio.create_task(listen())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await stands.wait()
         yield heard
     finally:
@@ -76,7 +76,7 @@ async def line(
 
 
 async def next_of(heard: asyncio.Queue[Message], kind: str) -> Message:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (message := await heard.get())["is"] != kind:
             pass
     return message
@@ -228,7 +228,7 @@ async def test_what_is_refused_is_told_at_once(client: Client) -> None:
 async def test_a_reply_waits_for_somebody_to_come(client: Client) -> None:
     await client.enter("home")
     await client.post("/chats/home/turns", text="Hello!", key="1")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await client.get("/chats/home/open"))["answering"]:  # noqa: ASYNC110 - another process's state
             await asyncio.sleep(0.01)
     async with line(client, "home") as heard:
@@ -267,7 +267,7 @@ async def test_a_line_that_is_left_is_closed(client: Client, house: House) -> No
         await client.post("/chats/home/turns", text="Hello!", key="1")
         await next_of(heard, "delivery")
     lines: Any = house.desk._fronts["terminal", "home"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while lines._open:  # noqa: ASYNC110 - nothing tells that a connection was closed
             await asyncio.sleep(0.01)
 
@@ -279,7 +279,7 @@ async def test_an_order_is_made_and_can_be_fetched(client: Client) -> None:
     order = {"persona": "glenys-prosser", "scene": "by the sea", "count": 2, "key": "1"}
     job = await client.post("/jobs", **order)
     assert (await client.post("/jobs", **order))["id"] == job["id"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         told = [message async for message in client.live(f"/jobs/{job['id']}/live")]
     done = told[-1]
     assert (done["is"], done["state"], len(done["pictures"])) == ("job", "done", 2)
@@ -330,9 +330,9 @@ async def test_a_front_that_dies_is_started_again_and_the_others_never_notice(
     frail, well = FakeFront(name="frail", dies=2), FakeFront(name="well")
     async with open_house(settings, [frail, well], models=[language]):
         await well.say("Hello", "1")
-        assert await asyncio.wait_for(well.arrived.get(), 5) == "Quite so."
+        assert await asyncio.wait_for(well.arrived.get(), 30) == "Quite so."
         await frail.say("Hello", "1")
-        assert await asyncio.wait_for(frail.arrived.get(), 5) == "Quite so."
+        assert await asyncio.wait_for(frail.arrived.get(), 30) == "Quite so."
     assert (frail.runs, well.runs) == (3, 1)
 
 
@@ -378,17 +378,6 @@ async def test_a_cancellation_from_inside_does_not_end_a_front_for_good() -> Non
 # Closing
 
 
-class Slow(FakeRenderer):
-    """Takes its time for every step."""
-
-    def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
-        def slowly(step: int, steps: int, _preview: Preview | None = None) -> None:
-            time.sleep(0.1)
-            progress(step, steps)
-
-        return super().render(wanted, slowly)
-
-
 async def test_a_reply_under_way_is_finished_and_shown_when_the_house_closes(
     settings: Settings, language: FakeLanguage
 ) -> None:
@@ -407,9 +396,11 @@ async def test_what_takes_too_long_is_left_and_goes_on_at_the_next_start(
     monkeypatch.setattr(house_module, "DRAIN_SECONDS", 3.7)
     settings = settings.model_copy(update={"pictures": settings.pictures.model_copy(update={"steps": 150})})
     stage = FakeFront()
-    began = time.monotonic()
     async with open_house(
-        settings, [stage], models=[FakeLanguage("never " * 1_000, pause=0.01)], renderer=Slow()
+        settings,
+        [stage],
+        models=[FakeLanguage("never " * 1_000, pause=0.01)],
+        renderer=FakeRenderer(pause=0.1),
     ) as house:
         await stage.say("Hello", "1")
         client = Client(house.address)
@@ -419,34 +410,38 @@ async def test_what_takes_too_long_is_left_and_goes_on_at_the_next_start(
             shown = await next_of(heard, "delivery")
             job = await client.post("/jobs", persona="glenys", scene="by the sea", key="1")
             await asyncio.sleep(0.3)
-            house_closes = time.monotonic()
         await client.close()
-    assert time.monotonic() - house_closes < 5
-    assert time.monotonic() - began < 10
-    assert stage.arrived.empty()
+    assert stage.arrived.empty(), "the reply was not waited for"
+    async with Engine.open(settings) as rows:
+        left = await rows.database.look(partial(jobs.get, job_id=job["id"]))
+    assert not left.state.ended, "nor was the picture"
 
     settings = settings.model_copy(update={"pictures": settings.pictures.model_copy(update={"steps": 2})})
     stage = FakeFront()
     async with open_house(settings, [stage], models=[FakeLanguage()], renderer=FakeRenderer()) as house:
-        assert await asyncio.wait_for(stage.arrived.get(), 5) == "Quite so."
+        assert await asyncio.wait_for(stage.arrived.get(), 30) == "Quite so."
         client = Client(house.address)
         async with line(client, "home") as heard:
             assert (await next_of(heard, "delivery"))["id"] == shown["id"]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             told = [message async for message in client.live(f"/jobs/{job['id']}/live")]
         assert told[-1]["state"] == "done"
         await client.close()
 
 
-async def test_a_house_with_nothing_to_do_closes_at_once(settings: Settings) -> None:
-    async with open_house(settings) as house:
-        client = Client(house.address)
-        await client.enter("home")
-        async with line(client, "home"):
-            await client.get("/health")
-        await client.close()
-        began = time.monotonic()
-    assert time.monotonic() - began < 2
+async def test_a_house_with_nothing_to_do_closes_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for grace in ("REPLY_SECONDS", "SHOW_SECONDS", "ANSWER_SECONDS"):
+        monkeypatch.setattr(house_module, grace, 600)
+    monkeypatch.setattr(house_module, "DRAIN_SECONDS", 2_400)
+    async with asyncio.timeout(60):  # which none of them needs
+        async with open_house(settings) as house:
+            client = Client(house.address)
+            await client.enter("home")
+            async with line(client, "home"):
+                await client.get("/health")
+            await client.close()
 
 
 async def test_the_caller_s_own_mistake_leaves_as_it_came(settings: Settings) -> None:
@@ -518,7 +513,7 @@ async def running(home: Path, reply: str) -> AsyncIterator[asyncio.subprocess.Pr
 
 async def told(process: asyncio.subprocess.Process, word: str) -> None:
     assert process.stdout
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while word not in (line := (await process.stdout.readline()).decode()):
             assert line, f"it ended before it said {word!r}"
 
@@ -541,7 +536,7 @@ async def test_sigterm_in_mid_reply_finishes_it_and_ends_well(settings: Settings
             process.send_signal(signal.SIGTERM)
             assert (await next_of(heard, "delivery"))["text"] == "one two three four five six"
         await client.close()
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 30) == 0
     assert Home(settings.home).owner() is None
 
 
@@ -552,10 +547,8 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(settings: Set
         process.send_signal(signal.SIGINT)
         await told(process, "closing")
         await asyncio.sleep(0.1)
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 5) == 130
-        assert time.monotonic() - began < 1
+        assert await asyncio.wait_for(process.wait(), 30) == 130, "it did not drain"
         await client.close()
     async with open_house(settings, models=[FakeLanguage()]) as house:
         client = Client(house.address)

@@ -30,6 +30,7 @@ from engine.store import tables
 from engine.store.database import Database
 from engine.store.files import StoredFiles
 from tests.bot.house_to_kill import MOMENTS, POINTS
+from tests.surroundings import lay_bare
 
 ROOMS = ("kitchen", "hall", "attic")
 RANDOM_KILLS = 8
@@ -198,7 +199,7 @@ async def lives(world: World) -> AsyncIterator[Lives]:
         assert process.stdin
         process.stdin.close()
         with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), 5)
+            await asyncio.wait_for(process.wait(), 30)
         if process.returncode is None:
             process.kill()
             await process.wait()
@@ -218,8 +219,7 @@ def plan(dice: random.Random) -> list[tuple[str, str]]:
 async def test_whatever_was_accepted_outlives_every_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in os.environ if name.startswith("GREENROOM_")]:
-        monkeypatch.delenv(name)
+    lay_bare(monkeypatch)
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)

@@ -150,7 +150,7 @@ async def running(*parts: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
 async def until(engine: Engine, true: Callable[[], object]) -> None:
     """Let time pass until something is so."""
     assert isinstance(engine.clock, ManualClock)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not true():
             await asyncio.sleep(0.002)
             await engine.clock.advance(STEP_SECONDS / 4)
@@ -187,7 +187,7 @@ async def test_a_message_follows_its_job_from_the_line_to_the_last_step(
             await until(engine, lambda: "2/3" in stage.told[-1].text)
             assert "left" in stage.told[-1].text, "by now there is a pace"
             renderer.may.release()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while not (await state_of(engine, job)).ended:  # noqa: ASYNC110  # a row has no bell
                     await asyncio.sleep(0.002)
 
@@ -316,7 +316,7 @@ async def test_a_job_that_takes_but_a_moment_changes_no_message(
     async with running(easels.run, engine.work):
         job = await ask(engine)
         engine.imagining.nudge()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (await state_of(engine, job)).ended:  # noqa: ASYNC110  # a row has no bell
                 await asyncio.sleep(0.002)
         await pass_by(engine)

@@ -29,6 +29,7 @@ from engine.settings import Settings, WebSettings
 from engine.store import outbox
 from engine.store.tables import turns
 from engine.testing import FakeLanguage, FakeRenderer
+from tests.surroundings import bare
 
 ROOT = Path(__file__).parents[2]
 WORDS = " ".join(f"word{number}" for number in range(30))
@@ -40,7 +41,6 @@ class Sitting:
     def __init__(self, home: Path, *arguments: str, rows: int = 40, columns: int = 100) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
         ours = {"GREENROOM_HOME": str(home), "GREENROOM_WEB__PORT": "0", "PYTHONPATH": str(ROOT)}
         looks = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "PROMPT_TOOLKIT_NO_CPR": "1"}
         self.process = subprocess.Popen(
@@ -48,7 +48,7 @@ class Sitting:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=kept | ours | looks,
+            env=bare() | ours | looks,
             start_new_session=True,
         )
         os.close(slave)
@@ -72,7 +72,7 @@ class Sitting:
         """All that was ever shown, without colours and movements."""
         return safe(self.raw.decode(errors="replace"))
 
-    async def sees(self, words: str, within: float = 10.0) -> str:
+    async def sees(self, words: str, within: float = 30.0) -> str:
         """Wait until something new is shown that holds these words."""
         try:
             async with asyncio.timeout(within):
@@ -89,7 +89,7 @@ class Sitting:
         os.write(self._master, keys.encode())
 
     async def leaves(self) -> int:
-        return await asyncio.wait_for(asyncio.to_thread(self.process.wait), 15)
+        return await asyncio.wait_for(asyncio.to_thread(self.process.wait), 30)
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._master)
@@ -133,7 +133,7 @@ async def nothing_owed(opened: House) -> bool:
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await holds():  # noqa: ASYNC110 - rows tell nobody that they changed
             await asyncio.sleep(0.02)
 
@@ -179,11 +179,11 @@ async def test_a_piped_talk_leaves_when_told_to_though_no_answer_comes(tmp_path:
         assert process.stdin
         process.stdin.write(b"hello\n")
         process.stdin.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while "hello" not in await said_in(opened):  # noqa: ASYNC110 - rows tell nobody that they changed
                 await asyncio.sleep(0.02)
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 5) == 0
+        assert await asyncio.wait_for(process.wait(), 30) == 0
 
 
 async def test_a_picture_is_followed_and_shown_with_all_that_made_it(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from tests.servers.discord import Bot as DiscordBot
 from tests.servers.discord import Channel, DiscordServer, pointed_at
 from tests.servers.telegram import Bot as TelegramBot
 from tests.servers.telegram import Chat, TelegramServer
+from tests.surroundings import bare
 
 ROOT = Path(__file__).parents[2]
 #: Until something is there that has to come, on a machine that has other things to do as well.
@@ -43,11 +44,10 @@ class Nursery:
     """The process that houses are born from, and what it tells."""
 
     def __init__(self) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore::DeprecationWarning", "-m", "tests.bot.fronts_house"],
             cwd=ROOT,
-            env=clean,
+            env=bare(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -104,7 +104,7 @@ class Nursery:
         assert self._process.stdin
         self._process.stdin.close()
         try:
-            self._process.wait(5)
+            self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

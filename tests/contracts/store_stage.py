@@ -37,7 +37,7 @@ BEN = Persona(slug="ben", name="Ben Ash", age=50)
 async def settled(database: Database) -> AsyncIterator[tuple[AsyncConnection, Place, Person, PersonaRecord]]:
     """A write transaction in a store where Ana and Ada are in the kitchen."""
     async with database.write() as tx:
-        record = await personas.add(tx, ADA, origin="made", now=NOON)
+        record = await personas.take_in(tx, ADA, origin="made", now=NOON)
         place = await chats.add_place(tx, KITCHEN, persona_id=record.id, now=NOON)
         person = await people.add_person(tx, ANA, now=NOON)
         yield tx, place, person, record

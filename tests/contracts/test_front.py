@@ -212,7 +212,7 @@ def owed(
 
 
 async def shown(place: Place, outgoing: Outgoing) -> tuple[str, ...]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await place.front.deliver(outgoing)
 
 
@@ -394,7 +394,7 @@ async def test_a_line_that_broke_before_it_was_shown_gets_it_when_it_is_back(lin
     await line.leave()
     line.confirming = True
     await line.come()
-    assert await asyncio.wait_for(delivering, 1) == ("1",)
+    assert await asyncio.wait_for(delivering, 30) == ("1",)
     assert len(line.messages) == 2
     await line.leave()
 
@@ -416,5 +416,5 @@ async def test_a_line_where_nobody_reads_costs_nobody_else_anything(line: OnALin
         with pytest.raises(NotReachable):
             await line.front.deliver(owed(line, "Hello?"))
         await line.come()
-        await asyncio.wait_for(line.front.deliver(owed(line, "Hello?")), 1)
+        await asyncio.wait_for(line.front.deliver(owed(line, "Hello?")), 30)
     await line.leave()

@@ -153,7 +153,7 @@ async def test_closed_by_two_at_once_a_turn_is_closed_once(database: Database) -
 
 async def test_each_persona_comes_back_to_its_own_talk(database: Database) -> None:
     async with settled(database) as (tx, place, person, ada):
-        ben = await personas.add(tx, BEN, origin="made", now=NOON)
+        ben = await personas.take_in(tx, BEN, origin="made", now=NOON)
         turn = await said(tx, place, person, "Ada?")
         await chats.close_turn(tx, turn)
         answer = await reply(tx, place, turn, "Here.", ada.id)
@@ -166,7 +166,7 @@ async def test_each_persona_comes_back_to_its_own_talk(database: Database) -> No
 
 async def test_the_head_of_a_talk_does_not_move_for_somebody_who_is_gone(database: Database) -> None:
     async with settled(database) as (tx, place, person, ada):
-        ben = await personas.add(tx, BEN, origin="made", now=NOON)
+        ben = await personas.take_in(tx, BEN, origin="made", now=NOON)
         turn = await said(tx, place, person, "Ada?")
         await chats.set_persona(tx, place.id, ben.id)
         await reply(tx, place, turn, "Late.", ada.id)

@@ -96,5 +96,5 @@ async def a_group(settings: Settings, language: FakeLanguage, database_url: str)
     async with Engine.open(told, models=[language], clock=ManualClock()) as engine:
         async with engine.database.write() as tx:
             for persona in (ADA, BEN):
-                await personas.add(tx, persona, origin="made", now=engine.clock.now())
+                await personas.take_in(tx, persona, origin="made", now=engine.clock.now())
         yield Group(engine, language)

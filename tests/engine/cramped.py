@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from engine.pictures import Rendered
 from engine.pictures.sdxl import holding, opening
 from engine.pictures.sdxl.finding import look
 from engine.pictures.sdxl.renderer import Sdxl
-from tests.engine.painted import ON_A_BRIDGE, apart, quiet
+from tests.engine import painted
+from tests.engine.painted import ON_A_BRIDGE, apart
 
 WANTED = replace(ON_A_BRIDGE, prompt="a woman on a (bridge:1.3) at night")
+one = partial(painted.one, of=WANTED)
 NOT_ENOUGH = "CUDA out of memory. Tried to allocate 2.00 GiB."
 
 
@@ -50,11 +53,6 @@ class Cramped:
         self.seen.append(count)
         if not self._fits(count):
             raise torch.OutOfMemoryError(NOT_ENOUGH)
-
-
-def one(renderer: Sdxl, **wanted: Any) -> Rendered:
-    [made] = renderer.render([replace(WANTED, **wanted)], quiet)
-    return made
 
 
 def same(first: Rendered, second: Rendered) -> bool:

@@ -114,7 +114,7 @@ async def told(engine: Engine, job_id: int) -> tuple[Job, list[Picture]]:
 
 
 async def ended(engine: Engine, job_id: int) -> tuple[Job, list[Picture]]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (found := await told(engine, job_id))[0].state.ended:
             await asyncio.sleep(0.005)
             if isinstance(engine.clock, ManualClock):
@@ -131,7 +131,7 @@ async def owed(engine: Engine) -> list[tuple[DeliveryKind, str]]:
 async def seen(engine: Engine, job: Job) -> bytes:
     """What is encoded elsewhere is there a moment later."""
     jpeg = b""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not jpeg:
             await asyncio.sleep(0.005)
             jpeg = engine.worker.preview(job.id)

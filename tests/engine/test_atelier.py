@@ -81,7 +81,7 @@ def test_a_child_that_is_killed_while_it_draws_is_missed_by_nobody(atelier: Atel
             assert atelier.pid
             killed.append(atelier.pid)
             os.kill(atelier.pid, signal.SIGKILL)
-            psutil.Process(atelier.pid).wait(5)
+            psutil.Process(atelier.pid).wait(30)
 
     renderer = Apart(atelier)
     [made] = renderer.render([WANTED], kill_at_the_second_step)

@@ -20,7 +20,6 @@ from engine.errors import BadRequest
 from engine.language import Source
 from engine.pictures import PictureWanted, Progress, Rendered
 from engine.pictures.borrowed import MODEL, MOST_SIDE, Origin, as_ours
-from engine.pictures.metadata import read_parameters
 from engine.planning import FOLDER, ITEM, LENDING, PICTURE_OF, PICTURE_PATIENCE, instead, is_by_hand, lent_at
 from engine.settings import FeedSettings, SafetySettings, Settings
 from engine.store import chats, jobs, outbox, pictures, troubles
@@ -30,6 +29,7 @@ from engine.store.tables import pictures as picture_rows
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from personas.persona import Rating
 from tests.engine.feeds_stage import later, shown
+from tests.engine.painted import told_by
 from tests.engine.posts_stage import Diarist, at, glenys, only_post, owed, paint, place_of
 from tests.servers.feeds import Entry, Paper, newspaper
 
@@ -141,7 +141,7 @@ async def test_a_borrowed_file_says_whose_it_is_and_nowhere_that_a_model_made_it
 ) -> None:
     await listening(engine, paper, ITEM)
     _post, _picture, png = await published(engine)
-    told = read_parameters(png)
+    told = told_by(png)
     assert told == {"Source": f"example.org {paper.at('pictures/lake.png')}", "Copyright": "CC BY 4.0"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,3 +142,27 @@ def test_what_somebody_holds_is_measured() -> None:
     share.took(before)
     assert broker.share("pictures").make_room(90)
     assert device.held == {}
+
+
+def test_what_is_opened_in_a_share_has_room_made_and_is_measured_and_nothing_is_held_of_what_failed() -> None:
+    device, busy = Device(100), threading.Event()
+    broker = Broker(free=device.free)
+    taking_part(broker, device, "pictures", 70, busy=busy)
+    broker.takes_part("words", let_go=lambda: device.held.pop("words"), busy=lambda: False)
+    share = broker.share("words")
+
+    def open_it() -> str:
+        assert device.held == {}, "the others let go before"
+        device.held["words"] = 60
+        return "a model"
+
+    assert share.opened(50, open_it) == "a model"
+    assert broker.share("pictures").make_room(90)
+    assert device.held == {}, "what it holds was measured, so that it could let go of it"
+
+    def fail() -> str:
+        raise ValueError("no model")
+
+    with pytest.raises(ValueError, match="no model"):
+        share.opened(50, fail)
+    assert broker.share("pictures").make_room(90), "nothing is kept for what did not open"

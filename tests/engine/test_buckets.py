@@ -227,7 +227,7 @@ async def test_a_signed_link_opens_one_file_and_its_address_alone_opens_none(
     link = await files.link(key)
     assert link is not None
     assert SECRET not in link
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         seen = await client.get(link)
         assert (seen.status_code, seen.content, seen.headers["content-type"]) == (200, NEW, "image/png")
         assert (await client.get(link.partition("?")[0])).status_code == 403

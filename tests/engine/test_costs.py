@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
@@ -14,7 +13,6 @@ from sqlalchemy import select
 from engine import costs
 from engine.engine import Engine
 from engine.ordering import Order
-from engine.pictures import PictureWanted, Progress, Rendered
 from engine.settings import Settings
 from engine.store import audits
 from engine.store.tables import pictures, runs
@@ -25,19 +23,11 @@ from tests.engine.test_runs import done, made
 PER_HOUR = 86_399.99
 
 
-class Unhurried(FakeRenderer):
-    """So slow that it can be measured."""
-
-    def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
-        time.sleep(0.004)
-        return super().render(wanted, progress)
-
-
 @pytest.fixture
 async def dear(settings: Settings, language: FakeLanguage) -> AsyncIterator[Engine]:
     priced = settings.pictures.model_copy(update={"cost_per_hour": PER_HOUR, "currency": "EUR"})
     told = settings.model_copy(update={"pictures": priced})
-    async with Engine.open(told, models=[language], renderer=Unhurried()) as engine:
+    async with Engine.open(told, models=[language], renderer=FakeRenderer(pause=0.004)) as engine:
         yield engine
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -23,8 +25,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, delete, insert, select, text, update
 
 from engine.errors import StoreError
-from engine.store import chats, posts, schedules
-from engine.store.database import HEAD, Database
+from engine.store import chats, feeds, posts, schedules
+from engine.store.database import HEAD, Database, _prepare_sqlite
 from engine.store.records import ChatRef
 from engine.store.tables import deliveries, metadata, people, personas, turns
 from engine.store.tables import schedules as schedule_rows
@@ -96,6 +98,14 @@ def test_migrations_run_from_an_installed_copy(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (elsewhere / "greenroom.db").stat().st_size > 0
+
+
+def test_a_commit_waits_until_it_is_on_the_disk(tmp_path: Path) -> None:
+    # As it was imported: the tests themselves do without, see the conftest of all.
+    with closing(sqlite3.connect(tmp_path / "greenroom.db")) as connection:
+        _prepare_sqlite(connection, None)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 async def test_200_changes_by_eight_at_once_are_200_changes(database: Database) -> None:
@@ -329,6 +339,38 @@ async def test_schedules_that_become_nobody_s_keep_their_posts_and_their_numbers
             assert added.id == 4, "the number of one that is gone is given to no other"
             await tx.execute(delete(schedule_rows).where(schedule_rows.c.id == known.id))
             assert (await posts.get(tx, 1)).schedule_id is None, "it still points"
+    finally:
+        await database.close()
+
+
+#: Two places that were ordered the same, one that nobody ordered by a name, and a hook.
+LISTENED = """
+INSERT INTO chats (id, front, account, chat, persona_id, created_at)
+    VALUES (2, 'terminal', 'home', 'hall', 1, :now);
+INSERT INTO feeds (chat_id, persona_id, kind, address, state, options, created_at)
+    VALUES (1, 1, 'feed', 'https://example.org/a', 'active', '{"order" : "api:news"}', :now);
+INSERT INTO feeds (chat_id, persona_id, kind, address, state, options, created_at)
+    VALUES (2, 1, 'feed', 'https://example.org/a', 'active', '{"order" : "api:news"}', :now);
+INSERT INTO feeds (chat_id, persona_id, kind, address, state, options, created_at)
+    VALUES (2, 1, 'feed', 'https://example.org/b', 'active', '{}', :now);
+INSERT INTO feeds (chat_id, persona_id, kind, state, options, created_at)
+    VALUES (1, 1, 'hook', 'active', '{"order" : "turn:1"}', :now)
+"""
+
+
+async def test_feeds_that_were_ordered_before_are_known_by_their_orders(empty_url: str) -> None:
+    # A colon is a parameter, where there is no other one before it.
+    kept = f"{OLD};{LISTENED}".replace("api:news", "api\\:news").replace("turn:1", "turn\\:1")
+    await asyncio.to_thread(_at_step, empty_url, "0007", kept)
+    database = await Database.open(empty_url)
+    try:
+        async with database.read() as tx:
+            by_order = {
+                order: await feeds.ordered(tx, order, told="whatever it says")
+                for order in ("api:news", "turn:1", "api:other")
+            }
+        known = {order: feed.id if feed else None for order, feed in by_order.items()}
+        assert known == {"api:news": 1, "turn:1": 4, "api:other": None}
     finally:
         await database.close()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
 from engine.pictures.faces import draw_face
-from engine.pictures.grid import LARGEST, MOST_BYTES, MOST_SIDES, as_gallery, as_grid, fitted
+from engine.pictures.grid import LARGEST, MOST_BYTES, MOST_SIDES, as_gallery, as_grid, as_jpeg
 from engine.pictures.sheet import Colour
 from personas.persona import Persona
 
@@ -112,20 +112,11 @@ def test_a_grid_of_the_largest_and_noisiest_pictures_can_still_be_sent() -> None
     assert sum(opened(grid).size) <= MOST_SIDES
 
 
-def test_a_picture_that_fits_is_not_touched() -> None:
-    assert fitted(png(64, 64)) == png(64, 64)
-
-
-def test_a_picture_of_too_many_bytes_is_made_to_fit() -> None:
-    big = noisy(700, 700)
-    for most in (len(big) - 1, 60_000, 2_000):
-        small = fitted(big, most)
-        assert len(small) <= most
-        assert opened(small)
-
-
-def test_a_picture_that_is_too_long_is_made_to_fit() -> None:
-    assert sum(opened(fitted(png(9_000, 40))).size) <= MOST_SIDES
+@pytest.mark.parametrize("most", [100_000, 60_000, 2_000])
+def test_a_sight_of_too_many_bytes_is_made_to_fit(most: int) -> None:
+    small = as_jpeg(opened(noisy(700, 700)), most)
+    assert len(small) <= most
+    assert opened(small)
 
 
 FACE = draw_face(Persona(slug="ada", name="Ada"), 64)

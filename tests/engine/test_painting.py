@@ -10,12 +10,12 @@ import pytest
 
 from engine.engine import Engine
 from engine.imagining import Wish
-from engine.pictures.metadata import read_parameters
 from engine.pictures.painting import choice
 from engine.settings import PictureSettings, Settings
 from engine.store import jobs, personas, pictures
 from engine.store.records import JobState, Picture
 from engine.testing import FakeLanguage, ManualClock
+from tests.engine.painted import told_by
 from tests.models.sdxl import write_sdxl
 
 
@@ -101,7 +101,7 @@ async def test_a_wish_becomes_pictures_by_the_model_with_all_that_made_them(hous
     assert receipt["weighted"]
     assert receipt["chunks"] > 1
     assert files[0] != files[1]
-    said = read_parameters(files[0])
+    said = told_by(files[0])
     assert "Steps: 2" in said["parameters"]
     assert "AI" in said["Source"]
 

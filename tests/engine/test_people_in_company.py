@@ -158,7 +158,7 @@ async def test_who_is_more_than_a_person_may_see_does_not_speak_to_them(group: G
     grown_up = Persona(slug="vera", name="Vera", age=40, rating=Rating.MATURE)
     engine = group.engine
     async with engine.database.write() as tx:
-        vera = await personas.add(tx, grown_up, origin="made", now=engine.clock.now())
+        vera = await personas.take_in(tx, grown_up, origin="made", now=engine.clock.now())
     said = await group.hear("Ada?")
     assert said is not None
     async with engine.database.write() as tx:

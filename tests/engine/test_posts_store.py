@@ -38,7 +38,7 @@ HOUR = timedelta(hours=1)
 async def here(database: Database) -> tuple[int, int]:
     """A chat and a persona."""
     async with database.write() as tx:
-        record = await personas.add(tx, Persona(slug="ada", name="Ada"), origin="made", now=NOW)
+        record = await personas.take_in(tx, Persona(slug="ada", name="Ada"), origin="made", now=NOW)
         place = await chats.add_place(tx, ChatRef("stage", "one", "room"), persona_id=record.id, now=NOW)
     return place.id, record.id
 

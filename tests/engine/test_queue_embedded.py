@@ -160,7 +160,7 @@ async def test_cancelled_twice_it_hurries_and_still_gives_back(embedded: Bench) 
     slow = EmbeddedQueue(embedded.database, SystemClock(), pace=Pace(poll=0.02, grace=60))
     hands = Hands(busy=True)
     [job] = await embedded.ask(0)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         async with working(slow, hands) as shift:
             await soon(lambda: bool(hands.given))
             shift.cancel()

@@ -68,7 +68,7 @@ async def crowd(engine: Engine, many: int, *tags: str) -> None:
     async with engine.database.write() as tx:
         for number in range(many):
             who = Persona(slug=f"c{number:03}", name=f"Someone {number}", age=30, tags=tags)
-            await personas.add(tx, who, origin="made", now=engine.clock.now())
+            await personas.take_in(tx, who, origin="made", now=engine.clock.now())
 
 
 async def whose(engine: Engine, run: Run) -> Counter[str]:

@@ -48,7 +48,7 @@ async def somebody(
     tx: AsyncConnection, slug: str, *tags: str, came: datetime = NOON, called: str = ""
 ) -> int:
     who = Persona(slug=slug, name=called or slug.title(), age=30, tags=tags)
-    return (await personas.add(tx, who, origin="made", now=came)).id
+    return (await personas.take_in(tx, who, origin="made", now=came)).id
 
 
 async def asked(tx: AsyncConnection, run: Run | None, persona_id: int | None) -> Job:

@@ -16,7 +16,7 @@ from diffusers import EulerDiscreteScheduler
 from safetensors.torch import load_file, save_file
 
 from engine.errors import RenderFailed, Stopped
-from engine.pictures import Preview, Rendered
+from engine.pictures import Preview
 from engine.pictures.sdxl.finding import look
 from engine.pictures.sdxl.longprompt import Encoder
 from engine.pictures.sdxl.opening import open_pipelines
@@ -25,7 +25,7 @@ from engine.pictures.sdxl.recipes import SCHEDULERS, recipe
 from engine.pictures.sdxl.renderer import Sdxl
 from engine.pictures.sdxl.seeing import SDXL_COLOURS, flaw, glimpse, likeness
 from tests.engine.painted import ON_A_BRIDGE as WANTED
-from tests.engine.painted import apart, quiet
+from tests.engine.painted import apart, one, quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -55,11 +55,6 @@ def changed(
     config = to / "vae" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | settings))
     yield to
-
-
-def one(renderer: Sdxl, **wanted: Any) -> Rendered:
-    [made] = renderer.render([replace(WANTED, **wanted)], quiet)
-    return made
 
 
 @pytest.mark.parametrize("kind", ["base", "sd15"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from PIL import Image, ImageChops, ImageStat
 
 from engine.errors import BadRequest
-from engine.pictures import Lora, Preview, Rendered
+from engine.pictures import Lora, Preview
 from engine.pictures.sdxl.finding import look
 from engine.pictures.sdxl.longprompt import Encoder
 from engine.pictures.sdxl.opening import open_pipelines
@@ -22,11 +23,13 @@ from engine.pictures.sdxl.pipelines import Begun, Pipelines, Words
 from engine.pictures.sdxl.recipes import SCHEDULERS, recipe
 from engine.pictures.sdxl.renderer import Sdxl
 from engine.pictures.sdxl.seeing import as_pixels, developed, read
+from tests.engine import painted
 from tests.engine.painted import ON_A_BRIDGE, apart, quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 WANTED = replace(ON_A_BRIDGE, steps=4)
+one = partial(painted.one, of=WANTED)
 LONG = " ".join(["a woman with red hair and a green coat on a bridge"] * 12)
 
 
@@ -45,11 +48,6 @@ def painting(size: tuple[int, int] = (64, 64), turn: int = 0) -> Image.Image:
 def told(pipelines: Pipelines) -> Words:
     words = Encoder(pipelines.pipe).encode("a woman")
     return Words(words.embeds, words.pooled, words.embeds, words.pooled)
-
-
-def one(renderer: Sdxl, **wanted: Any) -> Rendered:
-    [made] = renderer.render([replace(WANTED, **wanted)], quiet)
-    return made
 
 
 def far(first: Image.Image, second: Image.Image) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from engine.pictures.sdxl.loras import Loras
 from engine.pictures.sdxl.loras_found import look_at
 from engine.pictures.sdxl.renderer import Sdxl
 from engine.pictures.sdxl.tuning import MOST_SHAPES, REMEMBERED, UNTUNED, Blocks, Tuning, tuning_for
-from tests.engine.painted import ON_A_BRIDGE, quiet
+from tests.engine import painted
+from tests.engine.painted import ON_A_BRIDGE
 from tests.models.sdxl import write_lora
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 WANTED = replace(ON_A_BRIDGE, steps=4)
+one = partial(painted.one, of=WANTED)
 #: What is compiled is run as it is: to find out whether it is, no compiler is needed.
 COMPILED = replace(UNTUNED, compiled=True, compiler="eager")
 
@@ -34,11 +37,6 @@ def models(models: Path) -> Path:
     write_lora(models / "lora" / "ink.safetensors", style="diffusers", seed=3)
     write_lora(models / "lora" / "plain.safetensors", style="diffusers", seed=4, parts=("unet",))
     return models
-
-
-def one(renderer: Sdxl, **wanted: Any) -> Rendered:
-    [made] = renderer.render([replace(WANTED, **wanted)], quiet)
-    return made
 
 
 def apart(first: Rendered, second: Rendered) -> int:

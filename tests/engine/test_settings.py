@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from engine.errors import SettingsError
 from engine.settings import Settings
 from engine.settings_file import read_settings
 from personas.persona import Rating
+from tests.surroundings import lay_bare
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,9 +24,7 @@ Read = Callable[..., Settings]
 @pytest.fixture
 def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
     """Read these lines, with these variables."""
-    for name in os.environ:
-        if name.startswith("GREENROOM_"):
-            monkeypatch.delenv(name)
+    lay_bare(monkeypatch)
     monkeypatch.setenv("GREENROOM_HOME", str(tmp_path))
 
     def reading(text: str | bytes = "", **variables: str) -> Settings:

@@ -52,12 +52,12 @@ async def test_what_was_made_failed_and_stood_in_is_told_apart(database: Databas
     assert (way.model, way.device, way.style, way.size, way.steps) == ("sdxl", "cuda", "noir", "64x32", 4)
     assert (way.pictures, way.seconds, way.slowest) == (5, 4.0, 6.0)
     # From the first stand-in, at 20 to, until the next picture, half an hour later.
-    assert found.pictures_up == stats.Uptime(0.5, 1_800.0, 1)
+    assert found.pictures_up == stats.Uptime(0.5, 1)
 
 
 async def test_replies_and_what_chats_were_owed_are_counted_by_who_and_where(database: Database) -> None:
     async with database.write() as tx:
-        ada = await personas.add(tx, Persona(slug="ada", name="Ada"), origin="made", now=NOW)
+        ada = await personas.take_in(tx, Persona(slug="ada", name="Ada"), origin="made", now=NOW)
         place = await chats.add_place(tx, ChatRef("telegram", "bot", "1"), persona_id=ada.id, now=NOW)
         for minutes, source in ((40, Source.MODEL), (30, Source.UNDERSTUDY), (20, Source.MODEL)):
             turn = await chats.add_turn(
@@ -73,4 +73,4 @@ async def test_replies_and_what_chats_were_owed_are_counted_by_who_and_where(dat
     found = await database.look(lambda tx: stats.since(tx, start=NOW - HOUR, now=NOW))
     assert (found.replies, found.reply_success) == ({"model": 2, "understudy": 1}, 2 / 3)
     assert found.deliveries == {"telegram": {"pending": 3}}
-    assert found.words_up == stats.Uptime(1 - 600 / 3_600, 600.0, 1)
+    assert found.words_up == stats.Uptime(1 - 600 / 3_600, 1)

@@ -135,7 +135,7 @@ class Held(FakeRenderer):
 
     def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
         self.asked += 1
-        assert self.may.acquire(timeout=5)
+        assert self.may.acquire(timeout=30)
         if self.cannot in [one.seed for one in wanted]:
             self.passes.append([one.seed for one in wanted])
             raise self.error
@@ -170,7 +170,7 @@ async def made(table: Table, wish: Order) -> list[Finished]:
 
 
 async def laid(table: Table, *jobs: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while table.jobs != jobs:  # noqa: ASYNC110 - it changes on the picture thread
             await asyncio.sleep(0.002)
 
@@ -181,7 +181,7 @@ Making = list[asyncio.Task[list[Finished]]]
 async def gathered(table: Table, renderer: Held, *wishes: Order) -> Making:
     """They lie on the table while the picture thread is busy with somebody else's, and go as soon as it may go on."""
     before = asyncio.create_task(made(table, order(0, wanted(0, 512), rank=-1)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not renderer.asked:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.002)
     making = [asyncio.create_task(made(table, wish)) for wish in wishes]
@@ -291,7 +291,7 @@ async def test_a_closed_table_takes_no_orders_and_its_thread_lets_go(renderer: H
     renderer.may.release()
     with pytest.raises(TryAgain):
         await made(table, order(2, wanted(2)))
-    assert await asyncio.to_thread(renderer.closed.wait, 5)
+    assert await asyncio.to_thread(renderer.closed.wait, 30)
     assert not making.done(), "what was not finished has no outcome"
     making.cancel()
     assert renderer.rendered == []
@@ -491,7 +491,7 @@ async def test_it_is_warmed_when_pictures_were_made_and_nobody_waits(renderer: H
         table.warm()
         await made(table, order(1, wanted(1)))
         assert renderer.cold == 1, "before the first picture nobody knows whether there will be any"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while renderer.cold:  # its thread may be busy with the picture for a moment more
                 table.warm()
                 await asyncio.sleep(0.002)
@@ -503,7 +503,7 @@ async def test_asked_to_rest_the_renderer_lets_go_between_two_passes_and_is_ther
 ) -> None:
     async with spread(renderer) as table:
         making = asyncio.create_task(made(table, order(1, wanted(1))))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not renderer.asked:  # noqa: ASYNC110 - it changes on the picture thread
                 await asyncio.sleep(0.002)
         resting = asyncio.create_task(asyncio.to_thread(table.rest))
@@ -524,7 +524,7 @@ async def test_after_a_rest_there_is_nothing_to_warm_before_the_next_picture_and
     async with spread(renderer) as table:
 
         async def warmed() -> None:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while renderer.cold:
                     table.warm()
                     await asyncio.sleep(0.002)

@@ -169,7 +169,7 @@ async def test_a_job_between_two_tries_can_be_cancelled(engine: Engine, renderer
     renderer.moods = [raising(TryAgain("the GPU is busy"))] * 9
     job = await ask(engine)
     async with working(engine):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await engine.imagining.ahead_of(job.id) is None or renderer.moods[8:]:  # noqa: ASYNC110 - the same
                 await asyncio.sleep(0.005)
         await engine.imagining.cancel(job.id)

@@ -84,7 +84,7 @@ async def test_of_a_job_that_is_deleted_while_its_pictures_are_put_no_file_stays
         await slow.began.wait()
         await deleted(engine, job)
         slow.go_on.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(slow.asked) < 2:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.001)
         await let_go(engine, job)

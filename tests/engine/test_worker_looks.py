@@ -27,7 +27,7 @@ from tests.working import working
 async def stepwise(engine: Engine, renderer: Moody) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """While it lasts, a picture is made a step at a time: what is given makes one, and waits for its news."""
     may = threading.Semaphore(0)
-    renderer.at_step = lambda: may.acquire(timeout=5)
+    renderer.at_step = lambda: may.acquire(timeout=30)
     with engine.events.watch(lambda event: event.name == "job.step") as told:
         steps = aiter(told)
 

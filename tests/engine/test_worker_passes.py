@@ -59,12 +59,12 @@ class Gate:
         self.let(1_000)
 
     def _through(self) -> None:
-        assert self._may.acquire(timeout=5)
+        assert self._may.acquire(timeout=30)
         self.steps += 1
 
 
 async def seen_to(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not what():  # noqa: ASYNC110 - what is waited for happens on the picture thread
             await asyncio.sleep(0.002)
 
@@ -315,7 +315,7 @@ async def test_a_stop_in_the_middle_of_a_shared_pass_gives_all_of_it_back(
         with suppress(asyncio.CancelledError):
             await work
         gate.open()
-        assert await asyncio.to_thread(renderer.closed.wait, 5), "the thread lets go at its next step"
+        assert await asyncio.to_thread(renderer.closed.wait, 30), "the thread lets go at its next step"
         assert gate.steps <= 3 + 2
         for place, job in enumerate(asked):
             assert (await told(engine, job.id))[0].state is JobState.RUNNING

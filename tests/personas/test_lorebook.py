@@ -157,9 +157,9 @@ def test_with_regular_expressions_constant_and_secondary_keys_are_ignored() -> N
 )
 def test_no_regular_expression_can_keep_a_message_waiting(source: str) -> None:
     book = Lorebook(entries=(entry(source, use_regex=True), entry("safe")))
-    begun = time.perf_counter()
+    begun = time.thread_time()  # what others do on the machine meanwhile is not counted
     found = names(book, talk("a" * 20_000, "a" * 20_000 + " safe"))
-    assert time.perf_counter() - begun < 2
+    assert time.thread_time() - begun < 2
     assert "about safe" in found
 
 
@@ -239,6 +239,6 @@ def test_a_book_of_very_many_keys_costs_a_moment_and_no_more() -> None:
         entry(*[f"k{n} {m}" for m in range(60)], content=f"k{n + 1} " * 200) for n in range(2_000)
     )
     book = Lorebook(entries=entries, recursive_scanning=True, scan_depth=9_999)
-    start = time.perf_counter()
+    begun = time.thread_time()
     told(book, talk(*["k0 " * 5_000] * 50), budget=1_000)
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - begun < 5

@@ -69,7 +69,7 @@ async def test_a_connection_that_is_closed_for_good_says_what_to_do(code: int, w
             running = asyncio.create_task(front.run(RecordingDesk()))
             await until(lambda: bot.commands)
             server.disconnect(bot, resumable=False, code=code)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 with pytest.raises(SettingsError, match=words):
                     await running
 

@@ -43,7 +43,7 @@ class Interaction:
         self.person = person
         self.data = data
         self.sent_at = world.monotonic()
-        self.due = self.sent_at + ACKNOWLEDGE_WITHIN * world.scale
+        self._stalled = world.stalls.lost()
         self.dies_at = self.sent_at + TOKEN_LIVES * world.scale
         #: The message whose component was used.
         self.message: Message | None = None
@@ -60,6 +60,12 @@ class Interaction:
         #: A fault of ours hit the answer: lateness and repetition are then nobody's fault.
         self.excused = False
         self.settled = False
+
+    @property
+    def due(self) -> float:
+        """Until when it may be acknowledged: while everything here stood still, nobody could."""
+        stalled = self.world.stalls.lost() - self._stalled
+        return self.sent_at + ACKNOWLEDGE_WITHIN * self.world.scale + stalled
 
     @property
     def ephemeral(self) -> bool:

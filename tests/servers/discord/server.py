@@ -71,6 +71,7 @@ class DiscordServer:
         self._buckets = Buckets(scale, monotonic)
         self._routes: dict[str, Route] = {}
         self._runner: web.AppRunner | None = None
+        self._by_hand = monotonic is not time.monotonic
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -90,6 +91,8 @@ class DiscordServer:
         host, port = self._runner.addresses[0][:2]
         self.url = self.world.base = f"http://{host}:{port}"
         self.gateway.url = f"ws://{host}:{port}/gateway"
+        if not self._by_hand:
+            self.world.stalls.start()
         return self
 
     async def __aexit__(
@@ -101,6 +104,7 @@ class DiscordServer:
         await asyncio.sleep(0)
         if self._runner is not None:
             await self._runner.cleanup()
+        await self.world.stalls.stop()
 
     # Where clients are pointed.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tests.servers.discord import permissions
 from tests.servers.discord.ledger import Ledger
 from tests.servers.discord.messages import Attachment, Message, Webhook
+from tests.servers.stalls import Stalls
 
 if TYPE_CHECKING:
     from tests.servers.discord.channels import Channel
@@ -179,6 +180,7 @@ class World:
         self.ledger = ledger
         self.scale = scale
         self.monotonic = monotonic
+        self.stalls = Stalls()
         self.base = base
         self.snowflakes = Snowflakes()
         self.users: dict[int, User] = {}

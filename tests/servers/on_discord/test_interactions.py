@@ -79,7 +79,7 @@ async def test_a_command_works_where_only_the_person_installed_the_bot(server: D
 
 
 async def test_a_late_acknowledgement_is_refused_and_counted(place: Place, parrot: Parrot) -> None:
-    asked = await place.general.command(place.mia, "whisper", wait=3 * SCALE + 0.1)
+    asked = await place.general.command(place.mia, "whisper", wait=10 * SCALE)
     await eventually(lambda: place.server.ledger.refused[10062])
     assert asked.acknowledged is None
     assert place.server.broken == {"interaction not acknowledged in time": 1}
@@ -89,9 +89,8 @@ async def test_an_interaction_that_nobody_could_hear_is_nobodys_fault(place: Pla
     async with running(Parrot(), place.bot):
         pass
     asked = await place.general.command(place.mia, "whisper")
-    await asyncio.sleep(3 * SCALE + 0.05)
+    await eventually(lambda: sum(place.server.excused.values()) == 1)
     assert not place.server.broken
-    assert sum(place.server.excused.values()) == 1
     assert asked.acknowledged is None
 
 

@@ -135,7 +135,7 @@ class Chat(Place):
         assert button.data is not None, f"the button {button.text!r} sends no data"
         assert isinstance(message.by, Bot)
         number = str(self.world.number("query", 4_000_000_000_000_001))
-        press = Press(number, message.by, self, person, message, button.data, self.world.now())
+        press = Press(number, message.by, self, person, message, button.data, self.world.lived())
         self.world.presses[number] = press
         self.note("pressed", person, message, detail=button.data)
         query = {

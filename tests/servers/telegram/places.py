@@ -59,7 +59,7 @@ class Place:
     @property
     def draft(self) -> Draft | None:
         """The draft that is on the screen now."""
-        now = self.world.now()
+        now = self.world.lived()
         for draft in self.drafts.values():
             self.world.judge(draft, now)
         alive = [draft for draft in self.drafts.values() if not draft.over]
@@ -207,7 +207,7 @@ class Place:
         """A real message takes the place of the draft."""
         draft = self.drafts.pop(thread, None)
         if draft is not None and draft.bot is bot:
-            self.world.judge(draft, self.world.now())
+            self.world.judge(draft, self.world.lived())
             draft.over = True
 
     def change_member(self, by: Author, who: Author, member: Member) -> None:

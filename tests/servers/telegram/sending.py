@@ -110,7 +110,7 @@ def send_message_draft(call: Call) -> bool:
     chat.admit(call.bot)
     thread = call.get("message_thread_id")
     chat.topic(call.bot, thread)
-    now = call.world.now()
+    now = call.world.lived()
     draft = chat.drafts.get(thread)
     if draft is not None:
         call.world.judge(draft, now)
@@ -266,7 +266,7 @@ def answer_callback_query(call: Call) -> bool:
         if press.forgiven:
             return True
         raise Refusal(gone, rule=Rule.QUERY_TWICE)
-    now = call.world.now()
+    now = call.world.lived()
     if now - press.at > rules.QUERY_SECONDS * call.world.scale:
         counted = press.overdue or press.forgiven
         press.overdue = True

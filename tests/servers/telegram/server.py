@@ -59,6 +59,7 @@ class TelegramServer:
         self._polls: dict[int, web.Request] = {}
         self._closing = False
         self._runner: web.AppRunner | None = None
+        self._by_hand = monotonic is not time.monotonic
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 1024 * 1024)
@@ -70,6 +71,8 @@ class TelegramServer:
         await site.start()
         port = self._runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{port}"
+        if not self._by_hand:
+            self.world.stalls.start()
         return self
 
     async def __aexit__(
@@ -83,6 +86,7 @@ class TelegramServer:
         assert self._runner is not None
         await self._runner.cleanup()
         self.settle()
+        await self.world.stalls.stop()
 
     # What a test makes.
 

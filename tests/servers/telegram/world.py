@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from tests.servers.stalls import Stalls
 from tests.servers.telegram.bell import Bell
 from tests.servers.telegram.mailbox import Mailbox
 from tests.servers.telegram.rules import DRAFT_SECONDS, JSON, QUERY_SECONDS, Breach, Rule, utf16
@@ -276,6 +277,7 @@ class World:
     breaches: list[Breach] = field(default_factory=list)
     _last: Counter[str] = field(default_factory=Counter)
     bell: Bell = field(default_factory=Bell)
+    stalls: Stalls = field(default_factory=Stalls)
 
     def number(self, of: str, first: int) -> int:
         """The next number of a kind."""
@@ -284,6 +286,10 @@ class World:
 
     def now(self) -> float:
         return self.clock()
+
+    def lived(self) -> float:
+        """The same without the time in which everything here stood still, and nobody could have answered."""
+        return self.clock() - self.stalls.lost()
 
     @staticmethod
     def date() -> int:
@@ -307,7 +313,7 @@ class World:
 
     def settle(self) -> None:
         """Count the queries and drafts whose time ran out unanswered and unfinished."""
-        now = self.now()
+        now = self.lived()
         for press in self.presses.values():
             late = now - press.at > QUERY_SECONDS * self.scale
             if late and not (press.answer or press.overdue or press.forgiven):
