@@ -41,13 +41,16 @@ SECTIONS = (
     ("Doors", ("password", "keys")),
 )
 
+#: So long a sentence may be that stands beside a command; it takes a second line before it is cut.
+WHOLE = 120
+
 
 class Sections(click.Group):
     """A group whose help stands under headings, in the order in which one meets the commands."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in SECTIONS:
-            shown = [(name, self.commands[name].get_short_help_str(60)) for name in names]
+            shown = [(name, self.commands[name].get_short_help_str(WHOLE)) for name in names]
             with formatter.section(title):
                 formatter.write_dl(shown)
 

@@ -44,7 +44,7 @@ def backfill(
     wish = {"style": style or None, "width": width, "height": height}
     ordered = cohort.ordered("backfill", scene, missing_only=not force, wish=wish, posts=posts)
     settings = opening.settings_and_log()
-    head = "" if as_json else opening.run_async(_pictured(settings, style))
+    head = "" if as_json else opening.run_async(_pictured(settings, style, posts_only=posts))
     if head and not cohort.dry_run:
         click.echo(head)
     code = batches.carry_out(settings, ordered, dry_run=cohort.dry_run, as_json=as_json, head=head)
@@ -52,7 +52,7 @@ def backfill(
         click.get_current_context().exit(code)
 
 
-async def _pictured(settings: Settings, style: str) -> str:
+async def _pictured(settings: Settings, style: str, *, posts_only: bool) -> str:
     """How many there are, with a picture and without."""
     import asyncio
 
@@ -65,6 +65,8 @@ async def _pictured(settings: Settings, style: str) -> str:
             tx, style=style.strip().lower(), stand_ins_count=nothing_paints
         )
         posts = await cohorts.posts_pictured(tx)
+    if posts_only:
+        return f"Posts: {posts.total:,}, {posts.pictured:,} with a picture, {posts.bare:,} without."
     a_picture = f"a picture in {style}" if style else "a picture"
     told = f"Personas: {people.total:,}, {people.pictured:,} with {a_picture}, {people.bare:,} without."
     if posts.total:

@@ -124,7 +124,8 @@ def carry_out(settings: Settings, ordered: Message, *, dry_run: bool, as_json: b
         opening.put_json(ended)
     elif ended["run"] is None:
         lacks = "lacks a picture" if ordered["missing_only"] else "is there"
-        click.echo(f"There is nothing to be made: nobody {lacks} ({ended['cohort']}).")
+        who = "no published post" if ordered["posts"] else "nobody"
+        click.echo(f"There is nothing to be made: {who} {lacks} ({ended['cohort']}).")
     else:
         _tell_summary(ended["run"])
     return 1 if ended["run"] is not None and ended["run"]["failed"] else 0
@@ -264,7 +265,10 @@ def _tell_summary(run: Message) -> None:
     rows.add_row(money(run["cost"], run["currency"]), Text("spent"))
     out.print(rows)
     if run["stand_ins"]:
-        note = f"{run['stand_ins']:,} of them are stand-ins: no picture model painted them. See `greenroom doctor`."
+        several = run["stand_ins"] > 1
+        some = f"{run['stand_ins']:,} of them are stand-ins" if several else "One of them is a stand-in"
+        it = "them" if several else "it"
+        note = f"{some}: no picture model painted {it}. See `greenroom doctor`."
         opening.console(err=True).print(Text(note, "yellow"))
 
 

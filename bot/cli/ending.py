@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -55,6 +56,8 @@ def sentence_of(error: BaseException) -> str:
         return safe(str(cause))
     if isinstance(cause, BrokenPipeError):
         return "What was written to has been closed."
+    if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+        return "There is no space left where something was to be written."
     where = _written_down(cause)
     said = safe(f"{type(cause).__name__}: {cause}")[:300]
     return f"Something went wrong that should not have ({said}). {where}"

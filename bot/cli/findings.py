@@ -48,7 +48,8 @@ def of_home(home: Home) -> Finding:
     try:
         home.prepare()
     except StoreError as error:
-        return Finding("home", "broken", str(error), f"chmod -R u+rwX '{home.path}'")
+        mend = f"chmod -R u+rwX '{home.path}'" if home.path.is_dir() else "export GREENROOM_HOME=~/greenroom"
+        return Finding("home", "broken", str(error), mend)
     if home.is_open_to_others:
         says = f"{home.path} can be looked into by other users of this machine, and holds what people said"
         return Finding("home", "warning", says, f"chmod 700 '{home.path}'")

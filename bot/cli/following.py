@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -56,6 +56,24 @@ async def owned(settings: Settings, work: Callable[[Client, asyncio.Event], Awai
             except GoneError:
                 await asyncio.sleep(0.2)
         return await once()
+
+
+async def unless_pressed(order: Coroutine[Any, Any, Answer], pressed: asyncio.Event, told: str) -> Answer:
+    """What the owner answers to an order. Ctrl-C ends the wait for it at once; `told` is what is said then, for
+    nobody here knows whether it was heard.
+    """
+    import asyncio
+
+    ordering, waiting = asyncio.create_task(order), asyncio.create_task(pressed.wait())
+    try:
+        await asyncio.wait([ordering, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if not ordering.done():
+            raise Interrupted(told)
+        return ordering.result()
+    finally:
+        for one in (ordering, waiting):
+            one.cancel()
+        await asyncio.wait([ordering, waiting])
 
 
 async def until_ended(

@@ -119,6 +119,8 @@ def imagine(
         lacks = "Missing argument" if len(words) < 2 else "Got unexpected extra arguments"
         raise click.UsageError(f'{lacks}: `greenroom imagine PERSONA "SCENE"`, with the scene in quotes.')
     persona, scene = words
+    if not persona.strip():
+        raise click.UsageError("PERSONA is empty: `greenroom personas list` shows who there is.")
     target = Target(out, count, force=force)
     settings = opening.settings_and_log()
     asked = wish | {"persona": persona, "scene": scene, "count": count}

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli import opening
+from bot.cli import listing, opening
+from bot.cli.ending import Interrupted
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from bot.client import Client
     from engine.settings import Settings
 
 Message = dict[str, Any]
 
+#: What can be asked for again.
+TO_TRY_AGAIN = ("failed", "cancelled")
 STATES = ("queued", "running", "done", "failed", "cancelled")
 COLOURS = {
     "queued": "yellow",
@@ -43,7 +49,8 @@ def list_(states: tuple[str, ...], limit: int, before: int | None, as_json: bool
     if as_json:
         opening.put_json(found)
     elif not found:
-        click.echo('No job yet. `greenroom imagine PERSONA "scene"` asks for a picture.')
+        none = "No job yet." if not states and before is None else "No such job."
+        click.echo(f'{none} `greenroom imagine PERSONA "scene"` asks for a picture.')
     else:
         _draw_list(found, names)
 
@@ -90,7 +97,7 @@ def _draw_list(found: list[Message], names: dict[int, str]) -> None:
             Text(styles[job["id"]]),
             Text(_local(job["created_at"]), "bright_black"),
         )
-    out.print(table)
+    listing.draw(out, table, whole=("job", "state", "asked"))
 
 
 def _state(job: Message) -> str:
@@ -143,7 +150,7 @@ def _draw_job(job: Message, who: str, settings: Settings) -> None:
     from rich.text import Text
 
     from bot.terminal.drawing import facts
-    from bot.terminal.words import safe, safe_line
+    from bot.terminal.words import counted, safe, safe_line
     from engine.home import Home
 
     request = job["request"]
@@ -152,7 +159,7 @@ def _draw_job(job: Message, who: str, settings: Settings) -> None:
         head.append(f"  {job['ahead']} before it", "bright_black")
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bright_black", justify="right")
-    rows.add_column()
+    rows.add_column(overflow="fold")  # what lies where is never cut
     size = (
         f"{request['width']}×{request['height']}, {request['steps']} steps, guidance {request['guidance']:g}"
     )
@@ -162,7 +169,7 @@ def _draw_job(job: Message, who: str, settings: Settings) -> None:
         ("style", f"{safe_line(request['style'])}, seed {request['seed']}, {size}"),
         ("prompt", f"{safe(request['prompt'])}\n({request['word_count']} words, by {request['source']})"),
         ("negative", safe(request["negative"])),
-        ("asked", f"{_local(job['created_at'])}, lane {job['lane']}, {job['attempts']} attempts"),
+        ("asked", f"{_local(job['created_at'])}, lane {job['lane']}, {counted(job['attempts'], 'attempt')}"),
         ("ended", _local(job["ended_at"])),
         ("error", safe(job["error"])),
     ]
@@ -195,7 +202,7 @@ def used(seconds: float, facts: Mapping[str, Any]) -> str:
 def cancel(job: int, as_json: bool) -> None:
     """Take a job back. One that is being drawn stops at its next step."""
     settings = opening.settings_and_log()
-    shown = opening.run_async(_ask(settings, job, "cancel"))
+    shown = opening.run_async(_cancel(settings, job))
     if as_json:
         opening.put_json(shown)
     else:
@@ -211,7 +218,10 @@ def retry(job: int, as_json: bool) -> None:
     Where Greenroom runs, it is put in line there; where it does not, this command waits until it is made.
     """
     settings = opening.settings_and_log()
-    shown = opening.run_async(_ask(settings, job, "retry", quiet=as_json))
+    try:
+        shown = opening.run_async(_retry(settings, job, quiet=as_json))
+    except KeyboardInterrupt:  # there was no owner yet
+        raise Interrupted(f"Nothing was asked for: job {job} is as it was.") from None
     if as_json:
         opening.put_json(shown)
     elif shown["state"] == "done":
@@ -220,13 +230,33 @@ def retry(job: int, as_json: bool) -> None:
         click.echo(f"Job {job} is in line again.")
 
 
-async def _ask(settings: Settings, job_id: int, what: str, *, quiet: bool = False) -> Message:
-    from bot.cli.following import until_ended
+async def _cancel(settings: Settings, job_id: int) -> Message:
     from bot.client import reach
 
     async with reach(settings) as client:
-        job: Message = await client.post(f"/jobs/{job_id}/{what}")
-        if what == "retry" and opening.is_own(client):
-            # Nobody else would work on it: this process is the house for as long as it stays.
-            job = await until_ended(client, job, quiet=quiet)
+        job: Message = await client.post(f"/jobs/{job_id}/cancel")
     return job
+
+
+async def _retry(settings: Settings, job_id: int, *, quiet: bool) -> Message:
+    from bot.cli import following
+
+    unsure = f"Job {job_id} may be in line again: `greenroom jobs show {job_id}` tells."
+    asked_before = False
+
+    async def retried(client: Client, pressed: asyncio.Event) -> Message:
+        nonlocal asked_before
+        own = opening.is_own(client)
+        # An owner that closed over its answer may have heard it.
+        job: Message = await client.get(f"/jobs/{job_id}") if asked_before else {}
+        if not job or job["state"] in TO_TRY_AGAIN:
+            asked_before = True
+            order = client.post(f"/jobs/{job_id}/retry")
+            # An owner of one's own answers at once; nobody knows that of another.
+            job = await (order if own else following.unless_pressed(order, pressed, unsure))
+        if not own:
+            return job
+        # Nobody else would work on it: this process is the house for as long as it stays.
+        return await following.until_ended(client, job, pressed, quiet=quiet)
+
+    return await following.owned(settings, retried)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
+    from rich.table import Table
 
     from bot.client import Client
     from engine.engine import Engine
@@ -93,6 +94,23 @@ def console(*, err: bool = False) -> Console:
     if not drawn.is_terminal and "COLUMNS" not in os.environ:
         drawn.width = PIPE_WIDTH
     return drawn
+
+
+def facts(rows: Iterable[tuple[str, str, str]]) -> Table:
+    """What is told line by line: a name, which is not said twice, what it says, and in which colour."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from bot.terminal.words import safe_line
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    before = ""
+    for name, says, colour in rows:
+        table.add_row(name if name != before else "", Text(safe_line(says), colour))
+        before = name
+    return table
 
 
 def put_json(told: Any) -> None:

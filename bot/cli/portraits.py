@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from bot.cli import listing
 from bot.cli.opening import console
 from bot.terminal.drawing import QUIET, WIDEST, accent_of, fitting
 from bot.terminal.words import counted, safe, safe_line
@@ -48,7 +49,7 @@ def draw_cast(cast: Sequence[PersonaRecord]) -> None:
             Text(fitting(persona.kind, 10)),
         ]
         table.add_row(*row, *((str(record.id), origin) if roomy else ()))
-    out.print(table)
+    listing.draw(out, table, whole=("slug", "age"))
     out.print(Text(f" {counted(len(cast), 'persona')}. `greenroom chat SLUG` talks to one.", QUIET))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot import places
-from bot.cli import opening
+from bot.cli import listing, opening
 from bot.posts_shown import post_shown
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def list_(states: tuple[str, ...], place: str | None, limit: int, as_json: bool)
     if as_json:
         opening.put_json(found)
     elif not found:
-        click.echo("No post yet. `greenroom schedule add` plans some.")
+        none = "No post yet." if not states and place is None else "No such post."
+        click.echo(f"{none} `greenroom schedule add` plans some.")
     else:
         _draw_list(found)
 
@@ -78,7 +79,7 @@ def _draw_list(found: list[Message]) -> None:
             _who_and_where(one),
             Text(fitting(words or one["theme"], 70)),
         )
-    opening.console().print(table)
+    listing.draw(opening.console(), table, whole=("id", "state", "due", "who and where"))
 
 
 def _table(numbers: Sequence[str], columns: Sequence[str]) -> Table:
@@ -184,7 +185,7 @@ def _draw_held(found: list[Message]) -> None:
             _who_and_where(one),
             Text(fitting(one["caption"], 70)),
         )
-    opening.console().print(table)
+    listing.draw(opening.console(), table, whole=("id", "post", "since", "who and where"))
 
 
 @posts.command()

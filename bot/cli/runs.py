@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli import batches, opening
+from bot.cli import batches, listing, opening
 
 if TYPE_CHECKING:
     import asyncio
@@ -118,7 +118,8 @@ def _draw_list(found: list[Standing]) -> None:
             batches.money(counts.cost),
             Text(f"{run.created_at.astimezone():%m-%d %H:%M}", QUIET),
         )
-    opening.console().print(table)
+    whole = ("run", "state", "made", "failed", "ordered")
+    listing.draw(opening.console(), table, whole=whole)
 
 
 @runs.command()
@@ -195,7 +196,9 @@ def _draw_run(one: Standing, lines: list[Line], why: list[tuple[str, int]]) -> N
         table.add_column(name, no_wrap=True)
     for name in ("seed", "seconds", "cost"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("error", overflow="fold")
+    fails = any(line.error for line in lines)
+    if fails:
+        table.add_column("error", overflow="fold")
     # Of a run that is shown whole, they add up to what it cost.
     costs = batches.moneys([line.cost for line in lines])
     for line, cost in zip(lines, costs, strict=True):
@@ -207,9 +210,9 @@ def _draw_run(one: Standing, lines: list[Line], why: list[tuple[str, int]]) -> N
             str(line.seed),
             f"{line.seconds:.1f}",
             cost,
-            Text(safe_line(line.error)),
+            *((Text(safe_line(line.error)),) if fails else ()),
         )
-    out.print(table)
+    listing.draw(out, table, whole=("picture", "state", "seed", "seconds", "cost"))
 
 
 def _counted(one: Standing) -> str:

@@ -6,6 +6,7 @@ is opened.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -14,16 +15,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot import places
-from bot.cli import opening, planning, standing
+from bot.cli import listing, opening, planning, standing
 from bot.posts_shown import schedule_shown
 
 if TYPE_CHECKING:
     from engine.engine import Engine
-    from engine.store.records import Schedule
+    from engine.store.records import Post, Schedule
 
 Message = dict[str, Any]
 
 ONE_OR_ALL = "Name one schedule by its ID, or a persona with --persona."
+
+#: Words that no time ends with: what follows belongs to it.
+FIRST_WORDS = ("daily", "weekly", "every", "cron", "window", "once")
+#: So long a key may be, as by the API.
+LONGEST_KEY = 64
+#: A store that does not answer is asked again, so many seconds later each time.
+PAUSES = (0.2, 1.0)
 
 COLOURS = {"active": "green", "paused": "yellow", "ended": "bright_black"}
 
@@ -63,7 +71,6 @@ def _draw_list(found: list[Message]) -> None:
 
     from bot.terminal.drawing import fitting
 
-    out = opening.console()
     table = Table(box=box.SIMPLE_HEAD, header_style="bright_black", pad_edge=False)
     table.add_column("id", justify="right", no_wrap=True)
     for name in ("state", "who and where", "when", "about", "next"):
@@ -80,7 +87,7 @@ def _draw_list(found: list[Message]) -> None:
             Text(fitting(about(one), 80)),
             Text(local(times[0], one["zone"]) if times else "–", "bright_black"),
         )
-    out.print(table)
+    listing.draw(opening.console(), table, whole=("id", "state", "who and where", "next"))
 
 
 def _trouble(one: Message) -> str:
@@ -125,6 +132,8 @@ def add(
     """
     from bot.commands.plans import planned_here, saved
 
+    if when.lower() in FIRST_WORDS and theme:
+        raise click.UsageError(f'WHEN is one piece, in quotes: `greenroom schedule add "{when} {theme}" …`.')
     flags = planning.flags_of(persona=persona, theme=theme or None, **how)
     of_pictures = {"tags": tags, "limit": limit, "key": run_key, "batch": batch}
     if not backfill and not batch:
@@ -147,7 +156,7 @@ def add(
         return await schedule_shown(places.WhoAndWhere(engine), one)
 
     there = opening.on_engine(added)
-    opening.tell(there, f"Schedule {there['id']} is saved.", as_json=as_json)
+    _tell(there, f"Schedule {there['id']} is saved.", as_json=as_json)
 
 
 @schedule.command()
@@ -248,12 +257,30 @@ def skip(schedule_id: int, as_json: bool) -> None:
 
 @schedule.command()
 @click.argument("schedule_id", metavar="ID", type=int)
+@click.option("--key", default="", metavar="KEY", help="Run again with the same one, it is posted once.")
 @opening.as_json
-def run(schedule_id: int, as_json: bool) -> None:
+def run(schedule_id: int, key: str, as_json: bool) -> None:
     """Make a post of it now. Where Greenroom does not run, that happens once it does."""
-    post = opening.on_engine(lambda engine: engine.posting.run_now(schedule_id))
+    if len(key) > LONGEST_KEY:
+        raise click.UsageError(f"A key has {LONGEST_KEY} characters at most.")
+    order = f"cli:{key or secrets.token_hex(12)}"
+    post = opening.on_engine(partial(_ordered, schedule_id=schedule_id, order=order))
     sentence = f"Post {post.id} is to be made now. `greenroom posts list` shows how it goes."
     opening.tell({"schedule": schedule_id, "post": post.id}, sentence, as_json=as_json)
+
+
+async def _ordered(engine: Engine, *, schedule_id: int, order: str) -> Post:
+    """A store that did not answer may have kept the order: it is given again as the same one."""
+    import asyncio
+
+    from engine.errors import StoreError
+
+    for pause in PAUSES:
+        try:
+            return await engine.posting.run_now(schedule_id, by=order)
+        except StoreError:
+            await asyncio.sleep(pause)
+    return await engine.posting.run_now(schedule_id, by=order)
 
 
 @schedule.command()

@@ -107,19 +107,7 @@ def _as_json(found: Stats, words: list[tuple[str, int]]) -> dict[str, Any]:
 
 
 def _draw(found: Stats, words: list[tuple[str, int]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from bot.terminal.words import safe_line
-
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", justify="right", no_wrap=True)
-    table.add_column(overflow="fold")
-    before = ""
-    for name, says, colour in _rows(found, words):
-        table.add_row(name if name != before else "", Text(safe_line(says), colour))
-        before = name
-    opening.console().print(table)
+    opening.console().print(opening.facts(_rows(found, words)))
 
 
 def _rows(found: Stats, words: list[tuple[str, int]]) -> Iterator[tuple[str, str, str]]:

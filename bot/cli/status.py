@@ -142,16 +142,9 @@ def _draw(
     from bot.terminal.words import safe_line
     from engine.condition import verdict
 
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", justify="right", no_wrap=True)
-    table.add_column(overflow="fold")
-    before = ""
-    for name, says, colour in _rows(found, uses, owner, settings, now):
-        table.add_row(name if name != before else "", Text(safe_line(says), colour))
-        before = name
     out = opening.console()
     out.print()
-    out.print(table)
+    out.print(opening.facts(_rows(found, uses, owner, settings, now)))
     out.print()
     said = verdict(found)
     well = [one.key for one in said] == ["status.verdict.well"]

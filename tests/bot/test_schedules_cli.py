@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.errors import StoreError
+from engine.posting import Posting
 from engine.store import chats, outbox, personas
 from engine.store import posts as store
-from engine.store.records import DeliveryKind, DeliveryState, PostState
+from engine.store.records import DeliveryKind, DeliveryState, Post, PostState
 from engine.store.tables import deliveries, schedules
 from tests.bot.command_line import DEN, Greenroom, changed, until, with_two_places
 
@@ -311,6 +313,55 @@ def test_posts_wait_in_the_inbox_until_somebody_decides(greenroom: Greenroom) ->
     assert [post["id"] for post in greenroom.told("posts", "list", "--state", "ready")] == [one]
     assert greenroom("posts", "approve", "77").returncode == 4
     assert greenroom("posts", "recall", "77").returncode == 4
+
+
+def planned(greenroom: Greenroom) -> str:
+    """The number of a schedule."""
+    told = greenroom.told("schedule", "add", "daily 09:00", "stars", "--place", "1", "--text-only", "--yes")
+    return str(told["id"])
+
+
+def test_an_order_whose_answer_is_lost_is_given_again_and_makes_one_post(
+    greenroom: Greenroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, run_now, given = planned(greenroom), Posting.run_now, []
+
+    async def unheard(self: Posting, schedule_id: int, *, by: str = "") -> Post:
+        post = await run_now(self, schedule_id, by=by)
+        given.append(by)
+        if len(given) < 3:
+            raise StoreError("The store does not answer.")
+        return post
+
+    monkeypatch.setattr(Posting, "run_now", unheard)
+    post = greenroom.told("schedule", "run", number)["post"]
+    assert len(given) == 3
+    assert [one["id"] for one in greenroom.told("posts", "list")] == [post]
+
+
+def test_each_order_makes_a_post_of_its_own_unless_it_is_called_the_same(greenroom: Greenroom) -> None:
+    number = planned(greenroom)
+    first, second = (greenroom.told("schedule", "run", number)["post"] for _ in range(2))
+    assert first != second
+    third, same = (greenroom.told("schedule", "run", number, "--key", "noon")["post"] for _ in range(2))
+    assert third == same
+    assert len(greenroom.told("posts", "list")) == 3
+    refused = greenroom("schedule", "run", number, "--key", "x" * 65)
+    assert (refused.returncode, len(greenroom.told("posts", "list"))) == (2, 3)
+    assert "64 characters" in refused.stderr
+
+
+def test_a_store_that_stays_silent_is_told_in_a_sentence(
+    greenroom: Greenroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = planned(greenroom)
+
+    async def silent(self: Posting, schedule_id: int, *, by: str = "") -> Post:
+        raise StoreError("The store does not answer.")
+
+    monkeypatch.setattr(Posting, "run_now", silent)
+    ended = greenroom("schedule", "run", number)
+    assert (ended.returncode, ended.stderr.strip()) == (1, "The store does not answer.")
 
 
 def test_a_house_that_runs_hears_of_what_is_changed_beside_it(greenroom: Greenroom) -> None:
