@@ -24,7 +24,7 @@ from engine.events import Watch
 from engine.store import messages as shown_messages
 from engine.store import outbox, posts
 from engine.store.records import ChatRef, Delivery, DeliveryKind, Manner, Place
-from engine.unbroken import unbroken
+from engine.unbroken import ended, unbroken
 
 log = structlog.get_logger(__name__)
 
@@ -103,12 +103,7 @@ class Deliveries:
 
     async def _finish(self) -> None:
         """What takes longer than the house has is *unknown*, and shown again after the next start."""
-        if self._under_way:
-            _, late = await asyncio.wait(self._under_way, timeout=FINISH_WITHIN)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await ended(self._under_way, within=FINISH_WITHIN)
 
     async def _nudge_by(self, news: Watch) -> None:
         async for _event in news:

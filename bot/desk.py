@@ -27,7 +27,7 @@ from engine.locales import languages, locale_of
 from engine.store import chats, messages, outbox, people
 from engine.store.chats import Said
 from engine.store.records import ChatRef, DeliveryKind, TurnKind, TurnState
-from engine.unbroken import unbroken
+from engine.unbroken import ended, unbroken
 
 log = structlog.get_logger(__name__)
 
@@ -172,11 +172,7 @@ class Desk:
     async def close(self) -> None:
         """Answer no more. What is left open, or still heard, is answered after the next start."""
         self._closed = True
-        answering = [line.task for line in self._lines.values() if line.task]
-        for task in answering:
-            task.cancel()
-        if answering:
-            await asyncio.wait(answering)
+        await ended([line.task for line in self._lines.values() if line.task])
 
     async def _stop_for(self, incoming: Incoming) -> None:
         """Stop a reply for whoever it answers, and for those in charge; others have to hear it out."""

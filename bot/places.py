@@ -89,5 +89,5 @@ async def place_named(engine: Engine, told: str) -> Place:
     if place is None and len(names := told.split(":", 3)) > 2:
         place = await engine.database.look(partial(chats.place, ref=ChatRef(*names)))
     if place is None:
-        raise NotFound(say("web.no_place", place=told[:60]))
+        raise NotFound(say("posts.no_such_place", place=told[:60]))
     return place

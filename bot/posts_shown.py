@@ -27,7 +27,7 @@ async def schedule_shown(beside: WhoAndWhere, one: Schedule) -> Message:
         error = ""
     except BadRequest as unreadable:
         # It was written by a program that knew more, or less. The others are told all the same.
-        times, error = [], str(unreadable)
+        times, error = [], unreadable.sentence
     return {
         "id": one.id,
         "state": one.state.value,

@@ -24,6 +24,7 @@ from engine.locales import Locale, locale_of
 from engine.pictures.fairness import HEAD_START
 from engine.store import jobs, messages, promises
 from engine.store.records import Job, JobState
+from engine.unbroken import ended
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +91,7 @@ class Easels:
                     self._hear(event)
             finally:
                 self._open = False
-                await _ended(list(self._tasks))
+                await ended(list(self._tasks))
                 self._easels.clear()
 
     def take_up(self, job_id: int) -> None:
@@ -109,7 +110,7 @@ class Easels:
                 pass
         except TimeoutError:
             log.debug("progress_broken_off", job=job_id)
-        await _ended([task for task, of in self._tasks.items() if of == job_id])
+        await ended([task for task, of in self._tasks.items() if of == job_id])
         self._forget(easel)
 
     def _hear(self, event: Event) -> None:
@@ -243,13 +244,6 @@ class Easels:
     async def _waiting(self, locale: Locale, asked: jobs.Asked) -> str:
         ahead, ready = await expectation(self._engine, asked.job)
         return cards.card(locale, asked.job, asked.persona_name, ahead=ahead, ready=ready)
-
-
-async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
 
 
 async def expectation(engine: Engine, job: Job) -> tuple[int | None, estimating.Expected | None]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from engine.locales import Locale
 from engine.store import jobs
 from engine.store.records import Job, PersonaRecord, Picture
 
 
-def job_shown(job: Job, ahead: int | None, made: list[Picture]) -> dict[str, Any]:
-    """A job as other programs see it."""
+def job_shown(
+    job: Job, ahead: int | None, made: list[Picture], words: Locale | None = None
+) -> dict[str, Any]:
+    """A job as other programs see it. `words`: in their language, why nothing came of it; otherwise in English."""
     return {
         "id": job.id,
         "state": job.state.value,
@@ -19,7 +22,7 @@ def job_shown(job: Job, ahead: int | None, made: list[Picture]) -> dict[str, Any
         "step": job.step,
         "steps": job.steps,
         "attempts": job.attempts,
-        "error": job.error,
+        "error": words.says(job.error) if words else job.error,
         "created_at": job.created_at.isoformat(),
         "started_at": job.started_at.isoformat() if job.started_at else None,
         "ended_at": job.ended_at.isoformat() if job.ended_at else None,

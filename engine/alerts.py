@@ -162,5 +162,7 @@ def key_of(one: Mishap) -> str:
 
 
 def _short(reason: str) -> str:
+    if isinstance(reason, Said) and len(reason) <= LONGEST_REASON:
+        return reason  # it can still be said in other languages
     reason = " ".join(reason.split())
     return reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 1]}…"

@@ -10,10 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
 log = structlog.get_logger(__name__)
+
+Thing = TypeVar("Thing")
 
 #: For somebody who waits for a first word a picture holds still for so many times as long as its last step took, ...
 STILL = 4.0
@@ -197,3 +200,15 @@ class Share:
 
     def let_go(self) -> None:
         self.broker.holds(self.holder, 0)
+
+    def opened(self, needs: int, open_it: Callable[[], Thing]) -> Thing:
+        """What it opens there: others let go first, where that is needed, and what it took is measured."""
+        self.make_room(needs)
+        before = self.free
+        try:
+            thing = open_it()
+        except BaseException:
+            self.let_go()
+            raise
+        self.took(before)
+        return thing

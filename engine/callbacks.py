@@ -27,6 +27,7 @@ from engine.errors import BadRequest, GreenroomError, NotFound, Refused, StoreEr
 from engine.events import Events, Watch
 from engine.fetching import check_address, host_of, tell
 from engine.home import Home
+from engine.locales import say
 from engine.settings import WebSettings
 from engine.store import callbacks, jobs, pictures
 from engine.store.callbacks import Due
@@ -126,7 +127,7 @@ class Callbacks:
     async def _tell(self, due: Due, told: Told) -> None:
         callback = due.callback
         if due.revoked:
-            await self._given_up(due, "The key that asked for this was revoked.")
+            await self._given_up(due, say("rights.key_revoked"))
             return
         job, made = await self._database.look(partial(_ended, job_id=callback.job_id))
         body = json.dumps({"event": "job.ended", "id": callback.id, "job": told(job, made)}).encode()
@@ -148,7 +149,7 @@ class Callbacks:
         except TryAgain as error:
             await self._later(due, error)
         except (BadRequest, NotFound, Refused) as error:
-            await self._given_up(due, str(error))
+            await self._given_up(due, error.sentence)
         else:
             # Whoever has it is not told again, even if we are closing just now.
             await unbroken(self._tried(due, CallbackState.SENT))
@@ -157,11 +158,11 @@ class Callbacks:
     async def _later(self, due: Due, error: TryAgain) -> None:
         attempts = due.callback.attempts
         if attempts >= len(PAUSES):
-            await self._given_up(due, str(error))
+            await self._given_up(due, error.sentence)
             return
         wanted = min(timedelta(seconds=max(0.0, error.after_s)), LONGEST_PAUSE)
         pause = max(timedelta(seconds=PAUSES[attempts]), wanted)
-        await self._tried(due, CallbackState.OWED, str(error), self._clock.now() + pause)
+        await self._tried(due, CallbackState.OWED, error.sentence, self._clock.now() + pause)
         log.info("callback_later", callback=due.callback.id, pause=pause.total_seconds(), cause=str(error))
 
     async def _given_up(self, due: Due, why: str) -> None:
@@ -170,7 +171,7 @@ class Callbacks:
 
     async def _tried(self, due: Due, becomes: CallbackState, error: str = "", again: Any = None) -> None:
         what = partial(
-            callbacks.tried, callback_id=due.callback.id, becomes=becomes, error=error[:500], again=again
+            callbacks.tried, callback_id=due.callback.id, becomes=becomes, error=error, again=again
         )
         while True:
             try:

@@ -102,8 +102,10 @@ def _wrong(found: Condition) -> Iterator[Said]:
             "status.verdict.growing", asked=pictures.asked, made=pictures.pictures, waiting=pictures.waiting
         )
     if pictures.failed >= FAILURES and pictures.failed >= pictures.ended * OFTEN:
-        reason = " ".join(pictures.reason.split())
-        reason = reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 1]}…"
+        reason = pictures.reason
+        if not isinstance(reason, Said) or len(reason) > LONGEST_REASON:
+            reason = " ".join(reason.split())
+            reason = reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 1]}…"
         yield say(
             "status.verdict.failing", failed=pictures.failed, ended=pictures.ended, reason=reason or "–"
         )

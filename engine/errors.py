@@ -9,7 +9,7 @@ GreenroomError
 │   ├── OverLimit          too much, too fast; says when it is free again
 │   └── Unsuitable         safety: rating or block list
 ├── BadRequest             not understood: empty, too long, out of range
-│   └── Conflict           somebody was quicker
+│   └── Conflict           somebody was quicker, or a key stands for something else
 ├── ModelUnavailable       no model can answer now; the understudy steps in
 ├── RenderFailed           a picture could not be made
 │   └── PictureFailed      this one, as it was asked for; others can
@@ -26,6 +26,12 @@ from datetime import datetime
 
 class GreenroomError(Exception):
     """Any failure of ours. `str(error)` may be shown to a person."""
+
+    @property
+    def sentence(self) -> str:
+        """The same as it was raised: a sentence of the house's can still be said in other languages."""
+        told = self.args[0] if self.args else ""
+        return told if isinstance(told, str) else str(self)
 
 
 class SettingsError(GreenroomError):
@@ -70,7 +76,7 @@ class BadRequest(GreenroomError):
 
 
 class Conflict(BadRequest):
-    """Somebody else has changed it meanwhile: look again first."""
+    """Somebody else has changed it meanwhile, or has ordered something else under its key: look again first."""
 
 
 class ModelUnavailable(GreenroomError):

@@ -227,7 +227,7 @@ class Feeder:
             record = await self._database.look(partial(personas.get, persona_id=member.persona_id))
             return await self._imagining.compose(record, Wish(words, **order.wish)), ""
         except GreenroomError as error:
-            return self._unwritten(order, words), str(error)
+            return self._unwritten(order, words), error.sentence
         except Exception:
             log.exception("not_composed", persona=member.persona_id)
             return self._unwritten(order, words), say("runs.not_composed")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from engine.errors import BadRequest, GreenroomError, NotFound, Refused, TryAgain
-from engine.locales import say
+from engine.locales import Said, say
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -167,7 +167,7 @@ async def _read(answer: ClientResponse, address: str, most: int) -> Fetched:
         if len(body) > most:
             raise BadRequest(say("fetching.too_large", n=most // 2**20))
     if unpacked and not unpacked.eof:
-        raise TryAgain(say("fetching.broken", host=host_of(address), why="it was cut"))
+        raise TryAgain(say("fetching.broken", host=host_of(address), why=say("fetching.cut")))
     return Fetched(
         address,
         bytes(body),
@@ -183,7 +183,7 @@ def _unpacking(encoding: str) -> Any:
         return None
     if told in ("gzip", "x-gzip", "deflate"):
         return zlib.decompressobj(wbits=47 if told != "deflate" else 15)
-    raise ValueError("it is packed in a way that nobody asked for")
+    raise ValueError(say("fetching.packed"))
 
 
 def _retry_after(told: str) -> timedelta:
@@ -293,7 +293,8 @@ def _why(error: BaseException) -> str:
     from aiohttp import ClientConnectorError, ClientPayloadError, ServerDisconnectedError
 
     if isinstance(error, ClientConnectorError):
-        return str(error.os_error.strerror or "it cannot be reached")
+        return error.os_error.strerror or say("fetching.unreachable")
     if isinstance(error, ClientPayloadError | ServerDisconnectedError):
-        return "it was cut"
-    return str(error)[:120] or type(error).__name__
+        return say("fetching.cut")
+    told = error.args[0] if error.args else ""
+    return told if isinstance(told, Said) else str(error)[:120] or type(error).__name__

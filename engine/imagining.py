@@ -228,10 +228,14 @@ class Imagining:
         lane: Lane = Lane.INTERACTIVE,
         parent_picture_id: int | None = None,
         dedup_key: str | None = None,
+        told: str = "",
         fair_owner: str = "",
         deadline_at: datetime | None = None,
     ) -> Accepted:
-        """Store the job and its place in line, as part of the caller's transaction. Call `nudge` after it."""
+        """Store the job and its place in line, as part of the caller's transaction. Call `nudge` after it.
+
+        `told`: what was asked for under the key, in brief; `Conflict` where that was something else before.
+        """
         now = self._clock.now()
         self.check_words(request.scene)  # the list may have grown since that was asked for
         if request.source is Source.PERSON:
@@ -251,6 +255,7 @@ class Imagining:
             turn_id=turn_id,
             parent_picture_id=parent_picture_id,
             dedup_key=dedup_key,
+            told=told,
             deadline_at=deadline_at,
         )
         if added.is_new:

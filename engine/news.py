@@ -17,7 +17,7 @@ from engine.locales import say
 from engine.planning import PICTURE_OF
 from engine.safety import BlockList
 from engine.settings import Settings
-from engine.store import chats, feeds, posts
+from engine.store import chats, feeds, once, posts
 from engine.store.records import Feed, FeedKind, Post
 
 #: What is said of a feed and goes for each of its posts.
@@ -73,7 +73,15 @@ async def take_in(
     posted: list[Post] = []
     remembered = 0
     for item in reversed(fresh):  # the oldest first, as they happened
-        number = await feeds.remember(tx, feed.id, key=item.key, title=item.title, link=item.link, now=now)
+        number = await feeds.remember(
+            tx,
+            feed.id,
+            key=item.key,
+            title=item.title,
+            link=item.link,
+            told=said_by(item) if feed.kind is FeedKind.HOOK else None,
+            now=now,
+        )
         if number is None:
             continue  # somebody else has seen it just now
         remembered += 1
@@ -103,6 +111,11 @@ async def take_in(
         tuple(refused.values()),
         len(document.items) - remembered,
     )
+
+
+def said_by(item: Item) -> str:
+    """What somebody told a hook, in brief."""
+    return once.digest(item.title, item.text, item.link, item.picture)
 
 
 async def _looked(

@@ -22,12 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine import listening
 from engine.bell import Bell
 from engine.clock import Clock
-from engine.errors import BadRequest, GreenroomError, NotFound, Refused, TryAgain
+from engine.errors import BadRequest, Conflict, GreenroomError, NotFound, Refused, TryAgain
 from engine.feeds import Document, Filter, Item, key_of, next_wait, read_document
 from engine.fetching import Fetched, fetch, host_of
 from engine.listening import Change
 from engine.locales import say
-from engine.news import BEGIN, NEWEST, Taken, every, take_in
+from engine.news import BEGIN, NEWEST, Taken, every, said_by, take_in
 from engine.publishing import Publishing
 from engine.settings import Settings
 from engine.store import chats, feeds
@@ -77,21 +77,25 @@ class Newsroom:
         person: Person | None,
         address: str,
         options: Mapping[str, Any],
+        told: str = "",
     ) -> Feed:
         """A feed from now on. It is read at once, so that whoever orders it hears what is wrong with it.
 
-        Its newest item becomes a post, unless `options` says that it begins with `NOTHING`.
+        Its newest item becomes a post, unless `options` says that it begins with `NOTHING`. Where they name an
+        `order`, that counts once, and `told` is what it says, in brief; `Conflict` where it said something else.
         """
+        ordered = partial(feeds.ordered, dedup_key=_order_in(options), told=told)
+        if (known := await self._database.look(ordered)) is not None:
+            return known  # it was done before, and nobody heard of it
         fetched = await self._fetch(address)
         document = await asyncio.to_thread(_read, fetched)
-        told = {BEGIN: NEWEST} | dict(options)
 
         async def added(tx: AsyncConnection) -> Taken:
             await chats.hold(tx, place.id)  # who orders it a second time finds it there
+            if (known := await ordered(tx)) is not None:
+                return Taken(known)
             there = await feeds.listing(tx, chat_id=place.id)
             if same := next((one for one in there if one.address == address), None):
-                if "order" in told and same.options.get("order") == told["order"]:
-                    return Taken(same)  # it was done before, and nobody heard of it
                 raise BadRequest(say("feeds.is_there", id=str(same.id)))
             feed = await feeds.add(
                 tx,
@@ -100,8 +104,10 @@ class Newsroom:
                 person_id=person.id if person else None,
                 kind=FeedKind.FEED,
                 address=address,
-                options=told,
+                options={BEGIN: NEWEST} | dict(options),
                 now=self._clock.now(),
+                dedup_key=_order_in(options),
+                told=told,
             )
             return await self._take_in(tx, feed, document, fetched)
 
@@ -111,16 +117,20 @@ class Newsroom:
         return taken.feed
 
     async def add_hook(
-        self, *, place: Place, persona: PersonaRecord, person: Person | None, options: Mapping[str, Any]
+        self,
+        *,
+        place: Place,
+        persona: PersonaRecord,
+        person: Person | None,
+        options: Mapping[str, Any],
+        told: str = "",
     ) -> tuple[Feed, str]:
-        """A hook, and its secret: nobody can be told that again."""
+        """A hook, and its secret: nobody can be told that again. An order that is given again gets another one."""
         secret = secrets.token_urlsafe(32)
 
         async def added(tx: AsyncConnection) -> Feed:
             await chats.hold(tx, place.id)
-            there = await feeds.listing(tx, chat_id=place.id)
-            order = options.get("order")
-            if same := next((one for one in there if order and one.options.get("order") == order), None):
+            if (same := await feeds.ordered(tx, _order_in(options), told=told)) is not None:
                 return await feeds.change(tx, same.id, secret=key_for_signatures(secret))
             return await feeds.add(
                 tx,
@@ -131,6 +141,8 @@ class Newsroom:
                 secret=key_for_signatures(secret),
                 options=dict(options),
                 now=self._clock.now(),
+                dedup_key=_order_in(options),
+                told=told,
             )
 
         feed = await self._database.change(added)
@@ -152,7 +164,7 @@ class Newsroom:
         """What is named is changed, and goes for what comes from now on. Another address is read at once, too."""
         known = await self.get(feed_id)
         if known.kind is not FeedKind.FEED and (change.address is not None or "every" in change.options):
-            raise BadRequest(say("feeds.hook_is_called", id=str(feed_id)))
+            raise BadRequest(say("feeds.hook_is_called"))
         fetched: Fetched | None = None
         if change.address not in (None, known.address):
             fetched = await self._fetch(str(change.address))
@@ -217,13 +229,18 @@ class Newsroom:
         return feed if right else None
 
     async def hear(self, feed: Feed, item: Item) -> Taken:
-        """What somebody told a hook becomes a post, once. Raises `Refused` while the hook is paused."""
+        """What somebody told a hook becomes a post, once. Raises `Refused` while the hook is paused, and `Conflict`
+        for an event whose name was another one's before.
+        """
 
         async def heard(tx: AsyncConnection) -> Taken:
             # As the rows say by now: it may have been changed or removed since its secret was looked at.
             known = await feeds.get(tx, feed.id, alone=True)
             if known.state is FeedState.PAUSED:
                 raise Refused(say("feeds.hook_paused"))
+            before = (await feeds.known(tx, feed.id, [item.key])).get(item.key)
+            if before is not None and before.told not in (None, said_by(item)):
+                raise Conflict(say("feeds.told_otherwise"))
             return await self._take_in(tx, known, Document("", (item,)), None)
 
         taken = await self._database.change(heard)
@@ -300,7 +317,7 @@ class Newsroom:
         async def changed(tx: AsyncConnection) -> None:
             now = await feeds.get(tx, feed.id, alone=True)
             if now.address == feed.address:  # what is wrong elsewhere is no matter of its new one
-                await feeds.change(tx, feed.id, failures=failures, error=str(error), next_at=next_at)
+                await feeds.change(tx, feed.id, failures=failures, error=error.sentence, next_at=next_at)
 
         log.warning(
             "feed_failed",
@@ -330,6 +347,11 @@ class Newsroom:
         if taken.posted:
             self._publishing.nudge()
         self._bell.ring()
+
+
+def _order_in(options: Mapping[str, Any]) -> str:
+    """What names the order that these options came with; empty where it may be given twice."""
+    return str(options.get("order") or "")
 
 
 def key_for_signatures(secret: str) -> str:

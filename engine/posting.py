@@ -100,10 +100,16 @@ class Posting:
         zone: str,
         theme: str,
         options: Mapping[str, Any],
+        dedup_key: str = "",
+        told: str = "",
         within: Transaction | None = None,
     ) -> Schedule:
-        """Raises `BadRequest` for what never comes, `NotFound` for a chat or a style that is not there."""
-        told = schedules.checked(options, self._imagining)
+        """Raises `BadRequest` for what never comes, `NotFound` for a chat or a style that is not there.
+
+        `dedup_key` names an order that counts once, and `told` is what it says, in brief: `Conflict` where it said
+        something else before.
+        """
+        kept = schedules.checked(options, self._imagining)
         seed = str(options.get("seed") or preview_seed(place, persona, timing, theme))
         added = partial(
             schedules.add,
@@ -113,8 +119,10 @@ class Posting:
             timing=timing,
             zone=zone_of(zone),
             theme=schedules.checked_theme(theme, self._imagining),
-            options=told | {"seed": seed},
+            options=kept | {"seed": seed},
             now=self._clock.now(),
+            dedup_key=dedup_key,
+            told=told,
         )
         schedule = await self._through(within)(added)
         log.info("schedule_added", schedule=schedule.id, spec=schedule.spec, zone=schedule.zone)

@@ -15,7 +15,7 @@ from engine.language import PROMPT_WORDS, Source, count_words
 from engine.locales import say
 from engine.pictures import Lora, loras_told
 from engine.store.records import PersonaRecord, Picture, PictureRequest
-from engine.wishes import GRAIN, SIDES, Wish, any_seed
+from engine.wishes import SIDES, Wish, any_seed, on_grain
 from personas.appearance import Ledger, Scene
 
 #: How far each goes from the picture that it begins from.
@@ -132,7 +132,7 @@ def doubled(width: int, height: int) -> tuple[int, int] | None:
     factor = min(2.0, SIDES[-1] / max(width, height))
     if factor < LEAST_GROWTH:
         return None
-    return _on_grain(width * factor), _on_grain(height * factor)
+    return on_grain(width * factor), on_grain(height * factor)
 
 
 def _begun(asked: PictureRequest, picture: Picture, strength: float) -> PictureRequest:
@@ -141,8 +141,8 @@ def _begun(asked: PictureRequest, picture: Picture, strength: float) -> PictureR
         asked,
         seed=picture.seed,
         count=1,
-        width=_on_grain(picture.width),
-        height=_on_grain(picture.height),
+        width=on_grain(picture.width),
+        height=on_grain(picture.height),
         # Nothing real comes of a drawing of the house: the picture that it stands in for is tried once more.
         strength=None if picture.stand_in else strength,
         hires=picture.stand_in,
@@ -152,7 +152,3 @@ def _begun(asked: PictureRequest, picture: Picture, strength: float) -> PictureR
 def _from_noise(asked: PictureRequest) -> PictureRequest:
     """What was an enlargement has a size at which few models compose well in one pass."""
     return replace(asked, strength=None, hires=asked.hires or asked.strength is not None)
-
-
-def _on_grain(side: float) -> int:
-    return min(SIDES[-1], max(SIDES[0], round(side / GRAIN) * GRAIN))

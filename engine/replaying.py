@@ -28,8 +28,13 @@ class Replayed:
     says: Said
 
 
-async def replay(database: Database, imagining: Imagining, picture_id: int, *, key: str = "") -> Job:
-    """The same request, seed and parent once more, as a job of its own; under one key it is asked for once."""
+async def replay(
+    database: Database, imagining: Imagining, picture_id: int, *, dedup_key: str = "", told: str = ""
+) -> Job:
+    """The same request, seed and parent once more, as a job of its own; under one key it is asked for once.
+
+    `told` is what was asked for under it, in brief; `Conflict` where that was something else before.
+    """
     async with database.read() as tx:
         picture = await pictures.get(tx, picture_id)
         job = await jobs.get(tx, picture.job_id)
@@ -44,7 +49,8 @@ async def replay(database: Database, imagining: Imagining, picture_id: int, *, k
             persona_id=job.persona_id,
             person=None,
             parent_picture_id=job.parent_picture_id,
-            dedup_key=f"api:{key}" if key else None,
+            dedup_key=dedup_key or None,
+            told=told,
         )
     imagining.nudge()
     return again.job

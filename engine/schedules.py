@@ -88,7 +88,10 @@ async def add(
     theme: str,
     options: dict[str, Any],
     now: datetime,
+    dedup_key: str = "",
+    told: str = "",
 ) -> Schedule:
+    """`dedup_key` names an order that counts once, and `told` is what it says, in brief."""
     await _check(tx, options, options)
     return await rows.add(
         tx,
@@ -101,6 +104,8 @@ async def add(
         options=options,
         next_due_at=_first(timing, zone, now, seed=options["seed"]),
         now=now,
+        dedup_key=dedup_key,
+        told=told,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import Clock
@@ -21,8 +20,6 @@ from engine.store.database import Database
 from engine.store.records import DeliveryKind, Manner, Place, Turn, TurnState
 from engine.unbroken import unbroken
 from personas.prompting import Line
-
-log = structlog.get_logger(__name__)
 
 
 class SecondThoughts:

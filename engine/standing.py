@@ -70,11 +70,14 @@ class Standing:
         zone: str,
         order: Order,
         asked: str = "",
+        dedup_key: str = "",
+        told: str = "",
         within: Callable[[Work[Schedule]], Awaitable[Schedule]] | None = None,
     ) -> Schedule:
         """The order's key is what its runs are called, each with its day behind; `place` is told what came of them.
 
-        `asked` names who asked for it, and when: see `ASKED`; `within` is the transaction that it is to be part of.
+        `asked` names who asked for it, and when: see `ASKED`; `dedup_key` and `told` are those of `Posting.add`;
+        `within` is the transaction that it is to be part of.
         Raises `BadRequest` or `NotFound` for whom, what and when there is not.
         """
         plan = await self.planned(place=place, timing=timing, zone=zone, order=order)
@@ -88,6 +91,8 @@ class Standing:
             theme="",
             options=plan.options | ({ASKED: asked} if asked else {}),
             now=self._clock.now(),
+            dedup_key=dedup_key,
+            told=told,
         )
         name = plan.options[NAME]
         schedule = await (within or self._database.change)(added)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import safety
 from engine.clock import Clock
-from engine.errors import BadRequest, NotFound
+from engine.errors import BadRequest, Conflict, NotFound
 from engine.events import Events
 from engine.language import Source
 from engine.locales import say
@@ -40,11 +40,12 @@ class Telling:
     async def tell(self, ref: ChatRef, text: str, *, persona: str = "", key: str = "") -> tuple[int, int]:
         """Answers the place and the turn, by number; `NotFound` for a chat that nobody has spoken in.
 
-        `persona`: who says it; empty: whoever is there. Nobody is brought in by it. `key`: told once.
+        `persona`: who says it; empty: whoever is there. Nobody is brought in by it. `key`: told once; `Conflict`
+        where something else was told under it.
         """
         words = safety.cleaned(text, most=self._settings.limits.message_length)
         self._blocked.check(words)
-        dedup = f"told:{key}" if key else None
+        dedup = f"told:{key}" if key else ""
         told, new = await self._database.change(
             partial(self._tell, ref=ref, words=words, persona=persona, dedup=dedup)
         )
@@ -54,15 +55,20 @@ class Telling:
         return told
 
     async def _tell(
-        self, tx: AsyncConnection, ref: ChatRef, words: str, persona: str, dedup: str | None
+        self, tx: AsyncConnection, ref: ChatRef, words: str, persona: str, dedup: str
     ) -> tuple[tuple[int, int], bool]:
         place = await chats.place(tx, ref)
         if place is None:
-            raise NotFound(say("web.nobody_told"))
+            raise NotFound(say("talk.nobody_told"))
         if place.left_at is not None:
-            raise BadRequest(say("web.not_wanted"))
-        if dedup is not None and (same := await chats.heard(tx, dedup)) is not None:
-            return (place.id, same), False
+            raise BadRequest(say("talk.not_wanted"))
+        if dedup and (before := await chats.heard(tx, dedup)) is not None:
+            turn = await chats.turn(tx, before)
+            if turn is None or (turn.chat_id, turn.text) != (place.id, words):
+                raise Conflict(say("store.key_taken"))
+            if persona and turn.persona_id != (await personas.find(tx, persona)).id:
+                raise Conflict(say("store.key_taken"))
+            return (place.id, turn.id), False
         host = await self._presence.who(tx, place)
         record = await personas.find(tx, persona) if persona else host
         most = safety.allowed_rating(
@@ -83,7 +89,7 @@ class Telling:
             persona_id=record.id,
             parent_id=talk.head,
             source=Source.PERSON,
-            dedup_key=dedup,
+            dedup_key=dedup or None,
         )
         await chats.move_head(tx, place.id, turn.id, of_persona=host.id)
         await outbox.owe(tx, place.id, DeliveryKind.REPLY, turn_id=turn.id, source=Source.PERSON, now=now)

@@ -1,9 +1,11 @@
-"""Work that, once begun, is done to its end, even if whoever waits for it is cancelled meanwhile."""
+"""Nothing goes on behind our back: work is done to its end though whoever waits for it is cancelled, and tasks have
+ended when somebody leaves.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -22,3 +24,14 @@ async def unbroken(work: Coroutine[Any, Any, Answer]) -> Answer:
         if not task.cancelled():
             task.exception()
         raise
+
+
+async def ended(tasks: Iterable[asyncio.Future[Any]], *, within: float = 0.0) -> None:
+    """They have ended when this has. What takes longer than so many seconds is cancelled."""
+    late = {task for task in tasks if not task.done()}
+    if late and within:
+        _, late = await asyncio.wait(late, timeout=within)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)

@@ -159,13 +159,14 @@ def shaped(shape: Shape, width: int, height: int) -> tuple[int, int]:
     """
     wide, high = (int(part) for part in shape.split(":"))
     less, more = sorted((wide, high))
-    short = _side(min((width * height * less / more) ** 0.5, SIDES[-1] * less / more))
+    short = on_grain(min((width * height * less / more) ** 0.5, SIDES[-1] * less / more))
     # What the longer side lacks of the shape is less of it.
-    long = _side(short * more / less)
+    long = on_grain(short * more / less)
     return (long, short) if wide > high else (short, long)
 
 
-def _side(wanted: float) -> int:
+def on_grain(wanted: float) -> int:
+    """The nearest side that a model has."""
     return min(SIDES[-1], max(SIDES[0], round(wanted / GRAIN) * GRAIN))
 
 

@@ -16,7 +16,7 @@ from engine.locales import say
 from engine.pictures.sdxl.recipes import SCHEDULERS
 from engine.store import chats, personas
 from engine.store.records import Job, PersonaRecord, PictureRequest, Question
-from engine.wishes import COUNTS, GRAIN, MOST_GUIDANCE, SEEDS, SIDES, STEPS, Quality, Wish, check
+from engine.wishes import COUNTS, MOST_GUIDANCE, SEEDS, SIDES, STEPS, Quality, Wish, check, on_grain
 from personas.appearance import Ledger
 
 _SIZE = re.compile(r"(\d{2,5})(?:[x×*](\d{2,5}))?", re.ASCII)
@@ -105,11 +105,7 @@ def sides_of(aspect: str, pixels: int) -> tuple[int, int]:
     across, down = map(int, aspect.split(":"))
     width, height = math.sqrt(pixels * across / down), math.sqrt(pixels * down / across)
     scale = min(1.0, SIDES[-1] / max(width, height))
-    return _side(width * scale), _side(height * scale)
-
-
-def _side(length: float) -> int:
-    return min(SIDES[-1], max(SIDES[0], round(length / GRAIN) * GRAIN))
+    return on_grain(width * scale), on_grain(height * scale)
 
 
 def _sides(flags: Mapping[str, str], pixels: int) -> tuple[int, int] | tuple[None, None]:
@@ -161,7 +157,7 @@ def _wish(asking: Asking) -> Wish:
 
 async def _imagine(call: Call) -> None:
     wish = _wish(call)
-    await _put_in_line(call, await _whom(call), wish, Ledger(**call.place.ledger))
+    await _begin(call, await _whom(call), wish, Ledger(**call.place.ledger))
 
 
 async def _selfie(call: Call) -> None:
@@ -174,7 +170,7 @@ async def _selfie(call: Call) -> None:
         ledger = replace(ledger, place=places[call.said.turn.id % len(places)])
     pictures = call.engine.settings.pictures
     wish = wish_from(scene, call.flags, pixels=pictures.width * pictures.height)
-    await _put_in_line(call, record, wish, ledger)
+    await _begin(call, record, wish, ledger)
 
 
 async def _whom(call: Call) -> PersonaRecord:
@@ -191,8 +187,13 @@ async def _whom(call: Call) -> PersonaRecord:
     return record
 
 
-async def _put_in_line(call: Call, record: PersonaRecord, wish: Wish, ledger: Ledger) -> None:
+async def _begin(call: Call, record: PersonaRecord, wish: Wish, ledger: Ledger) -> None:
     request = await call.engine.imagining.compose(record, wish, rating=call.allowed_rating, ledger=ledger)
+    await put_in_line(call, request, record)
+
+
+async def put_in_line(call: Call, request: PictureRequest, record: PersonaRecord) -> None:
+    """A job of whoever calls, and nothing else, is what happens."""
 
     async def happens(answer: Answer) -> None:
         await take_on(call, answer, request, record)

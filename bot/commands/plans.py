@@ -120,7 +120,8 @@ async def planned_here(
     )
 
 
-async def saved(engine: Engine, plan: Plan, place: Place) -> Schedule:
+async def saved(engine: Engine, plan: Plan, place: Place, *, dedup_key: str = "", told: str = "") -> Schedule:
+    """The plan, kept. `dedup_key` names an order that counts once, and `told` is what it says, in brief."""
     return await engine.posting.add(
         place=place,
         persona=plan.persona,
@@ -129,6 +130,8 @@ async def saved(engine: Engine, plan: Plan, place: Place) -> Schedule:
         zone=plan.zone,
         theme=plan.theme,
         options=plan.options,
+        dedup_key=dedup_key,
+        told=told,
     )
 
 

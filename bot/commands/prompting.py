@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from bot.cards import rows
 from bot.commands.calling import Answer, Asked, Asking, Call, Command, Part
-from bot.commands.imagining import take_on
+from bot.commands.imagining import put_in_line
 from bot.front import Button, Option, OptionKind
 from engine import rewording, safety
 from engine.errors import BadRequest, NotFound, Unsuitable
@@ -200,12 +200,7 @@ async def _use(call: Call) -> None:
         raise Unsuitable(say("imagine.too_grown_up"))
     safety.check_persona(record.persona, call.allowed_rating)
     call.engine.imagining.check_words(request.scene)  # the list may have grown since
-
-    async def happens(answer: Answer) -> None:
-        await take_on(call, answer, request, record)
-
-    await call.answer(happens)
-    call.engine.imagining.nudge()
+    await put_in_line(call, request, record)
 
 
 async def _host(call: Call) -> PersonaRecord:

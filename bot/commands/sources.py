@@ -123,10 +123,11 @@ async def listened(
     *,
     persona: str = "",
     order: str = "",
+    told: str = "",
 ) -> Feed:
     """A feed that a place listens to from now on, for whoever runs the house.
 
-    `order` names an order that counts once.
+    `order` names an order that counts once, and `told` is what it says, in brief.
     """
     options = await options_told(engine, flags) | ({"order": order} if order else {})
     return await engine.newsroom.add(
@@ -135,11 +136,18 @@ async def listened(
         person=None,
         address=check_address(address, private=engine.settings.feeds.private),
         options=options,
+        told=told,
     )
 
 
 async def hooked(
-    engine: Engine, place: Place, flags: Mapping[str, str], *, persona: str = "", order: str = ""
+    engine: Engine,
+    place: Place,
+    flags: Mapping[str, str],
+    *,
+    persona: str = "",
+    order: str = "",
+    told: str = "",
 ) -> tuple[Feed, str]:
     """The same of a hook, and its secret."""
     options = await options_told(engine, flags) | ({"order": order} if order else {})
@@ -148,6 +156,7 @@ async def hooked(
         persona=await persona_for(engine, place, persona, options),
         person=None,
         options=options,
+        told=told,
     )
 
 

@@ -84,10 +84,17 @@ async def ordered(
     limit: int | None = None,
     key: str = "",
     dry: bool = False,
+    dedup_key: str = "",
+    told: str = "",
 ) -> Schedule:
-    """The schedule that begins a run each time, for whoever runs the house; `dry`: what would be kept."""
+    """The schedule that begins a run each time, for whoever runs the house; `dry`: what would be kept.
+
+    `dedup_key` names an order that counts once, and `told` is what it says, in brief.
+    """
     timing, order = asked(words, flags, tags=tags, limit=limit, key=key)
     zone = flags.get("zone") or zone_here(place, engine.settings)
     if dry:
         return await engine.standing.planned(place=place, timing=timing, zone=zone, order=order)
-    return await engine.standing.add(place=place, timing=timing, zone=zone, order=order)
+    return await engine.standing.add(
+        place=place, timing=timing, zone=zone, order=order, dedup_key=dedup_key, told=told
+    )

@@ -5,12 +5,12 @@ It knows which are open and how they are reached, and nothing of what will be sa
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 import discord
 
 from bot.discord.wire import EPHEMERAL, LOADING, Answer, Ours, Wire
+from bot.remembered import Remembered
 
 REMEMBERED = 2_000
 
@@ -28,19 +28,17 @@ class Answers:
     def __init__(self, wire: Wire, hurry: float) -> None:
         self._wire = wire
         self._hurry = hurry
-        self._open: OrderedDict[str, Open] = OrderedDict()
-        self._given: OrderedDict[str, None] = OrderedDict()
+        self._open: Remembered[str, Open] = Remembered(REMEMBERED)
+        self._given: Remembered[str, None] = Remembered(REMEMBERED)
 
     def expect(self, message: str, answer: Answer, *, quiet: bool) -> None:
         """A command was met with “thinking”."""
-        self._open[message] = Open(message, replace(answer, first=True, quiet=quiet), quiet)
-        _keep(self._open)
+        self._open.keep(message, Open(message, replace(answer, first=True, quiet=quiet), quiet))
 
     def given(self, message: str) -> None:
         """It says something else now, or is gone: whatever comes later is a message of its own."""
         self._open.pop(message, None)
-        self._given[message] = None
-        _keep(self._given)
+        self._given.keep(message, None)
 
     async def owed(self, message: str, opaque: str, channel: int) -> Open | None:
         """The open answer that a message is, also one that a process before this one left open."""
@@ -69,8 +67,3 @@ class Answers:
             return None
         quiet = bool(int(there["flags"]) & EPHEMERAL)
         return Open(message, replace(at, quiet=quiet) if isinstance(at, Answer) else at, quiet)
-
-
-def _keep(kept: OrderedDict[str, Open] | OrderedDict[str, None]) -> None:
-    while len(kept) > REMEMBERED:
-        kept.popitem(last=False)

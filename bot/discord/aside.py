@@ -5,7 +5,6 @@ is spent, to whoever asked, in private. What it says, and why it goes this way, 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import replace
 
 import discord
@@ -14,6 +13,7 @@ import structlog
 from bot.discord.failures import BAD_FORM, TOO_LARGE, code_of
 from bot.discord.stage import Spot, Stage
 from bot.discord.wire import Answer, Body, Ours
+from bot.remembered import Remembered
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +28,9 @@ REST = 3_600.0
 class Aside:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._sent: OrderedDict[int, int] = OrderedDict()
-        self._channels: OrderedDict[int, int] = OrderedDict()
-        self._turned_away: OrderedDict[int, float] = OrderedDict()
+        self._sent: Remembered[int, int] = Remembered(REMEMBERED)
+        self._channels: Remembered[int, int] = Remembered(REMEMBERED)
+        self._turned_away: Remembered[int, float] = Remembered(REMEMBERED)
 
     async def send(self, spot: Spot, answer: Answer, body: Body, *, quiet: bool) -> str | None:
         """A new message for whoever asked; answers its id, and None where there is no way to them any more."""
@@ -49,8 +49,7 @@ class Aside:
 
     def _count(self, answer: Answer, more: int) -> None:
         if answer.guest or more == MOST:
-            self._sent[answer.interaction] = self._sent.get(answer.interaction, 0) + more
-            _forget_the_oldest(self._sent)
+            self._sent.keep(answer.interaction, self._sent.get(answer.interaction, 0) + more)
 
     async def _in_private(self, spot: Spot, user: int, body: Body) -> str | None:
         now = asyncio.get_running_loop().time()
@@ -59,18 +58,11 @@ class Aside:
         channel = 0
         try:
             channel = self._channels.get(user) or await self._stage.wire.private(user)
-            self._channels[user] = channel
-            _forget_the_oldest(self._channels)
+            self._channels.keep(user, channel)
             return await self._stage.send(Spot(channel), Ours(channel), replace(body, quiet=False))
         except (discord.Forbidden, discord.NotFound) as error:
             if channel == spot.where:
                 raise
             log.info("not_told_in_private", code=code_of(error))
-            self._turned_away[user] = now + REST * self._stage.hurry
-            _forget_the_oldest(self._turned_away)
+            self._turned_away.keep(user, now + REST * self._stage.hurry)
             return None
-
-
-def _forget_the_oldest(kept: OrderedDict[int, int] | OrderedDict[int, float]) -> None:
-    while len(kept) > REMEMBERED:
-        kept.popitem(last=False)

@@ -29,6 +29,7 @@ from bot.discord.stage import Stage
 from bot.front import ChatRef, Draft, FrontDesk, Incoming, Outgoing, Progress
 from engine.errors import SettingsError, StoreError, TryAgain
 from engine.locales import locale_of, say
+from engine.unbroken import ended
 
 log = structlog.get_logger(__name__)
 
@@ -218,13 +219,7 @@ class Client(discord.AutoShardedClient):
 
     async def finish(self) -> None:
         """What was being heard when the client ended is still stored, if it does not take long."""
-        busy = {task for task in self._busy if task is not asyncio.current_task()}
-        if busy:
-            _, late = await asyncio.wait(busy, timeout=FINISH_WITHIN)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await ended(self._busy - {asyncio.current_task()}, within=FINISH_WITHIN)
         if self._here:
             await self._here.showing.close()
 

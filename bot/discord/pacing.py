@@ -6,8 +6,8 @@ It knows nothing of what is shown.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from typing import Any
+
+from bot.remembered import Remembered
 
 #: Channels and messages whose pace is remembered.
 REMEMBERED = 2_000
@@ -18,17 +18,17 @@ class Pace:
 
     def __init__(self, hurry: float) -> None:
         self._hurry = hurry
-        self._free_at: OrderedDict[str, float] = OrderedDict()
-        self._newest: OrderedDict[str, object] = OrderedDict()
+        self._free_at: Remembered[str, float] = Remembered(REMEMBERED)
+        self._newest: Remembered[str, object] = Remembered(REMEMBERED)
 
     async def turn(self, channel: str, what: str, *, apart: float) -> bool:
         """Wait until `what` may be shown in a channel; False when something newer came to be shown instead."""
         mine = object()
-        _remember(self._newest, what, mine)
+        self._newest.keep(what, mine)
         while self._newest.get(what) is mine:
             pause = self._free_at.get(channel, 0.0) - _now()
             if pause <= 0:
-                _remember(self._free_at, channel, _now() + apart * self._hurry)
+                self._free_at.keep(channel, _now() + apart * self._hurry)
                 return True
             await asyncio.sleep(pause)
         return False
@@ -37,7 +37,7 @@ class Pace:
         """Whether it is time again for something; nobody waits for it."""
         if self._free_at.get(what, 0.0) > _now():
             return False
-        _remember(self._free_at, what, _now() + apart * self._hurry)
+        self._free_at.keep(what, _now() + apart * self._hurry)
         return True
 
     def settle(self, what: str) -> None:
@@ -62,10 +62,3 @@ class Gate:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _remember(kept: OrderedDict[str, Any], key: str, value: object) -> None:
-    kept[key] = value
-    kept.move_to_end(key)
-    while len(kept) > REMEMBERED:
-        kept.popitem(last=False)

@@ -5,10 +5,8 @@ is reached, `stage` knows; here is decided what stands in which message, and whe
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import discord
 import structlog
@@ -33,9 +31,11 @@ from bot.discord.stage import Held, Spot, Stage
 from bot.discord.wire import Address, Answer, Body, Hook, Ours, custom_id, marked, nonce_of
 from bot.front import Buttons, ChatRef, Draft, Incoming, Outgoing, Progress
 from bot.orders import STOP
+from bot.remembered import Remembered
 from engine.errors import DeliveryFailed, TryAgain
 from engine.locales import locale_of, say
 from engine.store.records import DeliveryKind
+from engine.unbroken import ended
 
 log = structlog.get_logger(__name__)
 
@@ -61,19 +61,15 @@ class Showing:
         self._pace = Pace(stage.hurry)
         self._began = discord.utils.time_snowflake(discord.utils.utcnow())
         #: What is being put into a draft or a job's message this moment: what is for good comes after it.
-        self._under_way: OrderedDict[str, asyncio.Task[tuple[str, ...]]] = OrderedDict()
-        self._delivered: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._under_way: Remembered[str, asyncio.Task[tuple[str, ...]]] = Remembered(REMEMBERED)
+        self._delivered: Remembered[str, tuple[str, ...]] = Remembered(REMEMBERED)
         #: What stands of deliveries that could not be finished, by their nonces.
-        self._begun: OrderedDict[str, Begun] = OrderedDict()
+        self._begun: Remembered[str, Begun] = Remembered(REMEMBERED)
         #: Turns whose first draft may have arrived without our knowing.
-        self._doubtful: OrderedDict[int, None] = OrderedDict()
+        self._doubtful: Remembered[int, None] = Remembered(REMEMBERED)
 
     async def close(self) -> None:
-        tasks = [task for task in self._under_way.values() if not task.done()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await ended(self._under_way.values())
 
     # For good.
 
@@ -84,8 +80,7 @@ class Showing:
             if outgoing.delivery.kind is DeliveryKind.REMOVAL:
                 return await self._remove(outgoing, spot)
             if nonce not in self._delivered:
-                self._delivered[nonce] = await self._deliver_once(outgoing, spot)
-                _forget_the_oldest(self._delivered)
+                self._delivered.keep(nonce, await self._deliver_once(outgoing, spot))
                 self._begun.pop(nonce, None)
             return self._delivered[nonce]
         except (discord.DiscordException, *BROKEN_WAY) as error:
@@ -154,8 +149,8 @@ class Showing:
             self._stage.rights(spot) if isinstance(at, Ours) and not self._is_aside(outgoing, spot) else None
         )
         made = sheet(outgoing, signed=not isinstance(at, Hook), room=self._stage.room(spot), rights=rights)
-        begun = self._begun[outgoing.delivery.nonce] = Begun(made)
-        _forget_the_oldest(self._begun)
+        begun = Begun(made)
+        self._begun.keep(outgoing.delivery.nonce, begun)
         return begun
 
     async def _standing(
@@ -345,8 +340,7 @@ class Showing:
         return (held.id,) if held else draft.messages
 
     async def _first_draft(self, draft: Draft, spot: Spot, at: Address, body: Body) -> str:
-        self._doubtful[draft.turn_id] = None
-        _forget_the_oldest(self._doubtful)
+        self._doubtful.keep(draft.turn_id, None)
         name = draft.face.name if draft.face else ""
         message = await self._stage.send(spot, at, body, name=name, face=draft.face)
         self._doubtful.pop(draft.turn_id, None)
@@ -406,15 +400,8 @@ class Showing:
         task = asyncio.create_task(work)
         # Nobody may be waiting when it fails.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._under_way[key] = task
-        self._under_way.move_to_end(key)
-        _forget_the_oldest(self._under_way)
+        self._under_way.keep(key, task)
         return await asyncio.shield(task)
-
-
-def _forget_the_oldest(kept: OrderedDict[Any, Any]) -> None:
-    while len(kept) > REMEMBERED:
-        kept.popitem(last=False)
 
 
 def _result(task: asyncio.Task[tuple[str, ...]]) -> tuple[str, ...]:

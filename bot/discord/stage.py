@@ -4,7 +4,6 @@ of another. What is to be shown, and at what pace, others say.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from bot.discord.permits import missing
 from bot.discord.voices import Voices, acceptable
 from bot.discord.wire import Address, Answer, Body, Hook, Json, Ours, Wire
 from bot.front import ChatRef, Face
+from bot.remembered import Remembered
 from engine.errors import DeliveryFailed, TryAgain
 from engine.locales import say
 
@@ -75,7 +75,7 @@ class Stage:
         self.faces = Faces(client, hurry)
         self.voices = Voices(client, self.wire, application, hurry)
         self._application = application
-        self._addresses: OrderedDict[str, Address] = OrderedDict()
+        self._addresses: Remembered[str, Address] = Remembered(REMEMBERED)
 
     def rights(self, spot: Spot) -> discord.Permissions | None:
         """What we may do in a server's channel; None in private, and where nobody told us."""
@@ -182,10 +182,7 @@ class Stage:
         self._addresses.pop(held.id, None)
 
     def stands(self, message: str, at: Address) -> str:
-        self._addresses[message] = at
-        self._addresses.move_to_end(message)
-        while len(self._addresses) > REMEMBERED:
-            self._addresses.popitem(last=False)
+        self._addresses.keep(message, at)
         return message
 
     async def find(self, spot: Spot, message: str) -> Held | None:

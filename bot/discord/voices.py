@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict
 
 import discord
 import structlog
 
 from bot.discord.failures import code_of
 from bot.discord.wire import Hook, Wire
+from bot.remembered import Remembered
 
 log = structlog.get_logger(__name__)
 
@@ -44,10 +44,10 @@ class Voices:
         self._wire = wire
         self._application = application
         self._hurry = hurry
-        self._hooks: OrderedDict[int, tuple[int, str]] = OrderedDict()
+        self._hooks: Remembered[int, tuple[int, str]] = Remembered(REMEMBERED)
         self._none_until: dict[int, float] = {}
         self._asking: dict[int, asyncio.Lock] = {}
-        self._refused: OrderedDict[str, None] = OrderedDict()
+        self._refused: Remembered[str, None] = Remembered(REMEMBERED)
 
     async def hook(self, channel: int, thread: int = 0) -> Hook | None:
         """The webhook of a channel, for it or for one of its threads; None where we have to speak ourselves."""
@@ -62,9 +62,7 @@ class Voices:
 
     def refuse(self, name: str) -> None:
         """Discord does not take this name: which ones these are, it says only when it sees them."""
-        self._refused[acceptable(name)] = None
-        while len(self._refused) > REMEMBERED:
-            self._refused.popitem(last=False)
+        self._refused.keep(acceptable(name), None)
 
     def refused(self, name: str) -> bool:
         return acceptable(name) in self._refused
@@ -91,6 +89,4 @@ class Voices:
             self._none_until[channel] = now + REST * self._hurry
             log.info("no_webhook", channel=channel, code=code_of(error), cause=error.text[:200])
             return
-        self._hooks[channel] = (int(made["id"]), str(made["token"]))
-        while len(self._hooks) > REMEMBERED:
-            self._hooks.popitem(last=False)
+        self._hooks.keep(channel, (int(made["id"]), str(made["token"])))

@@ -27,7 +27,7 @@ from aiogram.methods import Response, TelegramMethod
 from aiogram.types import Message
 
 from bot.telegram.pacing import Pace
-from bot.telegram.remembered import Remembered
+from bot.telegram.remembered import OfChats
 from bot.telegram.troubles import in_words, without_token
 from engine.errors import SettingsError, TryAgain
 from engine.locales import say
@@ -96,7 +96,7 @@ class Caller:
         self.bot = Bot(token, session=line, default=properties)
         self.pace = Pace(time.monotonic, hurry=hurry)
         #: Drafts on people's screens, by chat and thread.
-        self._drafts: Remembered[Standing] = Remembered()
+        self._drafts: OfChats[Standing] = OfChats()
         self._users = 0
 
     @asynccontextmanager

@@ -19,7 +19,7 @@ from aiogram.types import InlineKeyboardMarkup, Message
 from bot.front import ChatRef, Draft, Progress
 from bot.telegram.calling import Caller
 from bot.telegram.markdown import CAPTION, TEXT, Part, parts, plain, shortened, styled
-from bot.telegram.remembered import Remembered
+from bot.telegram.remembered import OfChats
 from bot.telegram.showing import Showing, answering, entities_of, is_chat, keyboard, repictured, spot
 from bot.telegram.troubles import Trouble, in_words, trouble
 
@@ -44,11 +44,11 @@ class Drafting:
     def __init__(self, caller: Caller, showing: Showing) -> None:
         self._caller = caller
         self._showing = showing
-        self._last: Remembered[Last] = Remembered()
+        self._last: OfChats[Last] = OfChats()
         #: Where no pictures may be sent.
-        self._no_pictures: Remembered[None] = Remembered()
+        self._no_pictures: OfChats[None] = OfChats()
         #: Which reply is being written, by chat and thread.
-        self._replies: Remembered[int] = Remembered()
+        self._replies: OfChats[int] = OfChats()
 
     async def draft(self, draft: Draft) -> tuple[str, ...]:
         """Never fails: the reply itself comes later, whatever became of its drafts."""

@@ -24,7 +24,7 @@ from bot.telegram.drafting import Drafting
 from bot.telegram.hearing import FRONT, Heard, Left, Moved, Stop, Topic
 from bot.telegram.listening import listen
 from bot.telegram.markdown import TEXT, plain, shortened
-from bot.telegram.remembered import Remembered
+from bot.telegram.remembered import OfChats
 from bot.telegram.showing import Showing, Spot, is_chat, spot
 from bot.telegram.troubles import Trouble, hopeless, in_words, trouble
 from bot.telegram.unusable import account_of
@@ -33,6 +33,7 @@ from engine.errors import DeliveryFailed, GreenroomError, TryAgain
 from engine.locales import ENGLISH, say
 from engine.settings import TelegramSettings
 from engine.store.records import DeliveryKind, Reaction
+from engine.unbroken import ended
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +71,7 @@ class TelegramFront:
         self._running = False
         #: What is being said in passing, and where; it ends with `run`.
         self._asides: dict[asyncio.Task[None], str] = {}
-        self._in_charge: Remembered[tuple[float, bool]] = Remembered(10_000)
+        self._in_charge: OfChats[tuple[float, bool]] = OfChats(10_000)
 
     async def run(self, desk: FrontDesk) -> None:
         self._desk, self._running = desk, True
@@ -78,12 +79,7 @@ class TelegramFront:
             await self._listen(desk)
         finally:
             self._running = False
-            if self._asides:
-                _, late = await asyncio.wait(self._asides, timeout=FINISH_WITHIN)
-                for task in late:
-                    task.cancel()
-                if late:
-                    await asyncio.wait(late)
+            await ended(self._asides, within=FINISH_WITHIN)
 
     async def _aside(self, doing: Coroutine[None, None, None], chat: str) -> None:
         """Beside the listening: in a busy chat it waits for its turn, and the others should not wait for it."""

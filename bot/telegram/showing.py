@@ -34,7 +34,7 @@ from aiogram.types import (
 from bot.front import Account, Buttons, Face, Incoming, Outgoing
 from bot.telegram.calling import Caller
 from bot.telegram.markdown import CAPTION, Part, addressed, coded, named, parts, plain, styled, units
-from bot.telegram.remembered import Remembered
+from bot.telegram.remembered import OfChats
 from bot.telegram.removing import remove
 from bot.telegram.topics import Topics
 from bot.telegram.troubles import Trouble, in_words, trouble
@@ -74,13 +74,13 @@ class Showing:
         self._caller = caller
         self.topics = Topics(caller)
         #: Messages that hold a picture, whose words are a caption.
-        self.pictured: Remembered[None] = Remembered()
+        self.pictured: OfChats[None] = OfChats()
         #: Who pressed, by the chat and the number of the press.
-        self.pressed: Remembered[Account] = Remembered()
+        self.pressed: OfChats[Account] = OfChats()
         #: The threads of messages: of an old one that is pressed, Telegram does not tell it.
-        self.threads: Remembered[int] = Remembered(10_000)
+        self.threads: OfChats[int] = OfChats(10_000)
         #: Channels, where nobody can be asked to answer.
-        self._unasked: Remembered[None] = Remembered()
+        self._unasked: OfChats[None] = OfChats()
         self._shown: dict[int, list[str]] = {}
 
     async def show(self, outgoing: Outgoing) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from aiogram.exceptions import AiogramError, TelegramAPIError
 from aiogram.methods import EditForumTopic
 
 from bot.telegram.calling import Caller
-from bot.telegram.remembered import Remembered
+from bot.telegram.remembered import OfChats
 from bot.telegram.troubles import Trouble, in_words, trouble
 from engine.store.records import ChatRef
 
@@ -37,7 +37,7 @@ class Name:
 class Topics:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
-        self._names: Remembered[Name] = Remembered()
+        self._names: OfChats[Name] = OfChats()
 
     def heard(self, chat: ChatRef, text: str, *, free: bool) -> None:
         """A topic was made, or has another name now."""

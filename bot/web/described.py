@@ -19,13 +19,14 @@ from fastapi.routing import iter_route_contexts
 from bot.web.callbacks import told
 from bot.web.doors import Scope, needs
 from bot.web.owners import scopes_of
+from bot.web.problems import API
 from bot.web.statics import Statics
 
 SAYS = (
     "Everything that this Greenroom can do, for other programs. A key is made by `greenroom keys new NAME --scope …` "
     "and sent as `Authorization: Bearer grk_…`. Lists come page by page: `next` is the `before` of the next page. "
     "What goes wrong is a problem in JSON with a sentence for a person, in the language that `Accept-Language` asks "
-    "for where the house speaks it. What was kept as a sentence stays as it was kept, as the `error` of a job.\n\n"
+    "for where the house speaks it, and so is why nothing came of a job, a post or a feed.\n\n"
     "An order may name a `callback`, an address that is posted to once the job has ended: see `job.ended` in this "
     "document's webhooks. It may be told twice: if this house goes down after it was heard and before it has noted "
     "that, it tells again after the next start, under the same number in X-Greenroom-Delivery. Whoever keeps the "
@@ -45,7 +46,7 @@ METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 
 
 def routes(statics: Statics) -> APIRouter:
-    router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Scope.READ))])
+    router = APIRouter(prefix=API, include_in_schema=False, dependencies=[Depends(needs(Scope.READ))])
     reading = asyncio.Lock()
 
     @router.get("/openapi.json")

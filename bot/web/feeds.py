@@ -13,12 +13,12 @@ from bot.places import WhoAndWhere, place_named
 from bot.posts_shown import feed_shown, look_shown
 from bot.web.by_time import Line
 from bot.web.doors import Scope, needs
-from bot.web.owners import Manager, asked_once
-from bot.web.problems import PROBLEMS
+from bot.web.owners import Manager, asked_once, told_in
+from bot.web.problems import API, PROBLEMS, Spoken
 from bot.web.shapes import Before, Given, Id, IdInPath, Key, Limit, Page, page_of
 from engine.engine import Engine
 from engine.errors import BadRequest
-from engine.locales import say
+from engine.locales import Locale, say
 from engine.newsroom import key_for_signatures
 from engine.schedules import MOST_TARGETS
 from engine.store import feeds
@@ -124,57 +124,57 @@ class Checked(BaseModel):
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter(prefix="/feeds", responses=PROBLEMS, tags=["posts"])
+    router = APIRouter(prefix=f"{API}/feeds", responses=PROBLEMS, tags=["posts"])
     reads, manages = Depends(needs(Scope.READ)), Depends(needs(Scope.MANAGE))
 
     @router.get("", response_model=Page[ShownFeed], dependencies=[reads])
     async def listing(
-        chat: Annotated[Line, Query()] = "", before: Before = None, limit: Limit = 100
+        words: Spoken, chat: Annotated[Line, Query()] = "", before: Before = None, limit: Limit = 100
     ) -> dict[str, Any]:
         """All feeds and hooks, or those of a place; the newest first."""
         chat_id = (await place_named(engine, chat)).id if chat else None
         rows = partial(feeds.page, chat_id=chat_id, before=before, most=limit + 1)
         found = await engine.database.look(rows)
         beside = WhoAndWhere(engine)
-        return page_of(found, limit, [await feed_shown(beside, one) for one in found[:limit]])
+        return page_of(found, limit, [await _told(beside, one, words) for one in found[:limit]])
 
     @router.post("", status_code=201, response_model=AddedFeed)
-    async def add(wanted: NewFeed, who: Manager) -> dict[str, Any]:
+    async def add(wanted: NewFeed, who: Manager, words: Spoken) -> dict[str, Any]:
         """A feed is read at once, and its newest item is the first post; a hook is told its secret, this once."""
         place = await place_named(engine, wanted.chat)
-        order = asked_once(who, wanted.key)
+        order, told = asked_once(who, wanted.key), told_in(wanted)
+        flags, persona = wanted.flags(), wanted.persona
         if wanted.kind is FeedKind.HOOK:
             if wanted.address or wanted.every:
-                raise BadRequest(say("web.hook_is_called"))
-            feed, secret = await hooked(engine, place, wanted.flags(), persona=wanted.persona, order=order)
-            return await _shown(feed) | {"secret": secret, "key": key_for_signatures(secret)}
-        flags, persona = wanted.flags(), wanted.persona
-        return await _shown(
-            await listened(engine, place, wanted.address, flags, persona=persona, order=order)
-        )
+                raise BadRequest(say("feeds.hook_is_called"))
+            feed, secret = await hooked(engine, place, flags, persona=persona, order=order, told=told)
+            return await _shown(feed, words) | {"secret": secret, "key": key_for_signatures(secret)}
+        address = wanted.address
+        feed = await listened(engine, place, address, flags, persona=persona, order=order, told=told)
+        return await _shown(feed, words)
 
     @router.get("/{feed_id}", response_model=ShownFeed, dependencies=[reads])
-    async def show(feed_id: IdInPath) -> dict[str, Any]:
-        return await _shown(await engine.newsroom.get(feed_id))
+    async def show(feed_id: IdInPath, words: Spoken) -> dict[str, Any]:
+        return await _shown(await engine.newsroom.get(feed_id), words)
 
     @router.patch("/{feed_id}", response_model=ShownFeed, dependencies=[manages])
-    async def edit(feed_id: IdInPath, wanted: EditedFeed) -> dict[str, Any]:
+    async def edit(feed_id: IdInPath, wanted: EditedFeed, words: Spoken) -> dict[str, Any]:
         """What is said is changed for what comes from now on, all else stays. Another address is read at once."""
         known = await engine.newsroom.get(feed_id)
         place = await place_named(engine, wanted.chat) if wanted.chat else None
         address, persona = wanted.address or "", wanted.persona or ""
         return await _shown(
-            await edited(engine, known, wanted.flags(), address=address, persona=persona, place=place)
+            await edited(engine, known, wanted.flags(), address=address, persona=persona, place=place), words
         )
 
     @router.post("/{feed_id}/pause", response_model=ShownFeed, dependencies=[manages])
-    async def pause(feed_id: IdInPath) -> dict[str, Any]:
-        return await _shown(await engine.newsroom.pause(feed_id))
+    async def pause(feed_id: IdInPath, words: Spoken) -> dict[str, Any]:
+        return await _shown(await engine.newsroom.pause(feed_id), words)
 
     @router.post("/{feed_id}/resume", response_model=ShownFeed, dependencies=[manages])
-    async def resume(feed_id: IdInPath) -> dict[str, Any]:
+    async def resume(feed_id: IdInPath, words: Spoken) -> dict[str, Any]:
         """It goes on with what is new from now on."""
-        return await _shown(await engine.newsroom.resume(feed_id))
+        return await _shown(await engine.newsroom.resume(feed_id), words)
 
     @router.post("/{feed_id}/check", response_model=Checked, dependencies=[manages])
     async def check(feed_id: IdInPath) -> dict[str, Any]:
@@ -186,7 +186,11 @@ def routes(engine: Engine) -> APIRouter:
         """It is gone, with what is still to come of it. What was published stays."""
         await engine.newsroom.remove(feed_id)
 
-    async def _shown(feed: Feed) -> dict[str, Any]:
-        return await feed_shown(WhoAndWhere(engine), feed)
+    async def _shown(feed: Feed, words: Locale) -> dict[str, Any]:
+        return await _told(WhoAndWhere(engine), feed, words)
+
+    async def _told(beside: WhoAndWhere, feed: Feed, words: Locale) -> dict[str, Any]:
+        """What is wrong with it is told as whoever asks speaks."""
+        return await feed_shown(beside, feed) | {"error": words.says(feed.error)}
 
     return router

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from bot.web.doors import Scope, needs
 from bot.web.owners import Looker, picture_for
+from bot.web.problems import API, PROBLEMS
 from bot.web.shapes import IdInPath, Slug
 from engine.engine import Engine
 from engine.errors import Refused
@@ -86,7 +87,7 @@ def open_routes(engine: Engine, secret: bytes) -> APIRouter:
 
 
 def routes(engine: Engine, secret: bytes) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(prefix=API, responses=PROBLEMS)
 
     @router.get("/pictures/{picture_id}/link", response_model=LinkOut, tags=["pictures"])
     async def link(picture_id: IdInPath, who: Looker, request: Request) -> dict[str, Any]:

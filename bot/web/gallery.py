@@ -16,8 +16,18 @@ from bot.shown import job_shown, picture_shown
 from bot.web.doors import Scope
 from bot.web.files import HARMLESS
 from bot.web.messages_shown import shot_shown
-from bot.web.owners import Guest, Looker, Maker, Manager, asked_once, person_of, picture_for, sight_of
-from bot.web.problems import PROBLEMS
+from bot.web.owners import (
+    Guest,
+    Looker,
+    Maker,
+    Manager,
+    asked_once,
+    person_of,
+    picture_for,
+    sight_of,
+    told_in,
+)
+from bot.web.problems import API, PROBLEMS, Spoken
 from bot.web.shapes import (
     LINE,
     Address,
@@ -121,7 +131,7 @@ class Again(Given):
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter(responses=PROBLEMS, prefix="/pictures", tags=["pictures"])
+    router = APIRouter(prefix=f"{API}/pictures", responses=PROBLEMS, tags=["pictures"])
 
     @router.get("", response_model=Page[ShotOut])
     async def listing(
@@ -177,7 +187,7 @@ def routes(engine: Engine) -> APIRouter:
         return Response(small, media_type="image/webp", headers=_kept(etag))
 
     @router.get("/{picture_id}/about", response_model=AboutOut)
-    async def about(picture_id: IdInPath, who: Looker) -> dict[str, Any]:
+    async def about(picture_id: IdInPath, who: Looker, words: Spoken) -> dict[str, Any]:
         """Everything of one picture: what it was made with, from, and for."""
         picture = await picture_for(engine, who, picture_id)
 
@@ -189,7 +199,7 @@ def routes(engine: Engine) -> APIRouter:
             return family, job, made, await _who(tx, picture.persona_id)
 
         family, job, made, record = await engine.database.look(found)
-        shown = job_shown(job, None, made)
+        shown = job_shown(job, None, made, words)
         return {
             "picture": picture_shown(picture),
             "request": shown["request"],
@@ -212,18 +222,18 @@ def routes(engine: Engine) -> APIRouter:
         await album.delete(engine.database, engine.thumbs, engine.clock, picture_id)
 
     @router.post("/{picture_id}/again", status_code=202, response_model=JobOut)
-    async def again(picture_id: IdInPath, asked: Again, who: Maker) -> dict[str, Any]:
+    async def again(picture_id: IdInPath, asked: Again, who: Maker, words: Spoken) -> dict[str, Any]:
         """The same once more, but for the changes; with none of them, only from another seed."""
         if asked.callback:
             engine.callbacks.check(asked.callback)
         picture = await picture_for(engine, who, picture_id)
-        dedup_key = asked_once(who, asked.key)
+        dedup_key, said = asked_once(who, asked.key), told_in(asked, "again", picture_id)
         was, record = await engine.database.look(partial(_made_of, job_id=picture.job_id))
         async with engine.database.read() as tx:
             allowed = (await sight_of(tx, engine, who)).allowed
-            there = await jobs.ordered(tx, dedup_key)
+            there = await jobs.ordered(tx, dedup_key, said)
         if there is not None:
-            return job_shown(there, await engine.imagining.ahead_of(there.id), [])
+            return job_shown(there, await engine.imagining.ahead_of(there.id), [], words)
         if not who.may(Scope.MANAGE):
             safety.check_persona(record.persona, allowed)
         changes = _changes(asked.changes, picture)
@@ -238,6 +248,7 @@ def routes(engine: Engine) -> APIRouter:
                 person=await person_of(tx, engine, who),
                 parent_picture_id=(await pictures.get(tx, picture_id)).id,
                 dedup_key=dedup_key,
+                told=said,
             )
             if asked.callback and not accepted.known:
                 await engine.callbacks.promise(tx, accepted.job, asked.callback, key_id=who.key_id)

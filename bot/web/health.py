@@ -12,7 +12,7 @@ from bot.fronts import tokens_of
 from bot.logs_read import last_lines, struck
 from bot.parts import Parts
 from bot.web.doors import Scope, needs
-from bot.web.problems import PROBLEMS, Spoken
+from bot.web.problems import API, PROBLEMS, Spoken
 from bot.web.readiness import Provider, providers
 from engine.condition import condition, verdict
 from engine.engine import Engine
@@ -102,7 +102,7 @@ class Log(BaseModel):
 
 
 def routes(engine: Engine, parts: Parts, secret: str) -> APIRouter:
-    router = APIRouter(prefix="/health", responses=PROBLEMS, tags=["health"])
+    router = APIRouter(prefix=f"{API}/health", responses=PROBLEMS, tags=["health"])
     hidden = [one for one in (secret, *_secrets(engine)) if one]
     reads, manages = Depends(needs(Scope.READ)), Depends(needs(Scope.MANAGE))
 

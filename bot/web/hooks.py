@@ -6,18 +6,20 @@ What becomes of the event, and what a hook is, the engine knows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from bot.web.problems import PROBLEMS
+from bot.web.problems import PROBLEMS, Mistake, come_back
 from bot.web.rates import Rates
+from bot.web.walls import body_of
 from engine.engine import Engine
 from engine.feeds import LONGEST_LINK, LONGEST_TEXT, LONGEST_TITLE, link_of, plain
+from engine.locales import FromNow, Said, say
 from engine.newsroom import event
 
 #: So many bytes one event has at most.
@@ -28,7 +30,7 @@ MOST_KNOCKS = 30
 Link = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_LINK)]
 
 
-class Told(BaseModel):
+class HookEvent(BaseModel):
     """What a hook may be told."""
 
     model_config = ConfigDict(extra="forbid")
@@ -63,7 +65,10 @@ class NotPosted(BaseModel):
 
 #: The body is read by hand, so that nobody is listened to for long before their secret is right.
 _BODY = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": Told.model_json_schema()}}},
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": HookEvent.model_json_schema()}},
+    },
     "security": [],
 }
 
@@ -84,7 +89,7 @@ def open_routes(engine: Engine) -> APIRouter:
         tags=["posts"],
     )
     async def hook(hook_id: int, request: Request) -> Response:
-        body = await _body(request)
+        body = await body_of(request, MOST_BYTES, _too_large())
         feed = await engine.newsroom.knocked(
             hook_id,
             secret=request.headers.get("x-greenroom-secret", ""),
@@ -92,18 +97,16 @@ def open_routes(engine: Engine) -> APIRouter:
             body=body,
         )
         if wait := knocks.wait(feed.id if feed is not None else wrong, MOST_KNOCKS):
-            seconds = str(int(wait) + 1)
-            sentence = (
-                f"That was too often: {MOST_KNOCKS} a minute are heard. Come back in {seconds} seconds."
-            )
-            raise HTTPException(429, sentence, {"Retry-After": seconds})
+            again = come_back(wait)
+            when = FromNow(seconds=int(again["Retry-After"]))
+            raise HTTPException(429, say("web.hook.too_often", n=MOST_KNOCKS, when=when), again)
         if feed is None:
-            raise HTTPException(401, "There is no such hook, or this is not its secret.")
+            raise HTTPException(401, say("web.hook.unknown"))
         told = _told(body)
         # Nothing of a title may be left when its tags are gone.
         title = plain(told.title, LONGEST_TITLE)
         if not title:
-            raise HTTPException(422, "title: it holds no words")
+            raise Mistake(422, say("mistakes.no_words"), param="title")
         taken = await engine.newsroom.hear(
             feed,
             event(
@@ -115,7 +118,7 @@ def open_routes(engine: Engine) -> APIRouter:
             ),
         )
         if taken.refused:
-            raise HTTPException(403, "There are words in it that are not welcome here. It is not posted.")
+            raise HTTPException(403, say("web.hook.unwelcome"))
         if taken.posted:
             return JSONResponse({"post": taken.posted[0].id}, status_code=202)
         return JSONResponse({"post": None, "known": bool(taken.known)})
@@ -123,29 +126,13 @@ def open_routes(engine: Engine) -> APIRouter:
     return router
 
 
-async def _body(request: Request) -> bytes:
-    """What was sent, and no more of it than may be."""
-    told = request.headers.get("content-length", "")
-    if told.isascii() and told.isdecimal() and int(told[:12]) > MOST_BYTES:
-        raise HTTPException(413, _TOO_LARGE)
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise HTTPException(413, _TOO_LARGE)
-    return body
-
-
-def _told(body: bytes) -> Told:
+def _told(body: bytes) -> HookEvent:
     try:
-        return Told.model_validate_json(body)
+        return HookEvent.model_validate_json(body)
     except ValidationError as error:
-        raise HTTPException(422, "; ".join(map(_worded, error.errors(include_url=False)))) from None
+        found = error.errors(include_url=False)
+        raise RequestValidationError([one | {"loc": ("body", *one["loc"])} for one in found]) from None
 
 
-def _worded(mistake: Mapping[str, Any]) -> str:
-    where = ".".join(map(str, mistake["loc"]))
-    return f"{where}: {mistake['msg']}" if where else str(mistake["msg"])
-
-
-_TOO_LARGE = f"An event has {MOST_BYTES // 1024} KB at most."
+def _too_large() -> Said:
+    return say("web.hook.too_large", kilobytes=MOST_BYTES // 1024)

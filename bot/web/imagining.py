@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.progress import guesses
 from bot.shown import job_shown
 from bot.web.doors import Caller, Scope
-from bot.web.owners import Looker, Maker, asked_once, job_for, person_of, rating_of, sight_of
-from bot.web.problems import PROBLEMS
+from bot.web.owners import Looker, Maker, asked_once, job_for, person_of, rating_of, sight_of, told_in
+from bot.web.problems import API, PROBLEMS, Spoken
 from bot.web.shapes import (
     Address,
     Before,
@@ -38,7 +38,7 @@ from engine.engine import Engine
 from engine.errors import BadRequest, GreenroomError, Unsuitable
 from engine.events import CLOSING, Event
 from engine.imagining import Wish
-from engine.locales import say
+from engine.locales import Locale, say
 from engine.pictures import fairness
 from engine.store import jobs, line, people, personas, pictures
 from engine.store.line import InLine
@@ -119,7 +119,7 @@ class _Ordering:
         self._engine = engine
         self._who = who
         self.asked = asked
-        self._dedup_key = asked_once(who, asked.key)
+        self._dedup_key, self._told = asked_once(who, asked.key), told_in(asked, "picture")
         self._composed: tuple[PersonaRecord, PictureRequest] | None = None
 
     async def compose(self) -> None:
@@ -127,7 +127,7 @@ class _Ordering:
         asked, engine = self.asked, self._engine
         if asked.callback:
             engine.callbacks.check(asked.callback)
-        if await engine.database.look(partial(jobs.ordered, dedup_key=self._dedup_key)) is not None:
+        if await engine.database.look(self._there) is not None:
             return
         record = await engine.database.look(self._checked)
         wish, prompt = asked.wish(), asked.prompt.strip()
@@ -138,7 +138,7 @@ class _Ordering:
 
     async def put_in_line(self, tx: AsyncConnection) -> Job:
         if self._composed is None:
-            there = await jobs.ordered(tx, self._dedup_key)
+            there = await self._there(tx)
             if there is None:
                 raise BadRequest(say("web.order_gone"))
             return there
@@ -151,11 +151,15 @@ class _Ordering:
             person=await person_of(tx, engine, self._who),
             lane=Lane.INTERACTIVE,
             dedup_key=self._dedup_key,
+            told=self._told,
         )
         if self.asked.callback and not accepted.known:
             key_id = self._who.key_id
             await engine.callbacks.promise(tx, accepted.job, self.asked.callback, key_id=key_id)
         return accepted.job
+
+    async def _there(self, tx: AsyncConnection) -> Job | None:
+        return await jobs.ordered(tx, self._dedup_key, self._told)
 
     async def _checked(self, tx: AsyncConnection) -> PersonaRecord:
         record = await personas.find(tx, self.asked.persona)
@@ -169,21 +173,21 @@ class _Ordering:
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter(responses=PROBLEMS, tags=["jobs"])
+    router = APIRouter(prefix=API, responses=PROBLEMS, tags=["jobs"])
 
     @router.post("/jobs", status_code=202, response_model=JobOut)
-    async def ask(asked: Asked, who: Maker) -> dict[str, Any]:
-        """Have a picture made. Asked again under the same key, it is the same job."""
+    async def ask(asked: Asked, who: Maker, words: Spoken) -> dict[str, Any]:
+        """Have a picture made. Asked again under the same key, it is the same job; 409: that stands for another."""
         [job] = await _ordered(who, [asked])
-        return job_shown(job, await engine.imagining.ahead_of(job.id), await _made(job))
+        return job_shown(job, await engine.imagining.ahead_of(job.id), await _made(job), words)
 
     @router.post("/jobs/batch", status_code=202, response_model=Jobs)
-    async def ask_for_many(many: Many, who: Maker) -> dict[str, Any]:
+    async def ask_for_many(many: Many, who: Maker, words: Spoken) -> dict[str, Any]:
         """Have many pictures made: all of them are taken, or none."""
         taken = await _ordered(who, many.items)
         ids = list({job.id for job in taken})
         made = await engine.database.look(partial(pictures.of_jobs, job_ids=ids))
-        return {"items": [job_shown(job, None, made.get(job.id, [])) for job in taken]}
+        return {"items": [job_shown(job, None, made.get(job.id, []), words) for job in taken]}
 
     async def _ordered(who: Caller, items: list[Asked]) -> list[Job]:
         orders = [_Ordering(engine, who, asked) for asked in items]
@@ -214,6 +218,7 @@ def routes(engine: Engine) -> APIRouter:
     @router.get("/jobs", response_model=Page[JobOut])
     async def listing(
         who: Looker,
+        words: Spoken,
         state: Annotated[list[JobState] | None, Query(max_length=10)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         before: Before = None,
@@ -232,16 +237,16 @@ def routes(engine: Engine) -> APIRouter:
             return page, await pictures.of_jobs(tx, [job.id for job in page])
 
         page, made = await engine.database.look(found)
-        return page_of(page, limit, [job_shown(job, None, made.get(job.id, [])) for job in page])
+        return page_of(page, limit, [job_shown(job, None, made.get(job.id, []), words) for job in page])
 
     @router.get("/jobs/{job_id}", response_model=JobOut)
-    async def show(job_id: IdInPath, who: Looker) -> dict[str, Any]:
+    async def show(job_id: IdInPath, who: Looker, words: Spoken) -> dict[str, Any]:
         job, _ = await job_for(engine, who, job_id)
-        return await _shown(job)
+        return await _shown(job, words)
 
-    async def _shown(job: Job) -> dict[str, Any]:
+    async def _shown(job: Job, words: Locale) -> dict[str, Any]:
         ahead = None if job.state.ended else await engine.imagining.ahead_of(job.id)
-        return job_shown(job, ahead, await _made(job))
+        return job_shown(job, ahead, await _made(job), words)
 
     async def _made(job: Job) -> list[Any]:
         return (await engine.database.look(partial(pictures.of_jobs, job_ids=[job.id]))).get(job.id, [])
@@ -251,12 +256,12 @@ def routes(engine: Engine) -> APIRouter:
         response_class=StreamingResponse,
         responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
     )
-    async def live(job_id: IdInPath, who: Looker) -> StreamingResponse:
+    async def live(job_id: IdInPath, who: Looker, words: Spoken) -> StreamingResponse:
         """The job's steps as they are made, one JSON object a line; the last one is the whole job."""
         await job_for(engine, who, job_id)
-        return StreamingResponse(_until_ended(job_id), media_type="application/x-ndjson")
+        return StreamingResponse(_until_ended(job_id, words), media_type="application/x-ndjson")
 
-    async def _until_ended(job_id: int) -> AsyncIterator[str]:
+    async def _until_ended(job_id: int, words: Locale) -> AsyncIterator[str]:
         def of_this_job(event: Event) -> bool:
             ours = event.name.startswith("job.") and event.about.get("job") == job_id
             return ours or event.name == CLOSING
@@ -271,7 +276,7 @@ def routes(engine: Engine) -> APIRouter:
                     if event.name in ("job.ended", CLOSING):
                         break
                     yield json.dumps({"is": event.name, **event.about}) + "\n"
-        yield json.dumps({"is": "job", **await _shown(await now())}) + "\n"
+        yield json.dumps({"is": "job", **await _shown(await now(), words)}) + "\n"
 
     @router.post("/jobs/{job_id}/cancel", response_model=JobOut)
     async def cancel(job_id: IdInPath, who: Maker) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from bot.front import ChatRef, Draft, FrontDesk, Incoming, Outgoing, Progress
 from bot.shown import picture_shown
 from engine.errors import NotReachable
+from engine.locales import say
 
 #: How many things may wait on a line; beyond that somebody is not listening, and drafts are let go.
 ROOM = 256
@@ -70,12 +71,12 @@ class Lines:
         self._unconfirmed[outgoing.chat, delivery.id] = waiting
         try:
             if not self._send(outgoing.chat, waiting.message):
-                raise NotReachable("nobody is on the line")
+                raise NotReachable(say("web.nobody_on_line"))
             try:
                 async with asyncio.timeout(ANSWER_WITHIN):
                     await waiting.shown.wait()
             except TimeoutError:
-                raise NotReachable("nobody said that it was shown") from None
+                raise NotReachable(say("web.not_confirmed")) from None
         finally:
             self._unconfirmed.pop((outgoing.chat, delivery.id), None)
         return (str(delivery.id),)

@@ -11,19 +11,17 @@ import json
 import re
 from typing import Annotated, Any
 
-import structlog
 from fastapi import APIRouter, Depends, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from bot.web.doors import Caller, Scope, caller
 from bot.web.happenings import jobs_topic
 from bot.web.pages import Pages
-from bot.web.problems import spoken
+from bot.web.problems import API, spoken
 from bot.web.talks import account_of, ref_of
 from bot.web.watchers import Topic, Watcher, told
 from engine.errors import BadRequest, GreenroomError, Refused
-
-log = structlog.get_logger(__name__)
+from engine.locales import say
 
 #: What may be watched besides chats, and what has to be allowed for it.
 WATCHED = {
@@ -48,12 +46,12 @@ _CHAT = re.compile(r"[\w.:-]{1,64}")
 
 
 def routes(front: Pages) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(prefix=API)
 
     @router.websocket("/live")
     async def live(socket: WebSocket, who: Annotated[Caller, Depends(caller)]) -> None:
         await socket.accept()
-        with front.watchers.joined() as watcher:
+        with front.watchers.joined(spoken(socket)) as watcher:
             telling = asyncio.create_task(_tell(socket, watcher))
             try:
                 await Ear(front, who, watcher).listen(socket)
@@ -101,7 +99,7 @@ class Ear:
                 if self._problems > MOST_PROBLEMS:
                     await socket.close(NONSENSE)
                     return
-                self._watcher.put(told({"is": "problem", "detail": spoken(socket).says(error)}))
+                self._watcher.put(told({"is": "problem", "detail": self._watcher.words.says(error)}))
             await self._watcher.not_behind()  # whoever asks for more reads first
 
     async def _hear(self, said: dict[str, Any]) -> None:
@@ -110,7 +108,7 @@ class Ear:
         elif isinstance(left := said.get("leave"), str):
             self._leave(left, said)
         else:
-            raise BadRequest("Say what to watch, or what to leave.")
+            raise BadRequest(say("web.live.what"))
 
     async def _watch(self, wanted: str, said: dict[str, Any]) -> None:
         if wanted != "chat":
@@ -118,10 +116,10 @@ class Ear:
             return
         self._check(Scope.CHAT, wanted)
         if sum(topic[0] == "chat" for topic in self._watcher.topics) >= MOST_CHATS:
-            raise BadRequest(f"One connection watches {MOST_CHATS} chats at most.")
+            raise BadRequest(say("web.live.too_many", most=MOST_CHATS))
         chat, after = _chat_in(said), said.get("after", 0)
         if type(after) is not int or not 0 <= after < 2**63:
-            raise BadRequest("`after` is the last revision that you know, or 0.")
+            raise BadRequest(say("web.live.after"))
         await self._front.join(self._watcher, ref_of(self._who, self._front, chat), chat, after)
 
     def _leave(self, left: str, said: dict[str, Any]) -> None:
@@ -133,7 +131,7 @@ class Ear:
 
     def _topic(self, name: str) -> Topic:
         if (scope := WATCHED.get(name)) is None:
-            raise BadRequest("There is nothing of that name to watch.")
+            raise BadRequest(say("web.live.nothing"))
         self._check(scope, name)
         if name != "jobs" or self._who.may(Scope.MANAGE):
             return (name,)
@@ -141,25 +139,25 @@ class Ear:
 
     def _check(self, scope: Scope, what: str) -> None:
         if not self._who.may(scope):
-            raise Refused(f"To watch {what} needs the scope {scope}.")
+            raise Refused(say("web.live.scope", what=what, scope=scope))
 
 
 def _understood(text: str | None) -> dict[str, Any]:
     if text is None:
-        raise BadRequest("Only text is understood here.")
+        raise BadRequest(say("web.live.text"))
     if len(text) > MOST_LETTERS:
-        raise BadRequest(f"Nothing here is longer than {MOST_LETTERS} characters.")
+        raise BadRequest(say("web.live.too_long", most=MOST_LETTERS))
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):
-        raise BadRequest("That is not JSON.") from None
+        raise BadRequest(say("mistakes.no_json")) from None
     if not isinstance(said, dict):
-        raise BadRequest("An object was expected.")
+        raise BadRequest(say("mistakes.object"))
     return said
 
 
 def _chat_in(said: dict[str, Any]) -> str:
     chat = said.get("chat")
     if not isinstance(chat, str) or not _CHAT.fullmatch(chat):
-        raise BadRequest("`chat` is the name of a chat.")
+        raise BadRequest(say("web.live.chat"))
     return chat

@@ -65,8 +65,8 @@ class Moment:
     parts: Parts
 
 
-class Told(Collector):
-    """One scrape."""
+class Scrape(Collector):
+    """How the house stood at one moment, as Prometheus reads it."""
 
     def __init__(self, gauges: Gauges, moment: Moment) -> None:
         self._gauges = gauges
@@ -156,7 +156,7 @@ def open_routes(engine: Engine, pages: Pages, parts: Parts) -> APIRouter:
             parts=parts,
         )
         registry = CollectorRegistry()
-        registry.register(Told(engine.gauges, moment))
+        registry.register(Scrape(engine.gauges, moment))
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router

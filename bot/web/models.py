@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 
 from bot.web.doors import Scope, needs
-from bot.web.problems import PROBLEMS, Spoken
+from bot.web.problems import API, PROBLEMS, Spoken
 from engine.engine import Engine
 from engine.locales import Locale
 from engine.models import machine
@@ -75,7 +75,7 @@ class Removed(BaseModel):
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter(prefix="/models", responses=PROBLEMS, tags=["models"])
+    router = APIRouter(prefix=f"{API}/models", responses=PROBLEMS, tags=["models"])
     reads, manages = Depends(needs(Scope.READ)), Depends(needs(Scope.MANAGE))
 
     @router.get("", response_model=Models, dependencies=[reads])

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import Depends
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.exceptions import HTTPException
 
@@ -22,6 +23,7 @@ from engine.errors import NotFound, Refused, Unsuitable
 from engine.locales import say
 from engine.rights import PAGE
 from engine.store import chats, jobs, people, personas, pictures
+from engine.store.once import digest
 from engine.store.records import ChatRef, Job, Person, Picture
 from personas.persona import Persona, Rating
 
@@ -66,6 +68,14 @@ def asked_once(who: Caller, key: str | None) -> str:
     """What names an order of somebody's that counts once, however often it is sent; each key's are its own."""
     whose = "" if who.key_id is None else f"key:{who.key_id}:"
     return f"api:{whose}{key}" if key else ""
+
+
+def told_in(order: BaseModel, *about: object) -> str:
+    """What an order says, in brief: under its key nothing else is ordered. `about`: what its address names.
+
+    What is as usual need not be said, so that an order is the same to a later version, which may know more to say.
+    """
+    return digest(*about, order.model_dump(mode="json", exclude={"key"}, exclude_defaults=True))
 
 
 @dataclass(frozen=True)

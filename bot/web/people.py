@@ -23,7 +23,7 @@ from bot.shown import persona_shown
 from bot.web.files import HARMLESS
 from bot.web.messages_shown import shot_shown
 from bot.web.owners import Manager, Reader, sight_of
-from bot.web.problems import PROBLEMS, Mistake, sentence_of, status_of
+from bot.web.problems import API, PROBLEMS, Mistake, sentence_of, status_of
 from bot.web.shapes import (
     Before,
     Given,
@@ -128,7 +128,7 @@ class OldOut(BaseModel):
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter(prefix="/personas", responses=PROBLEMS, tags=["personas"])
+    router = APIRouter(prefix=f"{API}/personas", responses=PROBLEMS, tags=["personas"])
 
     async def found(slug: str) -> PersonaRecord:
         return await engine.database.look(partial(personas.find, wanted=slug))
@@ -169,7 +169,7 @@ def routes(engine: Engine) -> APIRouter:
         try:
             read = await asyncio.to_thread(read_card, data, name)
         except CardError as error:
-            raise BadRequest(f"{error}.") from None
+            raise BadRequest(say("personas.no_card", why=str(error))) from None
         record = await carrying.taken_in(engine.database, engine.clock, read)
         return _written(record) | {"format": read.format, "notes": list(read.notes)}
 
@@ -201,10 +201,10 @@ def routes(engine: Engine) -> APIRouter:
         """Somebody is who is sent from now on. The revision before stays."""
         record = await found(slug)
         _check_newest(record, edited.revision)
-        try:
-            persona = carrying.of_the_same_slug(edited.persona, record)
-        except CardError as error:
-            raise BadRequest(f"{error}.") from None
+        persona = edited.persona
+        if persona.slug != record.persona.slug:
+            with _about("persona.slug"):
+                raise BadRequest(say("personas.slug_stays", slug=record.persona.slug))
         await _check_taste(engine, persona, record.persona)
         if persona == record.persona:
             return _written(record)
@@ -290,7 +290,7 @@ def routes(engine: Engine) -> APIRouter:
         try:
             written = await carrying.card_of(engine.database, files, record, wanted)
         except CardError as error:
-            raise BadRequest(f"{error}.") from None
+            raise BadRequest(say("personas.card_not_made", why=str(error))) from None
         name = quote(f"{record.persona.slug}{written.suffix}")
         left_out = json.dumps(list(written.lost))
         headers = HARMLESS | {

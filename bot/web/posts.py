@@ -12,7 +12,7 @@ from bot.places import WhoAndWhere, place_named
 from bot.posts_shown import post_shown
 from bot.web.by_time import Cursor, Line, Moment, PageByTime, behind, cursor
 from bot.web.doors import Scope, needs
-from bot.web.problems import PROBLEMS, Spoken
+from bot.web.problems import API, PROBLEMS, Spoken
 from bot.web.shapes import Given, IdInPath, Limit
 from engine.captions import LONGEST
 from engine.engine import Engine
@@ -54,7 +54,7 @@ class Caption(Given):
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter(prefix="/posts", responses=PROBLEMS, tags=["posts"])
+    router = APIRouter(prefix=f"{API}/posts", responses=PROBLEMS, tags=["posts"])
     reads, manages = Depends(needs(Scope.READ)), Depends(needs(Scope.MANAGE))
 
     @router.get("", response_model=PageByTime[ShownPost], dependencies=[reads])
@@ -85,7 +85,7 @@ def routes(engine: Engine) -> APIRouter:
         )
         found = await engine.database.look(rows)
         beside = WhoAndWhere(engine)
-        items = [await _told(beside, one, words) for one in found[:limit]]
+        items = [await post_told(beside, one, words) for one in found[:limit]]
         last = found[limit - 1] if len(found) > limit else None
         return {"items": items, "next": cursor(last.due_at, last.id) if last else None}
 
@@ -124,10 +124,11 @@ def routes(engine: Engine) -> APIRouter:
         return {"recalled": post_id, "messages": await engine.posting.recall(post_id)}
 
     async def _shown(post: Post, words: Locale) -> dict[str, Any]:
-        return await _told(WhoAndWhere(engine), post, words)
-
-    async def _told(beside: WhoAndWhere, post: Post, words: Locale) -> dict[str, Any]:
-        """Why nothing came of it is kept as a sentence of the house, and told as whoever asks speaks."""
-        return await post_shown(beside, post) | {"error": words.says(post.error)}
+        return await post_told(WhoAndWhere(engine), post, words)
 
     return router
+
+
+async def post_told(beside: WhoAndWhere, post: Post, words: Locale) -> dict[str, Any]:
+    """Why nothing came of it is kept as a sentence of the house, and told as whoever asks speaks."""
+    return await post_shown(beside, post) | {"error": words.says(post.error)}

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketState
 
+from bot.web import mistakes
 from engine.clock import Clock
 from engine.errors import (
     BadRequest,
@@ -72,6 +73,8 @@ _SCHEMA = {
     },
 }
 
+#: Where the API stands.
+API = "/api/v1"
 #: What every route documents, as `responses=`.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": told, "content": {"application/problem+json": {"schema": _SCHEMA}}}
@@ -80,7 +83,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (401, "Nobody who is known: a key or a session is needed."),
         (403, "Understood, and not allowed."),
         (404, "What was named is not there."),
-        (409, "Somebody was quicker, or it is in no state for this."),
+        (409, "Somebody was quicker, it is in no state for this, or its key stands for something else."),
         (413, "More was sent than is taken."),
         (421, "This Greenroom is not called so."),
         (422, "What was sent does not have the right form."),
@@ -93,8 +96,13 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 #: OpenAI's words for what went wrong.
 _KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
-#: What Starlette says by itself, and what it means here.
-_PHRASES = {404: "web.nothing_here", 405: "web.not_so"}
+#: What Starlette and FastAPI say by themselves, and what it means here.
+_THEIRS = {
+    (404, HTTPStatus.NOT_FOUND.phrase): "web.nothing_here",
+    (405, HTTPStatus.METHOD_NOT_ALLOWED.phrase): "web.not_so",
+    # Bytes that are no text, as a rule.
+    (400, "There was an error parsing the body"): "web.not_understood",
+}
 
 
 def broken() -> Said:
@@ -186,8 +194,7 @@ def explained(connection: HTTPConnection, error: GreenroomError, clock: Clock) -
 
 def sentence_of(error: GreenroomError) -> str:
     """What an error says, as a sentence that can be said in other languages where it is one of the house's."""
-    told = error.args[0] if error.args else ""
-    return told if isinstance(told, Said) else str(error)
+    return error.sentence
 
 
 def status_of(error: GreenroomError) -> int:
@@ -213,11 +220,10 @@ def install(app: FastAPI, clock: Clock) -> None:
         problems = error.errors() if isinstance(error, RequestValidationError) else []
         if _is_openai_s(connection):
             return _mistaken(connection, problems)
-        said = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in problems)
-        detail = said or say("web.not_understood")
+        detail = mistakes.told(spoken(connection), problems, within=1) or say("web.not_understood")
         # Where something is no JSON, its place is a number of letters, and points nowhere.
         inside = [one for one in problems if one["loc"][:1] == ("body",) and one["type"] != "json_invalid"]
-        places = [(one["loc"][1:], str(one["msg"])) for one in inside]
+        places = [(one["loc"][1:], mistakes.sentence(one)) for one in inside]
         return await _shown(connection, answered(connection, 422, detail, errors=places), detail)
 
     # Starlette's types know no handler that a socket has too.
@@ -233,8 +239,8 @@ def install(app: FastAPI, clock: Clock) -> None:
 def of_http(connection: HTTPConnection, error: StarletteHTTPException) -> Response:
     param, code = (error.param, error.code) if isinstance(error, Mistake) else (None, None)
     status, detail = error.status_code, error.detail
-    if status in _PHRASES and detail == HTTPStatus(status).phrase:
-        detail = say(_PHRASES[status])
+    if (key := _THEIRS.get((status, detail))) is not None:
+        detail = say(key)
     return answered(connection, status, detail, error.headers, param=param, code=code)
 
 
@@ -243,9 +249,8 @@ def _mistaken(connection: HTTPConnection, problems: Sequence[Any]) -> Response:
     if not problems:
         return answered(connection, 400, say("web.not_understood"))
     first = problems[0]
-    place = [str(part) for part in first["loc"][1:]]
-    told = f"{'.'.join(place)}: {first['msg']}" if place else str(first["msg"])
-    return answered(connection, 400, told, param=place[0] if place else None)
+    told = mistakes.told(spoken(connection), [first], within=1)
+    return answered(connection, 400, told, param=str(first["loc"][1]) if first["loc"][1:] else None)
 
 
 async def _shown(connection: Request | WebSocket, answer: Response, detail: str) -> Response | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.web.owners import Looker, Maker, rating_of
-from bot.web.problems import PROBLEMS
+from bot.web.problems import API, PROBLEMS
 from bot.web.shapes import Given, Long, Number, Short, Whole
 from engine import remaking, rewording, safety
 from engine.engine import Engine
@@ -109,7 +109,7 @@ class StylesOut(BaseModel):
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter(responses=PROBLEMS, tags=["prompts"])
+    router = APIRouter(prefix=API, responses=PROBLEMS, tags=["prompts"])
 
     @router.post("/prompts", response_model=PromptOut)
     async def build(asked: Building, who: Maker) -> dict[str, Any]:

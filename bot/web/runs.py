@@ -13,10 +13,12 @@ from bot.runs_shown import pictured_shown, plan_shown, run_shown
 from bot.shown import job_shown
 from bot.web.by_time import Line
 from bot.web.doors import Scope, needs
-from bot.web.problems import PROBLEMS, Spoken
+from bot.web.owners import Manager, asked_once, told_in
+from bot.web.problems import API, PROBLEMS, Spoken
 from bot.web.shapes import Before, Given, Id, IdInPath, JobOut, Key, Limit, Long, Number, Page, Whole, page_of
 from engine import replaying
 from engine.engine import Engine
+from engine.locales import Locale
 from engine.ordering import Kind, Order
 from engine.runs import standing_of
 from engine.store import audits
@@ -164,7 +166,7 @@ class Against(BaseModel):
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter(responses=PROBLEMS, tags=["runs"])
+    router = APIRouter(prefix=API, responses=PROBLEMS, tags=["runs"])
     reads, manages = Depends(needs(Scope.READ)), Depends(needs(Scope.MANAGE))
 
     @router.post("/runs/plan", response_model=Planned, dependencies=[manages])
@@ -173,10 +175,10 @@ def routes(engine: Engine) -> APIRouter:
         return plan_shown(await engine.runs.plan(ordered.order()))
 
     @router.post("/runs", status_code=202, response_model=Begun, dependencies=[manages])
-    async def begin(ordered: Ordered) -> dict[str, Any]:
+    async def begin(ordered: Ordered, words: Spoken) -> dict[str, Any]:
         """The order opens a run, or goes on with the one that it opened before."""
         began = await engine.runs.begin(ordered.order())
-        run = await _shown(began.run.id) if began.run is not None else None
+        run = await _shown(began.run.id, words) if began.run is not None else None
         return {"run": run, "key": began.key, "cohort": began.cohort, "resumed": began.resumed}
 
     @router.get("/runs", response_model=Page[ShownRun], dependencies=[reads])
@@ -208,13 +210,13 @@ def routes(engine: Engine) -> APIRouter:
         return await engine.database.look(looked)
 
     @router.get("/runs/{run_id}", response_model=ShownRun, dependencies=[reads])
-    async def show(run_id: IdInPath) -> dict[str, Any]:
-        return await _shown(run_id)
+    async def show(run_id: IdInPath, words: Spoken) -> dict[str, Any]:
+        return await _shown(run_id, words)
 
     @router.post("/runs/{run_id}/pause", response_model=ShownRun, dependencies=[manages])
-    async def pause(run_id: IdInPath) -> dict[str, Any]:
+    async def pause(run_id: IdInPath, words: Spoken) -> dict[str, Any]:
         """Nothing more is put in line until somebody gives the same order again."""
-        return await _shown((await engine.runs.pause(run_id)).id)
+        return await _shown((await engine.runs.pause(run_id)).id, words)
 
     @router.get("/pictured", response_model=EverybodyPictured, dependencies=[reads])
     async def pictured(style: Annotated[Line, Query()] = "") -> dict[str, Any]:
@@ -222,13 +224,17 @@ def routes(engine: Engine) -> APIRouter:
         people, posts = await engine.runs.pictured(style)
         return {"personas": pictured_shown(people), "posts": pictured_shown(posts)}
 
-    @router.post(
-        "/pictures/{picture_id}/replay", status_code=202, response_model=JobOut, dependencies=[manages]
-    )
-    async def replay(picture_id: IdInPath, again: Again) -> dict[str, Any]:
+    @router.post("/pictures/{picture_id}/replay", status_code=202, response_model=JobOut)
+    async def replay(picture_id: IdInPath, again: Again, who: Manager, words: Spoken) -> dict[str, Any]:
         """The same once more, from the same seed."""
-        job = await replaying.replay(engine.database, engine.imagining, picture_id, key=again.key)
-        return job_shown(job, await engine.imagining.ahead_of(job.id), [])
+        job = await replaying.replay(
+            engine.database,
+            engine.imagining,
+            picture_id,
+            dedup_key=asked_once(who, again.key),
+            told=told_in(again, "replay", picture_id),
+        )
+        return job_shown(job, await engine.imagining.ahead_of(job.id), [], words)
 
     @router.get("/pictures/{picture_id}/against/{again_id}", response_model=Against, dependencies=[reads])
     async def against(picture_id: IdInPath, again_id: IdInPath, words: Spoken) -> dict[str, Any]:
@@ -239,11 +245,12 @@ def routes(engine: Engine) -> APIRouter:
     def _brief(run: Run, counts: store.Counts) -> dict[str, Any]:
         return run_shown(standing_of(run, counts, engine.settings.pictures.currency))
 
-    async def _shown(run_id: int) -> dict[str, Any]:
+    async def _shown(run_id: int, words: Locale) -> dict[str, Any]:
         standing = await engine.runs.standing(run_id)
         reasons = []
         if standing.counts.failed and standing.run.state != RunState.OPEN:
             reasons = await engine.database.look(partial(audits.reasons, run_id=run_id))
-        return run_shown(standing) | {"reasons": [{"says": says, "jobs": n} for says, n in reasons]}
+        said = [{"says": words.says(one), "jobs": n} for one, n in reasons]
+        return run_shown(standing) | {"reasons": said}
 
     return router

@@ -27,10 +27,11 @@ from starlette.types import Scope as Connection
 
 from bot import passwords
 from bot.web.doors import Caller, Doors, caller
-from bot.web.problems import come_back, explained, spoken
+from bot.web.problems import API, PROBLEMS, come_back, explained, spoken
 from bot.web.rates import Attempts
+from bot.web.walls import body_of
 from engine.errors import GreenroomError
-from engine.locales import FromNow, Locale
+from engine.locales import FromNow, Locale, say
 from engine.rights import OPERATOR
 from engine.store import keys, sessions
 from engine.store.records import Key, Scope
@@ -154,7 +155,7 @@ def open_routes(doors: Doors) -> APIRouter:
     @router.post("/sign-in")
     async def tried(request: Request) -> Response:
         if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            raise HTTPException(403, "Another page tries to sign this browser in, and is not heard.")
+            raise HTTPException(403, say("doors.other_page"))
         word, words = await _word(request), spoken(request)
         address = request.client.host if request.client else ""
         # Nobody guesses a key, so it is no try; and whoever has one is to get no more tries at the password by it.
@@ -180,7 +181,7 @@ def open_routes(doors: Doors) -> APIRouter:
 
 def routes(doors: Doors) -> APIRouter:
     """For whoever is in."""
-    router = APIRouter()
+    router = APIRouter(prefix=API, responses=PROBLEMS)
 
     @router.get("/me")
     async def me(who: Annotated[Caller, Depends(caller)]) -> Me:
@@ -207,15 +208,11 @@ def routes(doors: Doors) -> APIRouter:
 
 async def _word(request: Request) -> str:
     """What was written into the form."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise HTTPException(413, "That is longer than any password.")
+    body = await body_of(request, MOST_BYTES, say("doors.too_long"))
     try:
         told = parse_qs(body.decode("ascii"), max_num_fields=8, errors="strict")
     except ValueError:  # what is no UTF-8 too
-        raise HTTPException(422, "That was not the form.") from None
+        raise HTTPException(422, say("doors.no_form")) from None
     return told.get("word", [""])[0]
 
 

@@ -17,6 +17,8 @@ from importlib.resources.abc import Traversable
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
+from engine.locales import say
+
 INDEX = "index.html"
 #: What the page is made of, by the end of a name. Whatever ends otherwise is no part of it.
 TYPES = {
@@ -50,7 +52,7 @@ class Statics:
                 self._files = await asyncio.to_thread(read_page)
         file = self._files.get(name)
         if file is None:
-            raise HTTPException(404, "There is no such file of the page.")
+            raise HTTPException(404, say("web.nothing_here"))
         headers = {
             "Cache-Control": "no-cache",
             "ETag": file.etag,

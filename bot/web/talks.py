@@ -18,7 +18,7 @@ from bot.web import typing_on
 from bot.web.doors import Caller, Scope, needs
 from bot.web.messages_shown import message_shown, stamp
 from bot.web.pages import Pages
-from bot.web.problems import PROBLEMS
+from bot.web.problems import API, PROBLEMS
 from bot.web.shapes import Before, Limit, Whole
 from bot.web.talk_shapes import (
     EnteredOut,
@@ -30,13 +30,14 @@ from bot.web.talk_shapes import (
     SuggestedOut,
     TalksOut,
 )
+from engine import safety
 from engine.engine import Engine
-from engine.errors import BadRequest, NotFound
+from engine.errors import BadRequest, Conflict, NotFound
 from engine.locales import say as words
 from engine.rights import OPERATOR, PAGE
 from engine.store import chats, pages, people
 from engine.store import page_news as store
-from engine.store.records import Account, By, ChatRef, Incoming, Message
+from engine.store.records import Account, By, ChatRef, Incoming, Message, Turn
 
 ChatName = Annotated[str, Path(pattern=r"^[\w.:-]{1,64}$")]
 Key = Annotated[str, Field(min_length=1, max_length=64)]
@@ -98,8 +99,13 @@ def account_of(who: Caller, language: str = "") -> Account:
     return Account(PAGE, OPERATOR, language=language.split(",")[0].split(";")[0].strip())
 
 
+def _pressed_in(turn: Turn | None) -> str | None:
+    """The order of a button; None where whoever pressed it was forgotten."""
+    return turn.text if turn is not None and turn.person_id is not None else None
+
+
 def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
-    router = APIRouter(prefix="/talks", responses=PROBLEMS, tags=["chats"])
+    router = APIRouter(prefix=f"{API}/talks", responses=PROBLEMS, tags=["chats"])
 
     @router.get("", response_model=TalksOut)
     async def listing(
@@ -170,12 +176,15 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
         ref = ref_of(who, front, chat)
         found = await engine.database.look(partial(store.get, chat=ref, message=pressed.message))
         buttons = [one for row in found.buttons for one in row] if found else []
+        order = f"/{pressed.button.removeprefix('/')} {pressed.words}".rstrip()
         if all(one.order != pressed.button for one in buttons):
-            if not await engine.database.look(partial(_was_heard, key=ref.key(pressed.key))):
+            key = Incoming(ref, who.account, order, ref.key(pressed.key)).dedup_key
+            turn, _ = await engine.database.look(partial(_heard_as, key=key))
+            if turn is None:
                 raise NotFound(words("web.no_button"))
+            _check_same(_pressed_in(turn), order)
             return {"heard": pressed.key, "told": "", "message": None}
         account = account_of(who, request.headers.get("accept-language", ""))
-        order = f"/{pressed.button.removeprefix('/')} {pressed.words}".rstrip()
         return await _hear(ref, account, order, pressed.key, kept=False)
 
     @router.post("/{chat}/react", response_model=MessageOut)
@@ -220,18 +229,24 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
         )
         await desk.hear(incoming)
         await front.announce(ref)
-        kept_one = await engine.database.look(partial(_kept, key=incoming.dedup_key)) if kept else None
+        turn, message = await engine.database.look(partial(_heard_as, key=incoming.dedup_key))
+        _check_same(message.text if message else None if kept else _pressed_in(turn), text)
         return {
             "heard": key,
             "told": front.refused(incoming.key),
-            "message": message_shown(kept_one, {}) if kept_one else None,
+            "message": message_shown(message, {}) if message else None,
         }
 
-    async def _was_heard(tx: AsyncConnection, key: str) -> bool:
-        return await chats.heard(tx, f"{front.name}:{front.account}:{key}") is not None
-
-    async def _kept(tx: AsyncConnection, key: str) -> Message | None:
+    async def _heard_as(tx: AsyncConnection, key: str) -> tuple[Turn | None, Message | None]:
+        """What was heard under a key, and how it stands in the chat; what was pressed stands nowhere."""
         turn_id = await chats.heard(tx, key)
-        return await store.of_turn(tx, turn_id) if turn_id is not None else None
+        if turn_id is None:
+            return None, None
+        return await chats.turn(tx, turn_id), await store.of_turn(tx, turn_id)
+
+    def _check_same(said: str | None, text: str) -> None:
+        """Raises `Conflict` where something else was said under the key. What is gone is taken for the same."""
+        if said is not None and said != safety.cleaned(text, most=engine.settings.limits.message_length):
+            raise Conflict(words("store.key_taken"))
 
     return router

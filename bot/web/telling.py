@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from bot.web.by_time import Line
-from bot.web.doors import Scope, needs
-from bot.web.problems import PROBLEMS
+from bot.web.doors import Caller
+from bot.web.owners import Manager, asked_once
+from bot.web.problems import API, PROBLEMS
 from bot.web.shapes import Given
 from engine.engine import Engine
 from engine.store.records import ChatRef
@@ -33,22 +34,26 @@ class Message(Given):
     key: Annotated[str, Field(max_length=64)] = ""
 
 
-class Told(BaseModel):
+class MessageTold(BaseModel):
     #: The number of the place, and of the turn that stands in its talk now.
     place: int
     turn: int
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter(responses=PROBLEMS, tags=["chats"])
+    router = APIRouter(prefix=API, responses=PROBLEMS, tags=["chats"])
 
-    @router.post(
-        "/messages", status_code=202, response_model=Told, dependencies=[Depends(needs(Scope.MANAGE))]
-    )
-    async def tell(message: Message) -> Told:
+    @router.post("/messages", status_code=202, response_model=MessageTold)
+    async def tell(message: Message, who: Manager) -> MessageTold:
         """It is owed to the chat from now on, and shown as soon as its front can."""
         ref = ChatRef(message.front, message.account, message.chat, message.thread)
-        place, turn = await engine.telling.tell(ref, message.text, persona=message.persona, key=message.key)
-        return Told(place=place, turn=turn)
+        key = _key_of(message, who)
+        place, turn = await engine.telling.tell(ref, message.text, persona=message.persona, key=key)
+        return MessageTold(place=place, turn=turn)
 
     return router
+
+
+def _key_of(message: Message, who: Caller) -> str:
+    """Two programs may call two messages the same. What the operator has told is known by its own name."""
+    return message.key if who.key_id is None else asked_once(who, message.key)

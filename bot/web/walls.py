@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -61,10 +61,28 @@ class Walls:
                 return answered(connection, 421, say("web.not_mine"))
             if any(not self._names.is_our_page(origin, hosts[0]) for origin in origins):
                 return answered(connection, 403, say("web.not_my_page"))
-        length = connection.headers.get("content-length", "")
-        if length.isascii() and length.isdecimal() and int(length[:20]) > MOST_BYTES:
+        if _brings_more(connection, MOST_BYTES):
             return answered(connection, 413, _too_large())
         return None
+
+
+async def body_of(request: Request, most: int, too_large: Said) -> bytes:
+    """What was sent, where less is taken than from others, and no more of it than that."""
+    body = b""
+    if not _brings_more(request, most):
+        async for part in request.stream():
+            body += part
+            if len(body) > most:
+                break
+        else:
+            return body
+    raise HTTPException(413, too_large)
+
+
+def _brings_more(connection: HTTPConnection, most: int) -> bool:
+    """As far as it says so before."""
+    length = connection.headers.get("content-length", "")
+    return length.isascii() and length.isdecimal() and int(length[:20]) > most
 
 
 def _too_large() -> Said:

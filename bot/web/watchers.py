@@ -1,7 +1,7 @@
 """Who watches the page's socket, and what waits for each of them. It knows topics and texts, and no row.
 
-A text is made once, whoever many it goes to. Somebody who reads slowly holds nobody up: drafts and steps are let go
-first, then everything, and they are told that they have missed something.
+A text is made once in each language, however many it goes to. Somebody who reads slowly holds nobody up: drafts and
+steps are let go first, then everything, and they are told that they have missed something.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from engine.locales import ENGLISH, Locale, Said, locale_of
 
 #: What is watched: ("jobs",), ("chat", "home", "home"), …
 Topic = tuple[str, ...]
@@ -38,11 +40,22 @@ CLOSING = told({"is": "closing"})
 
 
 class Watcher:
-    """One open socket: what it watches, and what it has not read yet."""
+    """One open socket: what it watches, what is spoken there, and what it has not read yet."""
 
-    __slots__ = ("_closed", "_letters", "_news", "_numbers", "_passing", "_read", "_waiting", "topics")
+    __slots__ = (
+        "_closed",
+        "_letters",
+        "_news",
+        "_numbers",
+        "_passing",
+        "_read",
+        "_waiting",
+        "topics",
+        "words",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, words: Locale | None = None) -> None:
+        self.words = words or locale_of(ENGLISH)
         self.topics: set[Topic] = set()
         #: In order. What may be let go has a name, under which the next of its kind takes its place.
         self._waiting: dict[str | int, str] = {}
@@ -131,6 +144,15 @@ class Watcher:
             self._passing = 0
 
 
+def _said(part: Any, words: Locale) -> Any:
+    """The same with the house's own sentences in another language."""
+    if isinstance(part, dict):
+        return {name: _said(inner, words) for name, inner in part.items()}
+    if isinstance(part, list | tuple):
+        return [_said(inner, words) for inner in part]
+    return words.says(part) if isinstance(part, Said) else part
+
+
 def _wake(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
@@ -145,9 +167,9 @@ class Watchers:
         self._closed = False
 
     @contextmanager
-    def joined(self) -> Iterator[Watcher]:
-        """Somebody may watch for as long as this block lasts."""
-        watcher = Watcher()
+    def joined(self, words: Locale | None = None) -> Iterator[Watcher]:
+        """Somebody may watch for as long as this block lasts. `words`: their language, where it is not English."""
+        watcher = Watcher(words)
         self._all.add(watcher)
         if self._closed:
             watcher.close()
@@ -180,10 +202,12 @@ class Watchers:
     def publish(self, topics: Iterable[Topic], happening: Happening, passing: str = "") -> None:
         """Tell whoever watches one of these, each of them once. `passing`: see `Watcher.put`."""
         wanted: set[Watcher] = set().union(*(self._by_topic.get(topic, ()) for topic in topics))
-        if wanted:
-            text = told(happening)
-            for watcher in wanted:
-                watcher.put(text, passing)
+        texts: dict[str, str] = {}
+        for watcher in wanted:
+            code = watcher.words.code
+            if code not in texts:
+                texts[code] = told(happening if code == ENGLISH else _said(happening, watcher.words))
+            watcher.put(texts[code], passing)
 
     def beat(self) -> None:
         """So that both ends notice when the other is gone."""

@@ -9,6 +9,7 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from engine import models
@@ -99,7 +100,9 @@ class Embedders:
             asked = asked_for(self._settings)
 
             def open_model(go_on: GoOn) -> Vectors:
-                return _opened_in_its_share(found, asked, share, go_on)
+                open_it = partial(Vectors.open, found.path, asked, progress=go_on)
+                # The weights, and what a batch takes, which is rarely more.
+                return open_it() if share is None else share.opened(2 * found.size, open_it)
 
             gone = share.let_go if share is not None else lambda: None
             known = self._own[found.path] = Own(found.name, open_model, gone=gone)
@@ -133,19 +136,3 @@ def asked_for(settings: Settings) -> Asked:
         longest=language.context,
         ram=models.ram_bytes(),
     )
-
-
-def _opened_in_its_share(found: models.Found, asked: Asked, share: Share | None, go_on: GoOn) -> Vectors:
-    """On the model's thread: others let go first, where that is needed, and what it took is measured."""
-    if share is None:
-        return Vectors.open(found.path, asked, progress=go_on)
-    # The weights, and what a batch takes, which is rarely more.
-    share.make_room(2 * found.size)
-    before = share.free
-    try:
-        model = Vectors.open(found.path, asked, progress=go_on)
-    except BaseException:
-        share.let_go()
-        raise
-    share.took(before)
-    return model

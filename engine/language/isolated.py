@@ -19,13 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import structlog
-
 from engine.language.batcher import Batcher, GoOn, Limits, Tell, Works
 from engine.language.llama import Llama, Options
 from engine.language.requests import Broken, News, Ready, Request, Told
-
-log = structlog.get_logger(__name__)
 
 #: A child that was told to end has so many seconds.
 GRACE = 5.0

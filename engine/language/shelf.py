@@ -278,20 +278,11 @@ def _aside(settings: LanguageSettings) -> int:
 def _works(plan: Plan, share: Share | None, *, isolated: bool) -> Works:
     if share is None or isolated:
         return plan.works(isolated=isolated)  # what a child takes is seen as taken, and by nobody counted
-    return Batcher(partial(_opened_in_its_share, plan, share), plan.limits)
 
+    def open_model(go_on: GoOn) -> Llama:
+        return share.opened(_needs(plan), partial(plan.open, go_on))
 
-def _opened_in_its_share(plan: Plan, share: Share, go_on: GoOn) -> Llama:
-    """On the model's thread: others let go first, where that is needed, and what it took is measured."""
-    share.make_room(_needs(plan))
-    before = share.free
-    try:
-        model = plan.open(go_on)
-    except BaseException:
-        share.let_go()
-        raise
-    share.took(before)
-    return model
+    return Batcher(open_model, plan.limits)
 
 
 def _needs(plan: Plan) -> int:

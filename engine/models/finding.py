@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,27 +42,36 @@ def find_text(home: Path, here: Path, named: str = "") -> list[Found]:
     the one that `named` is the path of; the home's `models/text/*/`, then `models/*/`; the same two below `here`.
     One file that can be reached on several ways counts where it is met first.
     """
+    return found_below(("models/text", "models"), home, here, named, lambda path, _: not _why_not(path))
+
+
+def found_below(
+    tops: Sequence[str], home: Path, here: Path, named: str, is_good: Callable[[Path, str], bool]
+) -> list[Found]:
+    """Every GGUF that is good for something: `is_good` is told the file, and below which of the tops it lies; empty:
+    it was named.
+    """
     found: list[Found] = []
     seen: set[str] = set()
-    for path, where in _places(home, here, named):
+    for path, where, top in _places(tops, home, here, named):
         real = os.path.realpath(path)  # which, other than Path.resolve, survives a loop
-        if real not in seen and (model := _look(path, where)) is not None:
+        if real not in seen and is_good(path, top):
             seen.add(real)
-            found.append(model)
+            found.append(_found_at(path, where))
     return found
 
 
-def _places(home: Path, here: Path, named: str) -> Iterator[tuple[Path, str]]:
+def _places(tops: Sequence[str], home: Path, here: Path, named: str) -> Iterator[tuple[Path, str, str]]:
     if named and (path := as_path(named, here)) is not None:
         where = say("models.where.settings")
         for file in ggufs(path) if path.is_dir() else [first_part(path)]:
-            yield file, where
+            yield file, where, ""
     for root in (home, here):
-        for below in ("models/text", "models"):
-            for folder in folders(root / below):
+        for top in tops:
+            for folder in folders(root / top):
                 where = where_it_is(folder.relative_to(root).as_posix(), at_home=root is home)
                 for file in ggufs(folder):
-                    yield file, where
+                    yield file, where, top
 
 
 def where_it_is(folder: str, *, at_home: bool) -> Said:
@@ -113,11 +122,7 @@ def first_part(path: Path) -> Path:
     return path.with_stem(f"{part['whole']}-00001-of-{part['count']}") if part else path
 
 
-def _look(path: Path, where: str) -> Found | None:
-    return None if _why_not(path) else found_at(path, where)
-
-
-def found_at(path: Path, where: str) -> Found:
+def _found_at(path: Path, where: str) -> Found:
     """What lies there, whatever it is good for; all its parts are there."""
     part = _PART.fullmatch(path.stem)
     size = sum(one.stat().st_size for one in parts_of(path))

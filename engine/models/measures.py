@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.locales import say
 from engine.models.entries import Kind, catalogue
-from engine.models.finding import (
-    Choice,
-    Found,
-    as_path,
-    first_part,
-    folders,
-    found_at,
-    ggufs,
-    is_at,
-    parts_of,
-    there,
-    where_it_is,
-)
+from engine.models.finding import Choice, Found, found_below, is_at, parts_of, there
 from engine.models.gguf import is_gguf, is_measure
 
 
@@ -30,14 +18,8 @@ def find_measures(home: Path, here: Path, named: str = "") -> list[Found]:
     the one that `named` is the path of; the home's `models/embedding/*/`, then `models/*/`; the same below `here`.
     Whoever names a path, or puts a model where those for embeddings lie, means it; elsewhere its file has to say so.
     """
-    found: list[Found] = []
-    seen: set[str] = set()
-    for path, where, likely in _places(home, here, named):
-        real = os.path.realpath(path)
-        if real not in seen and _can(path, likely=likely):
-            seen.add(real)
-            found.append(found_at(path, where))
-    return found
+    tops = ("models/embedding", "models")
+    return found_below(tops, home, here, named, lambda path, top: _can(path, likely=top != "models"))
 
 
 def choose_measure(found: Sequence[Found], named: str) -> Choice:
@@ -61,18 +43,6 @@ def goes_by(found: Found, name: str) -> bool:
     if found.path.parent.parent.name == Kind.EMBEDDING:
         names.add(found.path.parent.name)  # which is what the catalogue calls it
     return name.strip().casefold() in {one.casefold() for one in names}
-
-
-def _places(home: Path, here: Path, named: str) -> Iterator[tuple[Path, str, bool]]:
-    if named and (path := as_path(named, here)) is not None:
-        for file in ggufs(path) if path.is_dir() else [first_part(path)]:
-            yield file, say("models.where.settings"), True
-    for root in (home, here):
-        for below, likely in (("models/embedding", True), ("models", False)):
-            for folder in folders(root / below):
-                where = where_it_is(folder.relative_to(root).as_posix(), at_home=root is home)
-                for file in ggufs(folder):
-                    yield file, where, likely
 
 
 def _can(path: Path, *, likely: bool) -> bool:

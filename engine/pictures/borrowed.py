@@ -1,19 +1,17 @@
-"""A picture that nobody here made, as a file of ours: decoded with care, upright, and no larger than need be. It says
-where it is from, and nowhere that a model made it. Who lends it, and how it was come by, it does not know.
+"""A picture that nobody here made, as a file of ours, no larger than need be. It says where it is from, and nowhere
+that a model made it. Who lends it, and how it was come by, it does not know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from typing import Any, Self
 
-from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from engine.errors import BadRequest
 from engine.locales import say
+from engine.pictures.foreign import Terms, decoded
 from engine.pictures.metadata import plain_png
 
 #: What a picture's row has as its model, when no model made it.
@@ -25,8 +23,6 @@ MOST_PIXELS = 50_000_000
 KINDS = ("PNG", "JPEG", "WEBP", "GIF")
 
 _FACT = "borrowed"
-_BEHIND = (255, 255, 255, 255)
-_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 
 
 @dataclass(frozen=True)
@@ -73,40 +69,20 @@ def as_ours(data: bytes, origin: Origin) -> Borrowed:
 
     It takes long, and the bytes are a stranger's: not on a loop, and better in a process of its own.
     """
-    try:
-        with Image.open(BytesIO(data), formats=KINDS) as image:
-            _check(image)
-            image.draft(None, (MOST_SIDE, MOST_SIDE))
-            seen = _plain(ImageOps.exif_transpose(image))
-            seen.thumbnail((MOST_SIDE, MOST_SIDE), Image.Resampling.LANCZOS)
-            return Borrowed(plain_png(seen, _told(origin)), seen.width, seen.height)
-    except BadRequest:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large() from None
-    except Exception as error:  # Pillow knows a dozen ways to say that it cannot read something
-        raise BadRequest(say("feeds.picture.unreadable")) from error
+    seen = decoded(data, _terms())
+    return Borrowed(plain_png(seen, _told(origin)), seen.width, seen.height)
 
 
-def _check(image: Image.Image) -> None:
-    """Before anything of it is decoded."""
-    if min(image.size) < LEAST_SIDE:
-        raise BadRequest(say("feeds.picture.small", least=str(LEAST_SIDE)))
-    if image.width * image.height > MOST_PIXELS:
-        raise _too_large()
-    if image.mode not in _MODES:
-        raise BadRequest(say("feeds.picture.unreadable"))
-
-
-def _too_large() -> BadRequest:
-    return BadRequest(say("feeds.picture.large", most=MOST_PIXELS // 1_000_000))
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    whole = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", whole.size, _BEHIND), whole).convert("RGB")
+def _terms() -> Terms:
+    return Terms(
+        kinds=KINDS,
+        most_pixels=MOST_PIXELS,
+        most_side=MOST_SIDE,
+        unreadable=say("feeds.picture.unreadable"),
+        large=say("feeds.picture.large", most=MOST_PIXELS // 1_000_000),
+        least_side=LEAST_SIDE,
+        small=say("feeds.picture.small", least=str(LEAST_SIDE)),
+    )
 
 
 def _told(origin: Origin) -> PngInfo:

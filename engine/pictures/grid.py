@@ -22,11 +22,9 @@ MOST = 4
 
 PAPER: Colour = (24, 24, 27)
 QUIET: Colour = (228, 228, 231)
-#: Below this quality a picture is made smaller instead.
-QUALITIES = (92, 85, 75)
 #: A grid is for the eye; its pictures are kept as they came. As a PNG it took twenty times as long to encode, and was
-#: three times as large on a home's way out.
-SIGHTS = (95, *QUALITIES)
+#: three times as large on a home's way out. Below the last quality it is made smaller instead.
+QUALITIES = (95, 92, 85, 75)
 #: A JPEG whose colours are as fine as its light: red letters on blue stay sharp.
 FULL_COLOUR = 0
 
@@ -58,16 +56,7 @@ def as_grid(pngs: Sequence[bytes]) -> bytes:
             left = (grid.width - wide) // 2  # alone in its row, it stands in the middle
         _hang(grid, image, (left, top), (wide, high))
         _number(grid, index + 1, (left, top), min(wide, high), lettering)
-    return _encoded(grid, MOST_BYTES, SIGHTS)
-
-
-def fitted(png: bytes, most_bytes: int = MOST_BYTES) -> bytes:
-    """The same bytes where they are small enough; else a JPEG that is, smaller if it must be."""
-    with Image.open(BytesIO(png)) as opened:
-        if len(png) <= most_bytes and sum(opened.size) <= MOST_SIDES:
-            return png
-        image = opened.convert("RGB")
-    return _encoded(_within(image), most_bytes, QUALITIES)
+    return as_jpeg(grid)
 
 
 def as_gallery(faces: Sequence[tuple[str, bytes]]) -> bytes:
@@ -88,7 +77,7 @@ def as_gallery(faces: Sequence[tuple[str, bytes]]) -> bytes:
         portrait = _opened(png).resize((face, face), Image.Resampling.LANCZOS)
         gallery.paste(portrait, (left + (cell - face) // 2, top + round(face * 0.05)), mask)
         _name(gallery, name, (left, top + round(face * 1.1)), cell, face, lettering)
-    return _encoded(gallery, MOST_BYTES, SIGHTS)
+    return as_jpeg(gallery)
 
 
 def _columns(count: int) -> int:
@@ -141,19 +130,10 @@ def _opened(png: bytes) -> Image.Image:
         return image.convert("RGB")
 
 
-def _within(image: Image.Image) -> Image.Image:
-    """No longer than platforms take, width and height together."""
-    if sum(image.size) <= MOST_SIDES:
-        return image
-    scale = MOST_SIDES / sum(image.size)
-    size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
-    return image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _encoded(image: Image.Image, most_bytes: int, qualities: Sequence[int]) -> bytes:
-    """As a JPEG: worse and worse, and then smaller and smaller, until it is small enough."""
+def as_jpeg(image: Image.Image, most_bytes: int = MOST_BYTES) -> bytes:
+    """Worse and worse, and then smaller and smaller, until it is small enough."""
     while True:
-        for quality in qualities:
+        for quality in QUALITIES:
             jpeg = _saved(image, "JPEG", quality=quality, subsampling=FULL_COLOUR)
             if len(jpeg) <= most_bytes or image.size == (1, 1):
                 return jpeg

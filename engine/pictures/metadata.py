@@ -1,6 +1,6 @@
 """What a picture file says of itself: the parameters that made it, and that no camera did.
 
-It reads and writes the text chunks of a PNG. It does not know where files are kept.
+It writes the text chunks of a PNG. It does not know where files are kept.
 """
 
 from __future__ import annotations
@@ -60,16 +60,6 @@ def _with_chunks(png: bytes, info: PngInfo) -> bytes:
         for kind, data, *_where in info.chunks
     ]
     return b"".join((png[:HEADER], *chunks, png[HEADER:]))
-
-
-def read_parameters(data: bytes) -> dict[str, str]:
-    """Every text chunk of a PNG by its name; for bytes that are no PNG, a ValueError says so."""
-    try:
-        with Image.open(BytesIO(data), formats=("PNG",)) as image:
-            image.load()
-            return {str(name): text for name, text in image.info.items() if isinstance(text, str)}
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError("These bytes are not a PNG picture that can be read.") from error
 
 
 def _chunks(rendered: Rendered, wanted: PictureWanted, parameters: Mapping[str, object]) -> dict[str, str]:

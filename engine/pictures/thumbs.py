@@ -57,7 +57,7 @@ class Thumbs:
             small = await self._atelier.do(shrunk, len(whole), whole)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             log.warning("picture_not_readable", file=key)
-            raise NotFound(say("web.no_picture_file", name=key)) from None
+            raise NotFound(say("pictures.no_picture_file", name=key)) from None
         try:
             await asyncio.to_thread(_kept, path, small)
         except OSError as error:

@@ -267,7 +267,7 @@ class Worker:
         return True
 
     async def _end(self, job: Job, state: JobState, why: GreenroomError | str) -> None:
-        now, error = self._clock.now(), str(why)
+        now, error = self._clock.now(), why.sentence if isinstance(why, GreenroomError) else why
 
         async def ended(tx: AsyncConnection) -> bool:
             if not await jobs.end(tx, job.id, state, now, error, begun_at=job.started_at):

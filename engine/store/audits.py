@@ -11,6 +11,7 @@ from sqlalchemy import Text, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import costs
+from engine.store import sentences
 from engine.store.records import JobState
 from engine.store.tables import jobs, personas, pictures
 
@@ -24,7 +25,7 @@ async def reasons(tx: AsyncConnection, run_id: int, *, most: int = 20) -> list[t
         .order_by(func.count().desc(), jobs.c.error)
         .limit(most)
     )
-    return [(row.error, row.n) for row in await tx.execute(found)]
+    return [(sentences.told(row.error), row.n) for row in await tx.execute(found)]
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ async def lines(tx: AsyncConnection, run_id: int, *, after: int = 0, most: int =
         .order_by(jobs.c.id, pictures.c.number)
     )
     rows = (await tx.execute(found)).mappings()
-    return [Line(**(dict(row) | {"seed": int(row["seed"])})) for row in rows]
+    return [
+        Line(**(dict(row) | {"seed": int(row["seed"]), "error": sentences.told(row["error"])}))
+        for row in rows
+    ]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, bindparam, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.store import sentences
 from engine.store.jobs import LAST_ID
 from engine.store.records import Callback, CallbackState, JobState
 from engine.store.tables import callbacks, jobs, keys
@@ -94,7 +95,7 @@ async def tried(
     again: datetime | None = None,
 ) -> None:
     """What became of a try. A promise that was kept or given up stays so."""
-    told = {"callback": callback_id, "becomes": becomes.value, "why": error, "again": again}
+    told = {"callback": callback_id, "becomes": becomes.value, "why": sentences.kept(error), "again": again}
     await tx.execute(_CHANGE, told)
 
 
@@ -114,4 +115,5 @@ async def listing(
 
 def _callback(row: RowMapping) -> Callback:
     values = {name: row[name] for name in Callback.__dataclass_fields__}
-    return Callback(**values | {"state": CallbackState(row["state"])})
+    state, error = CallbackState(row["state"]), sentences.told(row["error"])
+    return Callback(**values | {"state": state, "error": error})

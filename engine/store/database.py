@@ -24,7 +24,7 @@ from engine.store.checkpoints import AT_THE_LATEST, Checkpoints
 from engine.store.turnstile import Turnstile
 
 #: The revision that this program's tables are at; a test holds it equal to the newest migration.
-HEAD = "0007"
+HEAD = "0008"
 
 #: How long a writer waits for another process that writes, before it says so.
 BUSY_SECONDS = 15
@@ -137,6 +137,8 @@ class Database:
             yield
         except DBAPIError as error:
             sentence = _sentence(str(error.orig), self._where)
+            if sentence is None and error.connection_invalidated:  # it hung up in the middle
+                sentence = say("store.silent", where=self._where)
             if sentence is None:
                 raise
             raise StoreError(sentence) from error

@@ -10,12 +10,13 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, RowMapping, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Integer, RowMapping, and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import NotFound
 from engine.locales import say
+from engine.store import once, sentences
 from engine.store.jobs import LAST_ID
 from engine.store.posts import OPEN
 from engine.store.records import Feed, FeedItem, FeedKind, FeedState
@@ -34,7 +35,13 @@ async def add(
     secret: str = "",
     options: dict[str, Any] | None = None,
     next_at: datetime | None = None,
+    dedup_key: str = "",
+    told: str = "",
 ) -> Feed:
+    """The one that is there already where the same was ordered under the key; `Conflict` where something else was.
+
+    `told` is what was ordered, in brief.
+    """
     values = {
         "chat_id": chat_id,
         "persona_id": persona_id,
@@ -45,9 +52,32 @@ async def add(
         "state": FeedState.ACTIVE.value,
         "options": options or {},
         "next_at": next_at,
+        "dedup_key": dedup_key or None,
+        "told": told or None,
         "created_at": now,
     }
-    row = (await tx.execute(insert(feeds).values(values).returning(feeds))).mappings().one()
+    row = (await tx.execute(_ADD[tx.dialect.name], values)).mappings().one_or_none()
+    if row is None:
+        row = (await tx.execute(_ORDERED, {"dedup_key": dedup_key})).mappings().one()
+        once.check_same(row["told"], told)
+    return _feed(row)
+
+
+_ADD = {
+    name: made(feeds).on_conflict_do_nothing(index_elements=[feeds.c.dedup_key]).returning(feeds)
+    for name, made in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+}
+_ORDERED = select(feeds).where(feeds.c.dedup_key == bindparam("dedup_key"))
+
+
+async def ordered(tx: AsyncConnection, dedup_key: str, *, told: str) -> Feed | None:
+    """The feed or hook that was ordered under a key, if it was; raises `Conflict` where something else was."""
+    if not dedup_key:
+        return None
+    row = (await tx.execute(_ORDERED, {"dedup_key": dedup_key})).mappings().one_or_none()
+    if row is None:
+        return None
+    once.check_same(row["told"], told)
     return _feed(row)
 
 
@@ -82,6 +112,8 @@ async def page(
 
 async def change(tx: AsyncConnection, feed_id: int, **changes: Any) -> Feed:
     values = {name: getattr(value, "value", value) for name, value in changes.items()}
+    if "error" in values:
+        values["error"] = sentences.kept(values["error"])
     changed = update(feeds).where(feeds.c.id == feed_id).values(values).returning(feeds)
     row = (await tx.execute(changed)).mappings().one_or_none()
     if row is None:
@@ -138,10 +170,17 @@ _REMEMBER = {
 
 
 async def remember(
-    tx: AsyncConnection, feed_id: int, *, key: str, title: str, link: str, now: datetime
+    tx: AsyncConnection,
+    feed_id: int,
+    *,
+    key: str,
+    title: str,
+    link: str,
+    now: datetime,
+    told: str | None = None,
 ) -> int | None:
     """The item's number; None where somebody has seen it already."""
-    values = {"feed_id": feed_id, "key": key, "title": title, "link": link, "created_at": now}
+    values = {"feed_id": feed_id, "key": key, "title": title, "link": link, "told": told, "created_at": now}
     found: int | None = (await tx.execute(_REMEMBER[tx.dialect.name], values)).scalar_one_or_none()
     return found
 
@@ -186,6 +225,7 @@ def _feed(row: RowMapping) -> Feed:
     values = {field.name: row[field.name] for field in fields(Feed)}
     values["kind"], values["state"] = FeedKind(row["kind"]), FeedState(row["state"])
     values["options"] = dict(row["options"] or {})
+    values["error"] = sentences.told(row["error"])
     return Feed(**values)
 
 

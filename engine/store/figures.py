@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, distinct, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.store import outbox
+from engine.store import outbox, sentences
 from engine.store.records import JobState, Lane, TurnKind
 from engine.store.tables import chats, jobs, people, pictures, turns
 
@@ -134,7 +134,7 @@ async def of_pictures(tx: AsyncConnection, *, now: datetime) -> PictureFigures:
         asked=int((await tx.execute(asked)).scalar_one()),
         failed=came_to_nothing,
         ended=counted,
-        reason=(await tx.execute(reason)).scalar_one_or_none() or "",
+        reason=sentences.told((await tx.execute(reason)).scalar_one_or_none() or ""),
     )
 
 

@@ -133,7 +133,7 @@ class StoredFiles:
             data = bytes(await found.bytes_async())
         except Exception as error:
             if self._is_missing(error):
-                raise NotFound(say("web.no_file", name=key)) from None
+                raise NotFound(say("files.no_file", name=key)) from None
             raise self._trouble(error, f"{key} could not be read") from self._shown(error)
         if len(data) != found.meta["size"]:
             raise away()

@@ -37,6 +37,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.errors import NotFound
 from engine.language import Source
 from engine.locales import say
+from engine.store import once, sentences
 from engine.store.records import ChatRef, Job, JobState, Lane, PictureRequest
 from engine.store.tables import chats, jobs, people, personas, queue_entries
 from personas.persona import Rating
@@ -72,9 +73,13 @@ async def add(
     turn_id: int | None = None,
     parent_picture_id: int | None = None,
     dedup_key: str | None = None,
+    told: str = "",
     deadline_at: datetime | None = None,
 ) -> Added:
-    """Store a job with its fair tag. Only a new one is to be put in line."""
+    """Store a job with its fair tag. Only a new one is to be put in line.
+
+    `told` is what was asked for under the key, in brief; raises `Conflict` where that was something else before.
+    """
     await _one_at_a_time(tx, lane, fair_owner)
     values = {
         "state": JobState.QUEUED.value,
@@ -91,14 +96,16 @@ async def add(
         "turn_id": turn_id,
         "parent_picture_id": parent_picture_id,
         "dedup_key": dedup_key,
+        "told": told or None,
         "deadline_at": deadline_at,
         "created_at": now,
     }
     row = (await tx.execute(_ADD[tx.dialect.name], values)).mappings().one_or_none()
     if row is not None:
         return Added(job_of(row), is_new=True)
-    there = await tx.execute(select(jobs).where(jobs.c.dedup_key == dedup_key))
-    return Added(job_of(there.mappings().one()), is_new=False)
+    there = (await tx.execute(select(jobs).where(jobs.c.dedup_key == dedup_key))).mappings().one()
+    once.check_same(there["told"], told)
+    return Added(job_of(there), is_new=False)
 
 
 async def get(tx: AsyncConnection, job_id: int) -> Job:
@@ -109,10 +116,13 @@ async def get(tx: AsyncConnection, job_id: int) -> Job:
     raise NotFound(say("pictures.job.unknown", id=str(job_id)))
 
 
-async def ordered(tx: AsyncConnection, dedup_key: str) -> Job | None:
-    """The job that was asked for under a key, if it was."""
+async def ordered(tx: AsyncConnection, dedup_key: str, told: str = "") -> Job | None:
+    """The job that was asked for under a key, if it was; raises `Conflict` where something else was."""
     row = (await tx.execute(select(jobs).where(jobs.c.dedup_key == dedup_key))).mappings().one_or_none()
-    return None if row is None else job_of(row)
+    if row is None:
+        return None
+    once.check_same(row["told"], told)
+    return job_of(row)
 
 
 async def language_of(tx: AsyncConnection, job_id: int) -> str:
@@ -198,7 +208,7 @@ async def end(
             jobs.c.state.in_(OPEN),
             true() if begun_at is None else jobs.c.started_at == begun_at,
         )
-        .values(state=state.value, error=error, ended_at=now)
+        .values(state=state.value, error=sentences.kept(error), ended_at=now)
         .returning(jobs.c.id)
     )
     return ended.one_or_none() is not None
@@ -336,6 +346,7 @@ def job_of(row: RowMapping) -> Job:
     values["state"] = JobState(row["state"])
     values["lane"] = Lane(row["lane"])
     values["request"] = request_from_json(row["request"])
+    values["error"] = sentences.told(row["error"])
     return Job(**values)
 
 

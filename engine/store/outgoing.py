@@ -168,7 +168,7 @@ class PatientFiles:
 
     async def get(self, key: str) -> bytes:
         if key in self._doomed:
-            raise NotFound(say("web.no_file", name=key))
+            raise NotFound(say("files.no_file", name=key))
         if key in self._waiting:
             with suppress(NotFound):  # it went up just now
                 return await self._kept.get(key)

@@ -146,15 +146,12 @@ async def names(tx: AsyncConnection) -> dict[int, str]:
     return {row.id: row.nickname or row.name for row in rows}
 
 
-async def add(tx: AsyncConnection, persona: Persona, *, origin: str, now: datetime) -> PersonaRecord:
-    """Somebody new. Two may have one name, never one slug."""
-    return await _add(tx, persona, origin=origin, now=now, seeded_hash="")
-
-
 async def take_in(
     tx: AsyncConnection, persona: Persona, *, origin: str, now: datetime, by: int | None = None
 ) -> PersonaRecord:
-    """Somebody new, under a slug that nobody has: the persona's own, or one like it. `by`: who had them written."""
+    """Somebody new, under a slug that nobody has: the persona's own, or one like it. Two may have one name, never one
+    slug. `by`: who had them written.
+    """
     slug = await free_slug(tx, persona.slug or slug_of(persona.name))
     named = persona.model_copy(update={"slug": slug})
     note = _made(by) if by is not None else ""

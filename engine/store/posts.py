@@ -346,4 +346,5 @@ def _post(row: RowMapping) -> Post:
 
 def _under(row: RowMapping) -> Under:
     state = JobState(row["job_state"]) if row["job_state"] else None
-    return Under(_post(row), state, row["job_error"] or "", row["first_picture"], row["job_deadline"])
+    error = sentences.told(row["job_error"] or "")
+    return Under(_post(row), state, error, row["first_picture"], row["job_deadline"])

@@ -435,6 +435,8 @@ class FeedItem:
     post_id: int | None = None
     title: str = ""
     link: str = ""
+    #: What a hook was told, in brief; None of a feed's, whose items may be worded anew.
+    told: str | None = None
 
 
 class DeliveryKind(StrEnum):

@@ -19,16 +19,17 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     or_,
     select,
     true,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import NotFound
 from engine.locales import say
+from engine.store import once
 from engine.store.jobs import LAST_ID
 from engine.store.posts import OPEN
 from engine.store.records import Schedule, ScheduleState
@@ -52,7 +53,13 @@ async def add(
     theme: str = "",
     options: dict[str, Any] | None = None,
     next_due_at: datetime | None = None,
+    dedup_key: str = "",
+    told: str = "",
 ) -> Schedule:
+    """The one that is there already where the same was ordered under the key; `Conflict` where something else was.
+
+    `told` is what was ordered, in brief.
+    """
     values = {
         "chat_id": chat_id,
         "persona_id": persona_id or None,
@@ -63,9 +70,30 @@ async def add(
         "state": ScheduleState.ACTIVE.value,
         "options": options or {},
         "next_due_at": next_due_at,
+        "dedup_key": dedup_key or None,
+        "told": told or None,
         "created_at": now,
     }
-    row = (await tx.execute(insert(schedules).values(values).returning(schedules))).mappings().one()
+    row = (await tx.execute(_ADD[tx.dialect.name], values)).mappings().one_or_none()
+    if row is None:
+        row = (await tx.execute(_ORDERED, {"dedup_key": dedup_key})).mappings().one()
+        once.check_same(row["told"], told)
+    return _schedule(row)
+
+
+_ADD = {
+    name: made(schedules).on_conflict_do_nothing(index_elements=[schedules.c.dedup_key]).returning(schedules)
+    for name, made in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+}
+_ORDERED = select(schedules).where(schedules.c.dedup_key == bindparam("dedup_key"))
+
+
+async def ordered(tx: AsyncConnection, dedup_key: str, *, told: str) -> Schedule | None:
+    """The schedule that was ordered under a key, if it was; raises `Conflict` where something else was."""
+    row = (await tx.execute(_ORDERED, {"dedup_key": dedup_key})).mappings().one_or_none()
+    if row is None:
+        return None
+    once.check_same(row["told"], told)
     return _schedule(row)
 
 

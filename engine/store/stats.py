@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.language import Source
+from engine.store import sentences
 from engine.store.records import JobState
 from engine.store.tables import chats, deliveries, jobs, pictures, posts, turns
 
@@ -41,7 +42,6 @@ class Uptime:
     """How long somebody was there, as far as what they made shows it: the share of the time, and how often not."""
 
     share: float
-    down_seconds: float
     outages: int
 
 
@@ -124,7 +124,7 @@ def uptime(marks: Iterable[tuple[bool, datetime]], *, since: datetime, now: date
     if began is not None:
         down += (now - began).total_seconds()
     whole = max(1.0, (now - since).total_seconds())
-    return Uptime(max(0.0, 1 - down / whole), down, outages)
+    return Uptime(max(0.0, 1 - down / whole), outages)
 
 
 async def stood_in(tx: AsyncConnection, *, since: datetime) -> list[tuple[str, int]]:
@@ -170,7 +170,7 @@ async def _failures(tx: AsyncConnection, start: datetime) -> list[tuple[str, int
         .order_by(func.count().desc(), jobs.c.error)
         .limit(MOST_CAUSES)
     )
-    return [(row.error or NO_CAUSE, row.n) for row in await tx.execute(found)]
+    return [(sentences.told(row.error) or NO_CAUSE, row.n) for row in await tx.execute(found)]
 
 
 async def _posts(tx: AsyncConnection, start: datetime, now: datetime) -> dict[str, int]:

@@ -224,6 +224,8 @@ jobs = Table(
     Column("parent_picture_id", Integer),
     Column("request", JSON, nullable=False),
     Column("dedup_key", String(300), unique=True),
+    #: What was asked for under that key, in brief: see `once.py`.
+    Column("told", String(64)),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("step", Integer, nullable=False, server_default="0"),
     Column("steps", Integer, nullable=False, server_default="0"),
@@ -340,8 +342,12 @@ schedules = Table(
     Column("options", JSON, nullable=False, server_default="{}"),
     Column("next_due_at", Moment),
     Column("ends_at", Moment),
+    #: What names the order, and what it said in brief: see `once.py`.
+    Column("dedup_key", String(300)),
+    Column("told", String(64)),
     _created(),
     Index(None, "state", "next_due_at"),
+    Index(None, "dedup_key", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -388,9 +394,13 @@ feeds = Table(
     Column("next_at", Moment),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("error", Text, nullable=False, server_default=""),
+    #: What names the order, and what it said in brief: see `once.py`.
+    Column("dedup_key", String(300)),
+    Column("told", String(64)),
     _created(),
     Index(None, "state", "next_at"),
     Index(None, "chat_id"),
+    Index(None, "dedup_key", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -404,6 +414,8 @@ feed_items = Table(
     _to("post_id", "posts"),
     Column("title", Text, nullable=False, server_default=""),
     Column("link", Text, nullable=False, server_default=""),
+    #: What a hook was told, in brief: see `once.py`.
+    Column("told", String(64)),
     _created(),
     UniqueConstraint("feed_id", "key"),
     sqlite_autoincrement=True,

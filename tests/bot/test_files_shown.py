@@ -27,13 +27,15 @@ KEY = "pictures/ada/ü 12-1_ada_noir.png"
 @pytest.fixture
 async def stranger(house: House) -> AsyncIterator[httpx.AsyncClient]:
     """Knows the address and nothing else."""
-    async with httpx.AsyncClient(base_url=house.address.url, trust_env=False) as opened:
+    async with httpx.AsyncClient(base_url=house.address.url, trust_env=False, timeout=30) as opened:
         yield opened
 
 
 def client(house: House) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {house.address.secret}"}
-    return httpx.AsyncClient(base_url=f"{house.address.url}/api/v1", headers=headers, trust_env=False)
+    return httpx.AsyncClient(
+        base_url=f"{house.address.url}/api/v1", headers=headers, trust_env=False, timeout=30
+    )
 
 
 def until(house: House, seconds: int) -> int:
@@ -120,7 +122,7 @@ async def test_a_link_outlives_a_restart(
         path = signed_path(KEY, until(house, 600), house.engine.home.link_key())
     async with (
         open_house(settings, models=[language], renderer=renderer) as house,
-        httpx.AsyncClient(base_url=house.address.url, trust_env=False) as stranger,
+        httpx.AsyncClient(base_url=house.address.url, trust_env=False, timeout=30) as stranger,
     ):
         assert (await stranger.get(path)).content == b"data"
 
@@ -145,7 +147,7 @@ async def test_a_picture_in_a_bucket_gets_the_buckets_link_and_ours_while_it_wai
     async with (
         open_house(told, models=[language], renderer=renderer) as house,
         client(house) as http,
-        httpx.AsyncClient(trust_env=False) as stranger,
+        httpx.AsyncClient(trust_env=False, timeout=30) as stranger,
     ):
         picture = await made(house, http)
         link = (await http.get(f"/pictures/{picture}/link")).json()["link"]

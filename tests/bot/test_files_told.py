@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from engine.settings_file import read_settings
 from tests.bot.command_line import Ended, Greenroom
 from tests.servers.s3 import ACCESS_KEY, S3, SECRET, Fault
 from tests.servers.s3.fixtures import s3_bucket, s3_server  # noqa: F401 - fixtures
+from tests.surroundings import lay_bare
 
 
 @pytest.fixture
@@ -152,8 +152,6 @@ def test_the_secret_comes_from_the_environment_and_is_not_shown(
 
 
 def alone_with(home: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    for name in os.environ:
-        if name.startswith("GREENROOM_"):
-            monkeypatch.delenv(name)
+    lay_bare(monkeypatch)
     monkeypatch.setenv("GREENROOM_HOME", str(home))
     (home / "greenroom.toml").write_text(text)

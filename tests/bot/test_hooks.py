@@ -53,7 +53,7 @@ async def hook(house: House) -> AsyncIterator[Hook]:
     feed, secret = await engine.newsroom.add_hook(
         place=place, persona=who, person=None, options={"picture": False}
     )
-    async with httpx.AsyncClient(base_url=house.address.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=house.address.url, trust_env=False, timeout=30) as http:
         yield Hook(house, http, feed.id, secret)
 
 
@@ -73,13 +73,27 @@ async def test_an_event_becomes_a_post(hook: Hook) -> None:
 
 
 async def test_an_event_that_is_told_again_is_known_and_posts_nothing(hook: Hook) -> None:
-    for body in ({"title": "Tea", "id": "k1"}, {"title": "Tea, in other words", "id": "k1"}):
+    for body in ({"title": "Tea", "id": "k1"}, {"id": "k1", "title": " Tea ", "text": ""}):
         answer = await hook.told(body)
     assert (answer.status_code, answer.json()) == (200, {"post": None, "known": True})
     for _ in range(2):
         answer = await hook.told({"title": "No name of its own"})
     assert answer.status_code == 200
     assert len(await hook.posts()) == 2
+
+
+async def test_an_event_that_says_something_else_under_a_known_id_is_refused_and_the_first_stands(
+    hook: Hook,
+) -> None:
+    said = {"title": "Tea", "text": "It is hot.", "link": "https://example.org/tea", "id": "k1"}
+    assert (await hook.told(said)).status_code == 202
+    for other in ({"title": "Coffee"}, {"text": "It is cold."}, {"link": "https://example.org/cup"}):
+        answer = await hook.told(said | other)
+        assert answer.status_code == 409, answer.text
+        assert answer.json()["detail"].startswith("An event of this id was told before")
+    answer = await hook.told(said)
+    assert (answer.status_code, answer.json()) == (200, {"post": None, "known": True})
+    assert [post.theme for post in await hook.posts()] == ["Tea"]
 
 
 async def test_who_signs_the_body_need_not_show_the_secret(hook: Hook) -> None:
@@ -118,8 +132,8 @@ NOT_UNDERSTOOD: list[tuple[Any, str]] = [
     ({"title": "x" * 301}, "title"),
     ({"title": 5}, "title"),
     ({"title": "<script>alert(1)</script>"}, "no words"),
-    ({"title": "x", "link": "javascript:alert(1)"}, "link: write it as https"),
-    ({"title": "x", "image": "file:///etc/passwd"}, "image: write it as https"),
+    ({"title": "x", "link": "javascript:alert(1)"}, "link: Write it as https"),
+    ({"title": "x", "image": "file:///etc/passwd"}, "image: Write it as https"),
     ({"title": "x", "persona": "y"}, "persona"),
     ({"title": "x", "id": "x" * 201}, "id"),
     ([], "object"),
@@ -161,6 +175,32 @@ async def test_a_flood_is_slowed_down_and_takes_no_place_of_those_who_are_right(
         assert (await hook.told({"title": "Same", "id": "s"})).status_code == (200 if number else 202)
     assert (await hook.told({"title": "Other", "id": "o"})).status_code == 429
     assert len(await hook.posts()) == 1
+
+
+async def test_a_program_that_speaks_german_is_refused_in_german(hook: Hook) -> None:
+    right = {"X-Greenroom-Secret": hook.secret, "Accept-Language": "de"}
+    for body, status, said in (
+        ({}, 422, "title: Das fehlt."),
+        ({"title": "x", "link": "javascript:alert(1)"}, 422, "link: Schreib es als https://host/pfad."),
+        ({"title": "<b></b>"}, 422, "Darin stehen keine Worte."),
+        (b"{", 422, "Das ist kein JSON."),
+        (b" " * (MOST_BYTES + 1), 413, "Ein Ereignis darf höchstens 64 KB haben."),
+        (
+            {"title": "A turnip"},
+            403,
+            "Darin stehen Worte, die hier nicht erwünscht sind. Gepostet wird es nicht.",
+        ),
+    ):
+        answer = await hook.told(body, **right)
+        assert (answer.status_code, answer.json()["detail"]) == (status, said)
+    assert (await hook.told({}, **right)).json()["errors"] == [{"pointer": "/title", "detail": "Das fehlt."}]
+    wrong = {"X-Greenroom-Secret": "guess", "Accept-Language": "de"}
+    answer = await hook.told({"title": "x"}, **wrong)
+    assert answer.json()["detail"] == "Diesen Webhook gibt es nicht, oder das ist nicht sein Geheimnis."
+    for _ in range(MOST_KNOCKS):
+        answer = await hook.told({"title": "x"}, **wrong)
+    assert answer.status_code == 429
+    assert answer.json()["detail"].startswith("Das war zu oft: Gehört werden 30 pro Minute. Komm in ")
 
 
 async def test_words_that_are_not_wanted_are_refused(hook: Hook) -> None:

@@ -44,7 +44,7 @@ class Stage:
         return self.front.seen(chat or self.chat)
 
     async def until(self, so: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not so():  # noqa: ASYNC110 - what stands in a chat tells nobody
                 await asyncio.sleep(0.005)
 
@@ -77,7 +77,7 @@ async def test_a_draft_is_a_message_and_becomes_the_reply(stage: Stage, language
             shows = await messages.about(tx, place.id, message)
             return shows is not None and shows.turn_id == place.head_turn_id
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await about():  # noqa: ASYNC110 - it is written down a moment after it was shown
             await asyncio.sleep(0.005)
 
@@ -246,7 +246,7 @@ async def test_whoever_is_forgotten_leaves_no_message_of_ours_behind_in_the_rows
         async with engine.database.read() as tx:
             return int((await tx.execute(select(func.count()).select_from(table))).scalar_one())
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await counted(turns) + await counted(shown_messages) + await counted(reactions):  # noqa: ASYNC110 - rows tell nobody
             await asyncio.sleep(0.01)
     async with engine.database.read() as tx:
@@ -302,12 +302,12 @@ async def test_what_is_stopped_and_asked_for_again_at_once_is_made(
 
     def slowly(wanted: Any, progress: Any) -> Any:
         drawing.set()
-        go_on.wait(5)
+        go_on.wait(30)
         return render(wanted, progress)
 
     monkeypatch.setattr(renderer, "render", slowly)
     await stage.hear("/imagine on the roof")
-    await asyncio.to_thread(drawing.wait, 5)
+    await asyncio.to_thread(drawing.wait, 30)
     await stage.hear("/cancel 1", pressed=True)
     await stage.until(lambda: not stage.house.desk.answering(stage.chat))
     await stage.hear("/retry 1", pressed=True)

@@ -20,9 +20,7 @@ _LONGEST = MOST_BYTES * 4 // 3 + 4
 def picture_in(address: object, where: str) -> bytes:
     """The file that such an address holds. What is none is refused; nothing is fetched from anywhere."""
     if not isinstance(address, str) or not address.strip():
-        raise Mistake(
-            400, "That is no part of a message that is known here.", param=where, code="invalid_value"
-        )
+        raise Mistake(400, say("compatible.part"), param=where, code="invalid_value")
     if address[:5].lower() != "data:":
         raise _refused(say("shown.elsewhere"), where)
     found = _DATA.match(address)

@@ -110,26 +110,22 @@ class _Said:
 def check(asked: ChatAsked) -> None:
     """Refuse what cannot be had here, where the program would take it for done."""
     if asked.n not in (None, 1):
-        raise unsupported("n", "Each persona gives one answer at a time: n may only be 1.")
+        raise unsupported("n", say("compatible.n"))
     if asked.logit_bias:
-        raise unsupported("logit_bias", "Single words cannot be made likelier here: leave logit_bias out.")
+        raise unsupported("logit_bias", say("compatible.logit_bias"))
     if asked.logprobs or asked.top_logprobs:
-        raise unsupported("logprobs", "How likely each word was is not told here: leave logprobs out.")
+        raise unsupported("logprobs", say("compatible.logprobs"))
     if asked.response_format and asked.response_format.get("type") != "text":
-        raise unsupported(
-            "response_format", "Personas talk; they fill in no forms. Only text is answered here."
-        )
+        raise unsupported("response_format", say("compatible.response_format"))
     for param in ("tool_choice", "function_call"):
         if getattr(asked, param) not in (None, "none", "auto"):
-            raise unsupported(param, "Personas use no tools: they can be offered, and not demanded.")
+            raise unsupported(param, say("compatible.tools"))
     if asked.audio or set(asked.modalities or ()) - {"text"}:
-        raise unsupported("modalities", "Personas write here; they make no sound.")
+        raise unsupported("modalities", say("compatible.modalities"))
     if asked.web_search_options is not None:
-        raise unsupported("web_search_options", "Personas do not search the web.")
+        raise unsupported("web_search_options", say("compatible.web_search"))
     if asked.store:
-        raise unsupported(
-            "store", "Nothing that is said here is stored, so that nothing can be asked for later."
-        )
+        raise unsupported("store", say("compatible.store"))
 
 
 def talk_of(asked: ChatAsked, account: Account, *, sees: bool = False) -> Elsewhere:
@@ -173,9 +169,7 @@ def _said(messages: Sequence[Message], *, sees: bool) -> Iterator[_Said]:
     for place, message in enumerate(messages):
         where = f"messages.{place}"
         if message.role in ("tool", "function"):
-            raise Mistake(
-                400, "Personas use no tools, so that none can have answered them.", param=f"{where}.role"
-            )
+            raise Mistake(400, say("compatible.no_tool"), param=f"{where}.role")
         content = message.content
         if content is None or isinstance(content, str):
             yield _Said(message.role, content or "", message.name or "")
@@ -236,4 +230,4 @@ def _part(part: Mapping[str, Any], where: str) -> tuple[str, str]:
             return "", told
     elif isinstance(kind, str) and kind in _UNSEEN:
         return _UNSEEN[kind], ""
-    raise Mistake(400, "That is no part of a message that is known here.", param=where, code="invalid_value")
+    raise Mistake(400, say("compatible.part"), param=where, code="invalid_value")

@@ -22,7 +22,9 @@ from bot.web.compatible.answers import CompletionOut
 from bot.web.compatible.asked import ChatAsked, check, talk_of
 from bot.web.compatible.replies import Reply, Stops
 from bot.web.compatible.wording import (
+    ERRORS,
     STANDS_IN,
+    V1,
     HungUpError,
     Talker,
     ended,
@@ -30,11 +32,12 @@ from bot.web.compatible.wording import (
     no_such_model,
     while_there,
 )
-from bot.web.problems import broken, in_openai_s_form
+from bot.web.problems import Spoken, broken, in_openai_s_form
 from bot.web.talks import account_of
 from engine.engine import Engine
 from engine.errors import GreenroomError, NotFound
 from engine.language import Source
+from engine.locales import Locale
 
 log = structlog.get_logger(__name__)
 
@@ -67,19 +70,19 @@ class Head:
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(prefix=V1, responses=ERRORS)
     settings = engine.settings
     sees = settings.server.sees and bool(settings.server.address) and settings.language.models != "off"
 
     @router.post("/chat/completions", responses={200: {"model": CompletionOut, "content": _EVENTS}})
-    async def complete(asked: ChatAsked, who: Talker, request: Request) -> Response:
+    async def complete(asked: ChatAsked, who: Talker, request: Request, words: Spoken) -> Response:
         """The persona that `model` names answers the last of `messages`. A system message is a note of the scene."""
         check(asked)
         try:
             talk = talk_of(asked, account_of(who), sees=sees)
             wanted = await engine.speaking.wanted(talk)
         except NotFound as error:
-            raise no_such_model(asked.model, str(error)) from None
+            raise no_such_model(asked.model, error.sentence) from None
         head = Head(
             f"chatcmpl-{secrets.token_hex(12)}", int(engine.clock.now().timestamp()), wanted.persona.slug
         )
@@ -104,7 +107,7 @@ def routes(engine: Engine) -> APIRouter:
             caller=who.name,
         )
         if asked.stream:
-            return Streamed(head, reply, first, counts=asked.counts_usage)
+            return Streamed(head, reply, first, words, counts=asked.counts_usage)
         return JSONResponse(_completion(head, reply, first), headers=_headers(head, reply))
 
     return router
@@ -131,11 +134,12 @@ def _fingerprint(reply: Reply) -> str:
 class Streamed(Response):
     """The answer as events, each with what came since the last one: a slow reader gets fewer, and all of it."""
 
-    def __init__(self, head: Head, reply: Reply, first: str, *, counts: bool) -> None:
+    def __init__(self, head: Head, reply: Reply, first: str, words: Locale, *, counts: bool) -> None:
         super().__init__()
         self._head = head
         self._reply = reply
         self._first = first
+        self._words = words
         self._counts = counts
         self._told = _STREAMED | _headers(head, reply)
 
@@ -175,8 +179,8 @@ class Streamed(Response):
         except Exception as error:
             if not isinstance(error, GreenroomError):
                 log.exception("answer_failed", answer=self._head.id)
-            told = str(error) if isinstance(error, GreenroomError) else broken()
-            yield _data(in_openai_s_form(500, told))
+            told = error.sentence if isinstance(error, GreenroomError) else broken()
+            yield _data(in_openai_s_form(500, self._words.says(told)))
             return
         yield self._event({}, reason=self._reply.reason)
         if self._counts:

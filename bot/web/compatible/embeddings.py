@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from bot.web.compatible.chat import HUNG_UP
-from bot.web.compatible.wording import MOST_USER, HungUpError, Talker, no_such_model, while_there
+from bot.web.compatible.wording import ERRORS, MOST_USER, V1, HungUpError, Talker, no_such_model, while_there
 from bot.web.problems import Mistake, sentence_of
 from engine.engine import Engine
 from engine.errors import BadRequest, NotFound
@@ -54,7 +54,7 @@ class EmbeddingsOut(BaseModel):
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(prefix=V1, responses=ERRORS)
 
     @router.post("/embeddings", responses={200: {"model": EmbeddingsOut}})
     async def embed(asked: EmbeddingsAsked, _who: Talker, request: Request) -> Response:

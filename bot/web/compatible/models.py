@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from bot.web.compatible.answers import ModelOut, ModelsOut
-from bot.web.compatible.wording import Anybody, no_such_model
+from bot.web.compatible.wording import ERRORS, V1, Anybody, no_such_model
 from bot.web.talks import account_of
 from engine.engine import Engine
 from engine.errors import NotFound
@@ -18,7 +18,7 @@ OWNER = "greenroom"
 
 
 def routes(engine: Engine) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(prefix=V1, responses=ERRORS)
 
     @router.get("/models", response_model=ModelsOut)
     async def listing(who: Anybody) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def routes(engine: Engine) -> APIRouter:
         try:
             record = await engine.speaking.persona(model, account)
         except NotFound as error:
-            raise no_such_model(model, str(error)) from None
+            raise no_such_model(model, error.sentence) from None
         cast = await engine.speaking.cast(account)
         found = next((one for one in cast if one[0].id == record.id), None)
         if found is None:  # they have left this moment

@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.web.compatible.answers import PicturesOut
 from bot.web.compatible.chat import HUNG_UP
 from bot.web.compatible.wording import (
+    ERRORS,
     MOST_USER,
     STANDS_IN,
+    V1,
     HungUpError,
     Maker,
     no_such_model,
@@ -33,6 +35,7 @@ from engine.engine import Engine
 from engine.errors import BadRequest, NotFound, RenderFailed, TryAgain
 from engine.events import CLOSING, Event
 from engine.imagining import COUNTS, SIDES
+from engine.locales import say
 from engine.store import jobs, people, pictures
 from engine.store.records import Job, JobState, Lane, PersonaRecord, Picture, PictureRequest
 from engine.wishes import Wish
@@ -71,7 +74,7 @@ class PictureAsked(BaseModel):
 
 
 def routes(engine: Engine, signs: bytes) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(prefix=V1, responses=ERRORS)
 
     @router.post("/images/generations", responses={200: {"model": PicturesOut}})
     async def generate(asked: PictureAsked, who: Maker, request: Request) -> Response:
@@ -93,9 +96,9 @@ def routes(engine: Engine, signs: bytes) -> APIRouter:
             await given_up(job.id)
             raise
         if job.state is JobState.CANCELLED:
-            raise TryAgain("This picture was cancelled. Ask again.")
+            raise TryAgain(say("compatible.cancelled"))
         if job.state is not JobState.DONE:
-            raise RenderFailed(job.error or "This picture could not be made.")
+            raise RenderFailed(job.error or say("compatible.not_made"))
         headers = STANDS_IN if any(one.stand_in for one in found) else None
         data = [await shown(one, asked.response_format or "url", at) for one in found]
         return JSONResponse({"created": int(engine.clock.now().timestamp()), "data": data}, headers=headers)
@@ -107,7 +110,7 @@ def routes(engine: Engine, signs: bytes) -> APIRouter:
         try:
             return await engine.speaking.persona(named, account_of(who))
         except NotFound as error:
-            raise no_such_model(named, str(error)) from None
+            raise no_such_model(named, error.sentence) from None
 
     async def in_line(composed: PictureRequest, record: PersonaRecord, user: str, who: Caller) -> Job:
         async def put(tx: AsyncConnection) -> Job:
@@ -146,7 +149,7 @@ def routes(engine: Engine, signs: bytes) -> APIRouter:
                     break
                 found = await engine.database.look(seen)
         if not found[0].state.ended:
-            raise TryAgain("This house is closing. Ask again in a while.", after_s=30)
+            raise TryAgain(say("compatible.closing"), after_s=30)
         return found
 
     async def given_up(job_id: int) -> None:
@@ -169,21 +172,22 @@ def routes(engine: Engine, signs: bytes) -> APIRouter:
 def _wish(asked: PictureAsked, styles: set[str]) -> Wish:
     """What is asked for, in our words. What cannot be had is refused by the name that the program gave it."""
     if asked.stream:
-        raise unsupported("stream", "Pictures come whole here: leave stream out.")
+        raise unsupported("stream", say("compatible.stream"))
     if asked.output_format not in (None, "png"):
-        raise unsupported("output_format", "Pictures are PNG here.")
+        raise unsupported("output_format", say("compatible.png"))
     if asked.background not in (None, "auto", "opaque"):
-        raise unsupported("background", "Pictures have a background here.")
+        raise unsupported("background", say("compatible.background"))
     count = 1 if asked.n is None else asked.n
     if count not in COUNTS:
-        raise Mistake(400, f"n may be {COUNTS[0]} to {COUNTS[-1]}.", param="n", code="invalid_value")
+        told = say("compatible.count", least=COUNTS[0], most=COUNTS[-1])
+        raise Mistake(400, told, param="n", code="invalid_value")
     quality = asked.quality if asked.quality not in (None, "", "auto") else "standard"
     if quality not in QUALITIES:
-        told = f"quality may be auto, {', '.join(QUALITIES)}."
+        told = say("compatible.quality", choices=["auto", *QUALITIES])
         raise Mistake(400, told, param="quality", code="invalid_value")
     style = asked.style if asked.style and asked.style not in THEIR_STYLES else None
     if style is not None and style.strip().lower() not in styles:
-        told = f"style may be {', '.join(sorted(styles | THEIR_STYLES))}."
+        told = say("compatible.style", choices=sorted(styles | THEIR_STYLES))
         raise Mistake(400, told, param="style", code="invalid_value")
     width, height = _size(asked.size)
     return Wish(
@@ -201,8 +205,8 @@ def _size(told: str | None) -> tuple[int | None, int | None]:
         return None, None
     found = _SIZE.fullmatch(told or "")
     if found is None or not all(int(side) in SIDES for side in found.groups()):
-        most = f"{SIDES[0]} to {SIDES[-1]}"
-        raise Mistake(400, f"size is WIDTHxHEIGHT, each {most}; or auto.", param="size", code="invalid_value")
+        sentence = say("compatible.size", least=str(SIDES[0]), most=str(SIDES[-1]))
+        raise Mistake(400, sentence, param="size", code="invalid_value")
     return int(found[1]), int(found[2])
 
 

@@ -12,11 +12,10 @@ from engine.conversation import Draft
 from engine.errors import ModelUnavailable
 from engine.language import LanguageModel, ReplyWanted, Source, Tally
 from engine.language.writers import Written
+from engine.locales import say
 from engine.speaking import Speaking
 from personas.lorebook import CHARS_PER_TOKEN
 from personas.persona import printable
-
-BROKE_OFF = "The model broke off in the middle of this answer. Ask again."
 
 
 class Stops:
@@ -115,14 +114,14 @@ class Reply:
             self._error = error
         finally:
             if not self.ended and self._error is None:
-                self._error = ModelUnavailable(BROKE_OFF)
+                self._error = ModelUnavailable(say("compatible.broke_off"))
             self._news.set()
 
     def _began(self, model: LanguageModel) -> None:
         self.source, self.model = model.source, model.name
         if self._told:
             # What was told cannot be taken back, and nobody can go on in the middle of somebody else's sentence.
-            self._error = ModelUnavailable(BROKE_OFF)
+            self._error = ModelUnavailable(say("compatible.broke_off"))
             self._draft.stop()
             return
         if (tally := self._wanted.tally) is not None:

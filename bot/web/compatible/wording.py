@@ -14,6 +14,7 @@ from starlette.types import Receive
 from bot.web.doors import Caller, Scope, needs
 from bot.web.owners import either
 from bot.web.problems import NOT_NOW, Mistake
+from engine.locales import say
 
 Talker = Annotated[Caller, Depends(needs(Scope.CHAT))]
 Maker = Annotated[Caller, Depends(needs(Scope.MAKE))]
@@ -45,6 +46,8 @@ _SCHEMA = {
         }
     },
 }
+#: Where they ask.
+V1 = "/v1"
 #: What every route here documents, as `responses=`.
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": told, "content": {"application/json": {"schema": _SCHEMA}}}
@@ -68,7 +71,8 @@ class HungUpError(Exception):
 
 
 def no_such_model(name: str, detail: str) -> Mistake:
-    return Mistake(404, detail or f"There is no model {name[:40]}.", param="model", code="model_not_found")
+    detail = detail or say("compatible.no_model", model=name[:40])
+    return Mistake(404, detail, param="model", code="model_not_found")
 
 
 def unsupported(param: str, detail: str) -> Mistake:

@@ -101,9 +101,8 @@ class FoundLora:
     base: Base
     rank: int
     form: Form
-    #: How many layers of a model it changes, and of these, how many are in text encoders.
+    #: How many layers of a model it changes.
     layers: int
-    text_layers: int
     #: Size and time of the file: another one lies there once they differ.
     stamp: tuple[int, int]
     #: A sentence that says why it cannot be used; empty for all that can.
@@ -127,7 +126,7 @@ def find_loras(home: Path, here: Path, *, unusable: bool = False, pickles: bool 
         try:
             one = look_at(path, pickles=pickles)
         except BadRequest as error:
-            nothing = FoundLora(path.stem, path, "unknown", 0, "plain", 0, 0, (0, 0))
+            nothing = FoundLora(path.stem, path, "unknown", 0, "plain", 0, (0, 0))
             spoiled.setdefault(key_of(path.stem), replace(nothing, trouble=_trouble(error, path)))
         else:
             found.setdefault(key_of(one.name), one)
@@ -154,8 +153,7 @@ def look_at(path: Path, *, pickles: bool = False) -> FoundLora:
     if ups != {_DOWN.sub("", name) for name in downs}:
         raise _wrong(path, "pictures.lora.file.unpaired")
     rank = Counter(shape[0] for shape in downs.values()).most_common(1)[0][0]
-    in_text = sum(name.startswith(_TEXT) for name in downs)
-    return FoundLora(path.stem, path, _base(downs, about), rank, form, len(downs), in_text, stamp)
+    return FoundLora(path.stem, path, _base(downs, about), rank, form, len(downs), stamp)
 
 
 def _wrong(path: Path, key: str, **facts: str) -> BadRequest:

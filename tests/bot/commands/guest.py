@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from sqlalchemy import select
 
@@ -11,7 +13,8 @@ from bot.commands.calling import InCharge, nobody
 from engine.conversation import Draft
 from engine.engine import Engine
 from engine.language import PromptWanted
-from engine.store import chats, jobs, outbox, people, pictures
+from engine.settings import SafetySettings, Settings
+from engine.store import chats, jobs, outbox, people, personas, pictures
 from engine.store.chats import Said
 from engine.store.records import (
     Account,
@@ -26,8 +29,8 @@ from engine.store.records import (
     TurnState,
 )
 from engine.store.tables import turns
-from engine.testing import FakeLanguage
-from personas.persona import Rating
+from engine.testing import FakeLanguage, FakeRenderer, ManualClock
+from personas.persona import Persona, Rating
 
 ROOM = ChatRef("stage", "one", "room")
 HALL = ChatRef("stage", "one", "hall")
@@ -172,3 +175,32 @@ async def rate_hall(engine: Engine, rating: Rating) -> None:
         place = await chats.place(tx, HALL)
         assert place is not None
         await chats.set_rating(tx, place.id, rating)
+
+
+@asynccontextmanager
+async def among_grown_ups(
+    settings: Settings, language: FakeLanguage, renderer: FakeRenderer
+) -> AsyncIterator[Engine]:
+    """A house that may be for grown-ups, and somebody in its cast who is."""
+    grown_up = settings.model_copy(update={"safety": SafetySettings(rating=Rating.MATURE)})
+    async with Engine.open(grown_up, models=[language], renderer=renderer, clock=ManualClock()) as opened:
+        vesper = Persona(
+            slug="vesper",
+            name="Vesper Quill",
+            kind="burlesque",
+            age=35,
+            rating=Rating.MATURE,
+            description="Not for children.",
+        )
+        async with opened.database.write() as tx:
+            await personas.take_in(tx, vesper, origin="made", now=opened.clock.now())
+        yield opened
+
+
+async def ana_of_age(engine: Engine) -> Guest:
+    """She is of age, and in charge of a hall for grown-ups."""
+    ana = Guest(engine, ANA, HALL, shared=True, in_charge=everybody)
+    await ana.says("Hello")
+    await ana.is_of_age()
+    await rate_hall(engine, Rating.MATURE)
+    return ana

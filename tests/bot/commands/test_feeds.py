@@ -203,6 +203,8 @@ async def test_who_runs_into_trouble_hears_of_it_when_the_feeds_are_listed(
     paper.status = 500
     await engine.newsroom.look(await engine.newsroom.get(1))
     assert "trouble: 127.0.0.1 answered with HTTP 500" in await ben.does("/feed")
+    await ben.does("/settings language de")
+    assert "Ärger: 127.0.0.1 antwortet mit HTTP 500" in await ben.does("/feed")
 
 
 async def test_what_is_no_feed_is_refused_in_a_sentence(engine: Engine, ben: Guest, paper: Paper) -> None:

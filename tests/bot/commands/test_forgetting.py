@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -44,12 +44,6 @@ def settings(settings: Settings, database_url: str) -> Settings:
             "safety": SafetySettings(rating=Rating.MATURE),
         }
     )
-
-
-@pytest.fixture
-async def engine(settings: Settings, language: FakeLanguage, renderer: FakeRenderer) -> AsyncIterator[Engine]:
-    async with Engine.open(settings, models=[language], renderer=renderer, clock=ManualClock()) as opened:
-        yield opened
 
 
 async def rows(engine: Engine) -> str:
@@ -96,7 +90,7 @@ async def live(engine: Engine, language: FakeLanguage) -> tuple[Guest, Guest]:
     await ben.says("Is this the stair?")
     async with engine.database.write() as tx:
         ada = Persona(slug="ada", name="Ada Quill", greetings=("Come in, {{user}}.",))
-        await personas.add(tx, ada, origin="made", now=engine.clock.now())
+        await personas.take_in(tx, ada, origin="made", now=engine.clock.now())
     [welcome] = await hall.gets("/persona invite ada")
     assert welcome.text == "Come in, Anastasia Pomegranate."
     language.reply = "Marzipan, Anastasia? I love marzipan."
@@ -254,7 +248,7 @@ async def test_a_picture_in_the_making_is_stopped_and_leaves_nothing(
         ana = Guest(engine, ANA, HOME)
         await ana.gets("/imagine a trombone")
         working = asyncio.create_task(engine.worker.run(1))
-        await asyncio.to_thread(renderer.at_it.wait, 10)
+        await asyncio.to_thread(renderer.at_it.wait, 30)
         await ana.gets("/forget yes")
         assert renderer.stopped.is_set()
         working.cancel()

@@ -17,14 +17,14 @@ from engine.settings import LimitSettings, SafetySettings, Settings
 from engine.store import chats, jobs, personas
 from engine.store.records import DeliveryKind, Lane, Question, TurnState
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
-from personas.persona import Persona, Rating
+from personas.persona import Rating
 from tests.bot.commands.guest import (
-    ANA,
     BEN,
     HALL,
     ROOM,
     Guest,
-    everybody,
+    among_grown_ups,
+    ana_of_age,
     orders_in,
     prompts_wanted,
     rate_hall,
@@ -412,20 +412,12 @@ class TestAmongGrownUps:
     async def engine(
         self, settings: Settings, language: FakeLanguage, renderer: FakeRenderer
     ) -> AsyncIterator[Engine]:
-        grown_up = settings.model_copy(update={"safety": SafetySettings(rating=Rating.MATURE)})
-        async with Engine.open(grown_up, models=[language], renderer=renderer, clock=ManualClock()) as opened:
-            vesper = Persona(slug="vesper", name="Vesper Quill", age=35, rating=Rating.MATURE)
-            async with opened.database.write() as tx:
-                await personas.add(tx, vesper, origin="made", now=opened.clock.now())
+        async with among_grown_ups(settings, language, renderer) as opened:
             yield opened
 
     @pytest.fixture
     async def ana(self, engine: Engine) -> Guest:
-        ana = Guest(engine, ANA, HALL, shared=True, in_charge=everybody)
-        await ana.says("Hello")
-        await ana.is_of_age()
-        await rate_hall(engine, Rating.MATURE)
-        return ana
+        return await ana_of_age(engine)
 
     async def test_a_prompt_is_as_grown_up_as_a_picture_may_be(
         self, engine: Engine, ana: Guest, language: FakeLanguage

@@ -10,42 +10,34 @@ from bot import commands
 from bot.front import OptionKind
 from engine.engine import Engine
 from engine.errors import Unsuitable
-from engine.settings import SafetySettings, Settings
+from engine.settings import Settings
 from engine.store import people, personas
 from engine.store.records import JobState
-from engine.testing import FakeLanguage, FakeRenderer, ManualClock
-from personas.persona import Persona, Rating
-from tests.bot.commands.guest import ANA, BEN, HALL, Guest, everybody, orders_in, rate_hall
+from engine.testing import FakeLanguage, FakeRenderer
+from personas.persona import Rating
+from tests.bot.commands.guest import (
+    BEN,
+    HALL,
+    Guest,
+    among_grown_ups,
+    ana_of_age,
+    everybody,
+    orders_in,
+    rate_hall,
+)
 
 LONG = " ".join(f"word{number}" for number in range(120))
 
 
 @pytest.fixture
 async def engine(settings: Settings, language: FakeLanguage, renderer: FakeRenderer) -> AsyncIterator[Engine]:
-    """A house that may be for grown-ups, and somebody in its cast who is."""
-    grown_up = settings.model_copy(update={"safety": SafetySettings(rating=Rating.MATURE)})
-    async with Engine.open(grown_up, models=[language], renderer=renderer, clock=ManualClock()) as opened:
-        vesper = Persona(
-            slug="vesper",
-            name="Vesper Quill",
-            kind="burlesque",
-            age=35,
-            rating=Rating.MATURE,
-            description="Not for children.",
-        )
-        async with opened.database.write() as tx:
-            await personas.add(tx, vesper, origin="made", now=opened.clock.now())
+    async with among_grown_ups(settings, language, renderer) as opened:
         yield opened
 
 
 @pytest.fixture
 async def ana(engine: Engine) -> Guest:
-    """She is of age, and in charge of a hall for grown-ups."""
-    ana = Guest(engine, ANA, HALL, shared=True, in_charge=everybody)
-    await ana.says("Hello")
-    await ana.is_of_age()
-    await rate_hall(engine, Rating.MATURE)
-    return ana
+    return await ana_of_age(engine)
 
 
 @pytest.fixture

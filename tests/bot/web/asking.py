@@ -101,7 +101,7 @@ class Target:
         """A browser that signed out comes in again."""
         browser = self.callers["page"]
         browser.cookies.clear()
-        browser.get(f"{self.url}/", timeout=5)
+        browser.get(f"{self.url}/", timeout=30)
 
     def operations(self) -> list[Any]:
         """All that may be asked. Who asks is for the callers to say: keys are not made up."""
@@ -120,7 +120,7 @@ class Target:
             _point_at_what_is_there(case, self.there)
         asked = f"{case.method} {case.formatted_path} ({who})"
         try:
-            answer = case.call(self.url, session=self.callers[who], timeout=5)
+            answer = case.call(self.url, session=self.callers[who], timeout=30)
         except requests.RequestException as error:
             self.faults.append(Fault(asked, None, repr(error)))
             return
@@ -273,7 +273,7 @@ def _furnish(url: str, house: requests.Session, paper: str) -> dict[str, tuple[A
     """
 
     def post(path: str, **body: Any) -> Any:
-        answer = house.post(f"{url}{API}{path}", json=body, timeout=5)
+        answer = house.post(f"{url}{API}{path}", json=body, timeout=30)
         assert answer.ok, (path, answer.text)
         return answer.json()
 

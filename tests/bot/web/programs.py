@@ -66,6 +66,6 @@ async def house(settings: Settings, *models: FakeLanguage) -> AsyncIterator[tupl
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not true():  # noqa: ASYNC110 - it is looked at from outside
             await asyncio.sleep(0.01)

@@ -71,7 +71,7 @@ async def test_two_houses_on_one_machine_sign_nobody_out_of_each_other(
     async with (
         open_house(settings) as one,
         open_house(other) as two,
-        httpx.AsyncClient(trust_env=False) as browser,
+        httpx.AsyncClient(trust_env=False, timeout=30) as browser,
     ):
         for house in (one, two, one, two):
             await browser.get(f"{house.address.url}/")
@@ -84,7 +84,7 @@ async def test_two_houses_on_one_machine_sign_nobody_out_of_each_other(
 
 
 async def test_a_house_that_starts_again_knows_its_browsers_still(settings: Settings) -> None:
-    async with httpx.AsyncClient(trust_env=False) as browser:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as browser:
         for _ in range(2):
             async with open_house(settings) as house:
                 await browser.get(f"{house.address.url}/")

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ import pytest
 from bot.client import Client, GoneError
 from engine.home import Home
 from tests.servers.listeners import Heard, Listener, listening
+from tests.surroundings import bare
 
 ORDER = {"persona": "glenys-prosser", "scene": "at the harbour", "count": 2}
 PATIENCE = 40.0
@@ -41,11 +41,10 @@ async def life(
     home: Home, point: str = "", nth: int = 1
 ) -> AsyncIterator[tuple[Client, asyncio.subprocess.Process]]:
     """One life of the house. With a point it is over when that is reached; else it is ended with the block."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.bot.web.calling_house", point, str(nth)),
         cwd=Path(__file__).parents[3],
-        env=kept
+        env=bare()
         | {
             "GREENROOM_HOME": str(home.path),
             "GREENROOM_WEB__PORT": "0",

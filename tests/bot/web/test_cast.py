@@ -17,7 +17,9 @@ from tests.bot.web.visitors import PAGE
 @pytest.fixture
 async def page(house: House) -> AsyncIterator[httpx.AsyncClient]:
     """A browser that has opened the page."""
-    async with httpx.AsyncClient(base_url=house.address.url, headers=PAGE, trust_env=False) as browser:
+    async with httpx.AsyncClient(
+        base_url=house.address.url, headers=PAGE, trust_env=False, timeout=30
+    ) as browser:
         await browser.get("/")
         yield browser
 

@@ -77,7 +77,7 @@ async def test_a_picture_s_address_opens_it_to_whoever_has_it(
     assert made.data is not None
     address = made.data[0].url
     assert address is not None
-    async with httpx.AsyncClient(trust_env=False) as browser:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as browser:
         opened = await browser.get(address)
     assert Image.open(BytesIO(opened.content)).size == (128, 72)
 
@@ -91,7 +91,7 @@ async def test_a_picture_that_nobody_waits_for_is_cancelled(
         async with engine.database.read() as tx:
             return [row[0] for row in await tx.exec_driver_sql("SELECT state FROM jobs")]
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await states():  # noqa: ASYNC110 - it is looked at from outside
             await asyncio.sleep(0.01)
         waiting.cancel()

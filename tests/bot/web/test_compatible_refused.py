@@ -137,7 +137,7 @@ async def test_whoever_is_not_for_everybody_is_neither_shown_nor_had(
 ) -> None:
     async with engine.database.write() as tx:
         grown_up = Persona(slug="vesper", name="Vesper", age=40, rating=Rating.ADULT)
-        await personas.add(tx, grown_up, origin="made", now=engine.clock.now())
+        await personas.take_in(tx, grown_up, origin="made", now=engine.clock.now())
     assert "vesper" not in [one.id for one in (await client.models.list()).data]
     with pytest.raises(openai.PermissionDeniedError):
         await client.chat.completions.create(model="vesper", messages=HELLO)

@@ -163,48 +163,51 @@ async def test_a_server_that_turns_out_not_to_see_answers_by_the_words(
     assert NOTE in server.calls[1]["messages"][-1]["content"]
 
 
-@pytest.mark.parametrize(
-    ("address", "told"),
-    [
-        ("http://127.0.0.1:9/never-fetched.png", "other addresses"),
-        ("https://example.org/x.png", "other addresses"),
-        ("file:///etc/passwd", "other addresses"),
-        ("//example.org/x.png", "other addresses"),
-        (data_of(SVG, "image/svg+xml"), "Only PNG, JPEG and WebP"),
-        (data_of(SMALL, "text/html"), "Only PNG, JPEG and WebP"),
-        (data_of(SMALL, "image/gif"), "Only PNG, JPEG and WebP"),
-        ("data:image/png,plain", "Only PNG, JPEG and WebP"),
-        ("data:image/png;base64,§§§§", "no base64"),
-        ("data:image/png;base64,AAA", "no base64"),
-        ("data:image/png;base64,", "cannot be read"),
-        ("data:image/png;base64," + "A" * 14_000_000, "10 MB"),
-        ("", "no part of a message"),
-    ],
+NO_PICTURES = (
+    ("http://127.0.0.1:9/never-fetched.png", "other addresses"),
+    ("https://example.org/x.png", "other addresses"),
+    ("file:///etc/passwd", "other addresses"),
+    ("//example.org/x.png", "other addresses"),
+    (data_of(SVG, "image/svg+xml"), "Only PNG, JPEG and WebP"),
+    (data_of(SMALL, "text/html"), "Only PNG, JPEG and WebP"),
+    (data_of(SMALL, "image/gif"), "Only PNG, JPEG and WebP"),
+    ("data:image/png,plain", "Only PNG, JPEG and WebP"),
+    ("data:image/png;base64,§§§§", "no base64"),
+    ("data:image/png;base64,AAA", "no base64"),
+    ("data:image/png;base64,", "cannot be read"),
+    ("data:image/png;base64," + "A" * 14_000_000, "10 MB"),
+    ("", "no part of a message"),
 )
+#: Whoever shows many in a minute: here it is one who asks for all of them.
+OFTEN = LimitSettings(messages_per_minute=1_000)
+
+
 async def test_an_address_that_holds_no_picture_is_refused_by_its_place(
-    settings: Settings, server: OpenAIServer, slug: str, address: str, told: str
+    settings: Settings, server: OpenAIServer, slug: str
 ) -> None:
-    async with talking_to(settings, server) as (_, client):
-        with pytest.raises(openai.BadRequestError, match=told) as refused:
-            await client.chat.completions.create(model=slug, messages=[shown(address)])
-    assert refused.value.param == "messages.0.content.1"
-    assert refused.value.type == "invalid_request_error"
+    async with talking_to(settings, server, limits=OFTEN) as (_, client):
+        for address, told in NO_PICTURES:
+            with pytest.raises(openai.BadRequestError, match=told) as refused:
+                await client.chat.completions.create(model=slug, messages=[shown(address)])
+            assert refused.value.param == "messages.0.content.1", address[:80]
+            assert refused.value.type == "invalid_request_error", address[:80]
     assert server.calls == []
 
 
-@pytest.mark.parametrize("wrong", [wrong for wrong in HOSTILE if wrong != "too many bytes"])
 async def test_a_picture_that_cannot_be_shown_is_refused_in_a_sentence(
-    settings: Settings, server: OpenAIServer, slug: str, wrong: str
+    settings: Settings, server: OpenAIServer, slug: str
 ) -> None:
-    data, told = HOSTILE[wrong]
-    async with talking_to(settings, server) as (_, client):
-        with pytest.raises(openai.BadRequestError, match=told) as refused:
-            await client.chat.completions.create(model=slug, messages=[shown(data_of(data))])
-        assert refused.value.type == "invalid_request_error"
-        assert server.calls == []
-        # Whoever shows another one is answered as ever.
-        await client.chat.completions.create(model=slug, messages=[shown(data_of(SMALL))])
-    assert len(server.calls) == 1
+    wrongs = [wrong for wrong in HOSTILE if wrong != "too many bytes"]
+    async with talking_to(settings, server, limits=OFTEN) as (_, client):
+        for number, wrong in enumerate(wrongs):
+            data, told = HOSTILE[wrong]
+            with pytest.raises(openai.BadRequestError, match=told) as refused:
+                await client.chat.completions.create(model=slug, messages=[shown(data_of(data))])
+            assert refused.value.type == "invalid_request_error", wrong
+            assert len(server.calls) == number, wrong
+            # Whoever shows another one is answered as ever.
+            await client.chat.completions.create(model=slug, messages=[shown(data_of(SMALL))])
+            assert len(server.calls) == number + 1, wrong
 
 
 async def test_more_than_eight_at_once_are_refused(

@@ -48,7 +48,7 @@ async def slug(engine: Engine) -> str:
     """Somebody of few words: the tiny model needs many tokens for each."""
     async with engine.database.write() as tx:
         who = Persona(slug="maud", name="Maud Ferry", description="Keeps a ferry on a slow river.")
-        return (await personas.add(tx, who, origin="made", now=engine.clock.now())).persona.slug
+        return (await personas.take_in(tx, who, origin="made", now=engine.clock.now())).persona.slug
 
 
 async def ask(client: AsyncOpenAI, slug: str, *, seed: int = 7, most: int = 24) -> ChatCompletion:

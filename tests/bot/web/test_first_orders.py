@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from engine.engine import Engine
-from engine.settings import Settings, StoreSettings
+from engine.settings import Settings
 from engine.store.records import Scope
 from engine.store.tables import accounts, people
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from tests.bot.web.orders import WHO, ordered
 from tests.bot.web.visitors import a_key, app_of, with_key
+from tests.engine.posts_stage import stored_in
 from tests.working import working
 
 AT_ONCE, TIMES = 6, 5
@@ -23,7 +23,7 @@ ORDER = {"persona": WHO, "scene": "at the harbour", "key": "the same"}
 
 @pytest.fixture
 def stored(settings: Settings, database_url: str) -> Settings:
-    return settings.model_copy(update={"store": StoreSettings(database=SecretStr(database_url))})
+    return stored_in(settings, database_url)
 
 
 async def test_the_first_orders_of_a_key_at_once_are_one_person_s(stored: Settings) -> None:

@@ -28,7 +28,7 @@ async def test_asked_twice_under_one_key_it_is_one_job_and_written_once(
     operator: httpx.AsyncClient, language: FakeLanguage
 ) -> None:
     first = await ordered(operator, key="same", scene="a red coat")
-    again = await ordered(operator, key="same", scene="a green coat")
+    again = await ordered(operator, key="same", scene="a red coat", count=1)
     assert first == again
     assert len(language.asked) == 1
 
@@ -219,7 +219,10 @@ async def test_a_callback_is_written_with_the_job_and_told_when_it_has_ended(
         word, key = await a_key(engine, Scope.MAKE)
         async with with_key(app_of(engine), word) as program, with_key(app_of(engine), SECRET) as operator:
             job = await ordered(program, key="called", callback=listener.at())
-            assert await ordered(program, key="called", callback=listener.at("twice")) == job
+            said = {"persona": WHO, "scene": "at the harbour", "key": "called", "callback": listener.at()}
+            assert await ordered(program, **said) == job
+            twice = said | {"callback": listener.at("twice")}
+            problem(await program.post("/api/v1/jobs", json=twice), 409)
             async with working(engine):
                 job = await ended(program, job)
                 await listener.until(1)

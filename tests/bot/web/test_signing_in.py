@@ -369,7 +369,7 @@ async def test_a_proxy_is_believed_where_the_operator_named_it(settings: Setting
 
     async with (
         open_house(settings.model_copy(update={"web": web})) as house,
-        httpx.AsyncClient(base_url=house.address.url, trust_env=False) as proxy,
+        httpx.AsyncClient(base_url=house.address.url, trust_env=False, timeout=30) as proxy,
     ):
         for _ in range(FREE + 1):
             await tries(proxy, "wrong", **from_("192.0.2.7"))
@@ -413,7 +413,7 @@ async def test_with_a_password_it_opens_to_others_and_nobody_comes_in_without(
     passwords.keep(Home(open_to_others.home), PASSWORD)
     async with (
         open_house(open_to_others, models=[language], renderer=renderer) as house,
-        httpx.AsyncClient(base_url=house.address.url, trust_env=False) as browser,
+        httpx.AsyncClient(base_url=house.address.url, trust_env=False, timeout=30) as browser,
     ):
         assert house.address.url.startswith("http://127.0.0.1:")
         assert (await browser.get("/")).headers["location"] == "/sign-in"

@@ -96,7 +96,7 @@ async def test_foreign_names_and_pages_are_refused_everywhere(
 
 async def test_a_hook_is_known_by_other_names(operator: httpx.AsyncClient) -> None:
     answer = await operator.post("/hooks/1", headers={"Host": "greenroom.example"}, json={"title": "x"})
-    assert "no such hook" in problem(answer, 401)
+    assert "no such webhook" in problem(answer, 401)
 
 
 async def test_every_answer_says_what_a_browser_may_do_with_it(

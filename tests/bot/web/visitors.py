@@ -121,7 +121,7 @@ async def dripping(app: FastAPI, word: str) -> AsyncIterator[tuple[AsyncIterator
     more = _dripping(app)
     async with (
         served(app) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as program,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as program,
         program.stream("GET", "/api/v1/drips", headers={"Authorization": f"Bearer {word}"}) as stream,
     ):
         lines = stream.aiter_lines()
