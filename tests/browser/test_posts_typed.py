@@ -146,3 +146,16 @@ async def test_a_hook_whose_secret_was_lost_on_the_way_is_not_made_twice(
     await dialog.get_by_role("button", name="Make it").click()
     await expect(dialog.locator(".secret code")).to_have_count(3)
     assert len((await ask(page, "GET", "/feeds"))["items"]) == 2
+
+
+async def test_what_is_wrong_with_a_form_comes_into_sight_on_a_small_screen(
+    house: House, visitor: Visitor
+) -> None:
+    page = await at_posts(house, visitor)
+    await page.set_viewport_size({"width": 390, "height": 600})
+    dialog = page.get_by_role("dialog")
+    await page.get_by_role("button", name="New feed").click()
+    await dialog.get_by_label("Address").fill("http://127.0.0.1:1/feed")
+    await dialog.get_by_role("button", name="Listen").click()
+    await expect(dialog.get_by_role("alert")).to_be_in_viewport(ratio=1)
+    visitor.faults.clear()  # that it is refused is what this is about

@@ -11,6 +11,7 @@ import { html, useState } from "../vdom.js";
 import { moment, say } from "../views/saying.js";
 import { FeedForm } from "./feed-form.js";
 import { Manners } from "./manners.js";
+import { called } from "./places.js";
 
 export const lookAtFeeds = (before, signal) => get(`/feeds${query({ before, limit: 50 })}`, { signal });
 
@@ -59,7 +60,7 @@ function Feed({ feed, changed, mayChange }) {
       <div class="row-words">
         <p class="row-title">${name}${feed.state === "paused" && html` <span class="mark">${say("schedule_paused")}</span>`}</p>
         ${feed.address !== name && html`<p class="row-small row-address">${feed.address}</p>`}
-        <p class="row-small">${[feed.persona, feed.chat, feed.state === "active" && feed.next && say("next_look", { when: moment(feed.next) })].filter(Boolean).join(" · ")}</p>
+        <p class="row-small">${[feed.persona, called(feed.chat), feed.state === "active" && feed.next && say("next_look", { when: moment(feed.next) })].filter(Boolean).join(" · ")}</p>
         <${Manners} options=${options} also=${filters} />
         ${feed.error && html`<p class="row-error">${feed.error}</p>`}
       </div>

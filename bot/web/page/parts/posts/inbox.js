@@ -13,6 +13,7 @@ import { hrefTo } from "../router.js";
 import { useTyped } from "../kept.js";
 import { html } from "../vdom.js";
 import { moment, say } from "../views/saying.js";
+import { called } from "./places.js";
 
 /** The next to be shown first. */
 export const lookAtWaiting = (before, signal) => get(`/posts${query({ state: "waiting", soonest: true, before, limit: 20 })}`, { signal });
@@ -58,7 +59,7 @@ function Waiting({ post, zone, soon, mayChange }) {
       ${post.picture && html`<a class="post-picture" href=${hrefTo("picture", post.picture)}><img src=${addressed({ id: post.picture }).thumb} alt=${say("picture_alt", { id: String(post.picture) })} loading="lazy" /></a>`}
       <div class="row-words">
         <p class="row-title">${post.persona}</p>
-        <p class="row-small">${[moment(post.due, zone), post.chat, post.theme].filter(Boolean).join(" · ")}</p>
+        <p class="row-small">${[moment(post.due, zone), called(post.chat), post.theme].filter(Boolean).join(" · ")}</p>
         ${typed === null
           ? html`<p class="caption">${post.caption}</p>`
           : html`

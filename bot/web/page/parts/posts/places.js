@@ -10,6 +10,9 @@ import { say } from "../views/saying.js";
 const HERE = "web:home:";
 const ELSEWHERE = "elsewhere";
 
+/** A place as people call it: a chat of this page by its name, others as their platforms do. */
+export const called = (chat) => (chat.startsWith(HERE) ? say("chat_called", { name: chat.slice(HERE.length) }) : chat);
+
 /** Of a form in which nobody has said where yet. */
 export const NOWHERE = { place: "", elsewhere: "" };
 

@@ -10,6 +10,7 @@ import { Pager } from "../ui/pager.js";
 import { html, useState } from "../vdom.js";
 import { moment, say } from "../views/saying.js";
 import { Manners } from "./manners.js";
+import { called } from "./places.js";
 import { ScheduleForm } from "./schedule-form.js";
 
 export const lookAtSchedules = (before, signal) => get(`/schedules${query({ before, limit: 50 })}`, { signal });
@@ -57,7 +58,7 @@ function Schedule({ schedule, changed, mayChange }) {
     <li class="row" data-schedule=${schedule.id}>
       <div class="row-words">
         <p class="row-title">${schedule.persona || say("pictures")} · ${schedule.when}${rests && html` <span class="mark">${say(`schedule_${schedule.state}`)}</span>`}</p>
-        <p class="row-small">${[schedule.chat, ...(schedule.options.themes?.length ? schedule.options.themes : [schedule.theme]), schedule.zone].filter(Boolean).join(" · ")}</p>
+        <p class="row-small">${[called(schedule.chat), ...(schedule.options.themes?.length ? schedule.options.themes : [schedule.theme]), schedule.zone].filter(Boolean).join(" · ")}</p>
         <${Manners} options=${schedule.options} />
         ${schedule.next.length > 0 && html`<p class="row-small">${say("next_time", { when: moment(schedule.next[0], schedule.zone) })}</p>`}
         ${schedule.error && html`<p class="row-error">${schedule.error}</p>`}

@@ -185,6 +185,7 @@ const WORDS = {
   sure_remove_feed: ["Remove this feed?", "Diese Quelle entfernen?"],
   sure_remove_schedule_more: ["What was planned goes with it; what was published stays.", "Was geplant war, geht mit; was veröffentlicht ist, bleibt."],
   when_hint: ["daily 09:00 · weekly mon,thu 20:00 · every 6 hours", "daily 09:00 · weekly mon,thu 20:00 · every 6 hours"],
+  chat_called: ["Chat “{name}”", "Gespräch „{name}“"],
   elsewhere: ["Another place", "Ein anderer Ort"],
   elsewhere_hint: ["Its number, or FRONT:ACCOUNT:CHAT", "Seine Nummer, oder FRONT:KONTO:CHAT"],
   whoever_is_there: ["Whoever is there", "Wer dort ist"],
