@@ -166,7 +166,7 @@ class Deliveries:
         except TryAgain as error:
             return min(outbox.LONGEST_PAUSE, timedelta(seconds=error.after_s))
         except DeliveryFailed as error:
-            await self._give_up(row, str(error))
+            await self._give_up(row, error.sentence)
             return None
         except Exception as error:
             if row.attempts >= MOST_ATTEMPTS:

@@ -84,7 +84,8 @@ class Newsroom:
         Its newest item becomes a post, unless `options` says that it begins with `NOTHING`. Where they name an
         `order`, that counts once, and `told` is what it says, in brief; `Conflict` where it said something else.
         """
-        ordered = partial(feeds.ordered, dedup_key=_order_in(options), told=told)
+        order = _order_in(options)
+        ordered = partial(feeds.ordered, dedup_key=order, told=told, chat_id=place.id, kind=FeedKind.FEED)
         if (known := await self._database.look(ordered)) is not None:
             return known  # it was done before, and nobody heard of it
         fetched = await self._fetch(address)
@@ -106,7 +107,7 @@ class Newsroom:
                 address=address,
                 options={BEGIN: NEWEST} | dict(options),
                 now=self._clock.now(),
-                dedup_key=_order_in(options),
+                dedup_key=order,
                 told=told,
             )
             return await self._take_in(tx, feed, document, fetched)
@@ -126,11 +127,12 @@ class Newsroom:
         told: str = "",
     ) -> tuple[Feed, str]:
         """A hook, and its secret: nobody can be told that again. An order that is given again gets another one."""
-        secret = secrets.token_urlsafe(32)
+        secret, order = secrets.token_urlsafe(32), _order_in(options)
+        ordered = partial(feeds.ordered, dedup_key=order, told=told, chat_id=place.id, kind=FeedKind.HOOK)
 
         async def added(tx: AsyncConnection) -> Feed:
             await chats.hold(tx, place.id)
-            if (same := await feeds.ordered(tx, _order_in(options), told=told)) is not None:
+            if (same := await ordered(tx)) is not None:
                 return await feeds.change(tx, same.id, secret=key_for_signatures(secret))
             return await feeds.add(
                 tx,
@@ -141,7 +143,7 @@ class Newsroom:
                 secret=key_for_signatures(secret),
                 options=dict(options),
                 now=self._clock.now(),
-                dedup_key=_order_in(options),
+                dedup_key=order,
                 told=told,
             )
 

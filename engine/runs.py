@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine import estimating, ordering, wishes
 from engine.clock import Clock
-from engine.errors import BadRequest, NotFound
+from engine.errors import BadRequest, Conflict, NotFound
 from engine.estimating import Expected, Work
 from engine.events import Events
 from engine.feeding import Feeder
@@ -157,7 +157,7 @@ class Runs:
             if newest is not None and resumed:
                 if newest.options["order"] != wanted.kept:
                     told = say("runs.open_otherwise", key=store.named(newest), cohort=newest.cohort)
-                    raise BadRequest(told)
+                    raise Conflict(told)
                 run = await self._resumed(tx, newest)
             elif total:
                 run = await self._opened(tx, wanted, total)

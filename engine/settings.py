@@ -189,8 +189,8 @@ class LanguageSettings(Section):
     context: Annotated[int, Field(ge=512, le=1_000_000)] = 8_192
     #: How many tokens all talks that are kept warm may have together; 0: four times `context`.
     memory: Annotated[int, Field(ge=0, le=16_000_000)] = 0
-    #: In which numbers they are kept. `q8_0` takes half of the memory; `f32` twice as much, and no text depends on
-    #: who else is written meanwhile.
+    #: In which numbers they are kept. `q8_0` takes half of the memory; `f32` twice as much, and on a processor no
+    #: text depends on who else is written meanwhile.
     numbers: Literal["auto", "f32", "f16", "bf16", "q8_0"] = "auto"
     #: MB of the machine's memory for talks that nobody goes on with now; -1: an eighth of it.
     aside: Annotated[int, Field(ge=-1, le=4_000_000)] = -1

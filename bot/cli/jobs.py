@@ -86,14 +86,12 @@ def _draw_list(found: list[Message], names: dict[int, str]) -> None:
     who = {job["id"]: fitting(names.get(job["persona_id"], "somebody who left"), 20) for job in found}
     states = {job["id"]: _state(job) for job in found}
     styles = {job["id"]: fitting(job["request"]["style"], 14) for job in found}
-    taken = sum(max(map(len, column.values())) for column in (who, states, styles))
-    room = max(16, out.width - taken - len("2026-01-01 00:00") - len(str(found[0]["id"])) - 22)
     for job in found:
         table.add_row(
             str(job["id"]),
             Text(states[job["id"]], COLOURS[job["state"]]),
             Text(who[job["id"]]),
-            Text(fitting(job["request"]["scene"], room)),
+            Text(fitting(job["request"]["scene"], 80)),
             Text(styles[job["id"]]),
             Text(_local(job["created_at"]), "bright_black"),
         )

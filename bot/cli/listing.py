@@ -19,17 +19,23 @@ BETWEEN = 3
 LEAST = 10
 
 
-def draw(out: Console, table: Table, *, whole: Sequence[str], least: int = LEAST) -> None:
+def draw(out: Console, table: Table, *, whole: Sequence[str]) -> None:
     """Draw a list. The columns called `whole` are never cut: somebody types what stands there. Of the others
-    `least` is seen.
+    enough is seen to say something.
     """
     from rich.table import Table
 
     columns = table.columns
-    widths = [_least(out, column, whole, least) for column in columns]
-    if sum(widths) + BETWEEN * (len(columns) - 1) + 2 <= out.width:
-        for column, width in zip(columns, widths, strict=True):
-            column.min_width = width
+    widest = [_widest(out, column) for column in columns]
+    fewest = [
+        wide if column.header in whole else min(LEAST, wide)
+        for column, wide in zip(columns, widest, strict=True)
+    ]
+    room = out.width - BETWEEN * (len(columns) - 1) - 2
+    if sum(fewest) <= room:
+        # Left to itself, a table that does not fit cuts what is at its right.
+        for column, width in zip(columns, shared(room, widest, fewest), strict=True):
+            column.width = width
         out.print(table)
         return
     rows = Table.grid(padding=(0, 2))
@@ -44,9 +50,17 @@ def draw(out: Console, table: Table, *, whole: Sequence[str], least: int = LEAST
     out.print(rows)
 
 
-def _least(out: Console, column: Column, whole: Sequence[str], least: int) -> int:
-    widest = max(out.measure(cell).maximum for cell in (column.header, *column.cells))
-    return widest if column.header in whole else min(least, widest)
+def shared(room: int, widest: Sequence[int], fewest: Sequence[int]) -> list[int]:
+    """How wide each column is, where all of `fewest` fit: the widest that may be cut is cut first."""
+    widths = list(widest)
+    for _ in range(sum(widest) - room):
+        may_be_cut = [at for at, width in enumerate(widths) if width > fewest[at]]
+        widths[max(may_be_cut, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _widest(out: Console, column: Column) -> int:
+    return max(out.measure(cell).maximum for cell in (column.header, *column.cells))
 
 
 def _says_something(cell: RenderableType) -> bool:

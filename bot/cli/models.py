@@ -84,7 +84,7 @@ def _draw_list(told: Message, here: Machine) -> None:
             Text(safe_line(one["licence"]) + (" (token)" if one["gated"] else ""), "bright_black"),
             Text(safe_line(one["good_at"] or one["title"])),
         )
-    listing.draw(out, table, whole=("", "model"), least=5)
+    listing.draw(out, table, whole=("", "model", "size", "fits"))
     gpu = f"{safe_line(here.gpu_name)} with {size_shown(here.gpu_bytes)}" if here.gpu_bytes else "no GPU"
     out.print(Text(f"● in use  ✓ here  ↑ the hub has newer files  ☆ offered to this machine ({gpu}, "
                    f"{size_shown(here.ram_bytes)} of memory)", "bright_black"), soft_wrap=True)  # fmt: skip

@@ -36,8 +36,6 @@ def draw_cast(cast: Sequence[PersonaRecord]) -> None:
         table.add_column("id", justify="right", style=QUIET)
         table.add_column("origin", style=QUIET, no_wrap=True)
     names = {record.id: fitting(record.persona.name, 26) for record in cast}
-    taken = max(len(record.persona.slug) + len(names[record.id]) for record in cast)
-    room = max(16, out.width - taken - (46 if roomy else 25))
     for record in cast:
         persona = record.persona
         origin = record.origin if record.revision == 1 else f"{record.origin}, r{record.revision}"
@@ -45,7 +43,7 @@ def draw_cast(cast: Sequence[PersonaRecord]) -> None:
             Text(persona.slug),
             Text(names[record.id], f"bold {accent_of(persona.picture.palette)}"),
             Text(str(persona.age) if persona.age is not None else ""),
-            Text(fitting(persona.occupation, room)),
+            Text(fitting(persona.occupation, 80)),
             Text(fitting(persona.kind, 10)),
         ]
         table.add_row(*row, *((str(record.id), origin) if roomy else ()))

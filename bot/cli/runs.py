@@ -71,7 +71,8 @@ def list_(key: str | None, limit: int, as_json: bool) -> None:
 
         opening.put_json([run_shown(one) for one in found])
     elif not found:
-        click.echo("No run yet. `greenroom backfill` makes the pictures that are missing.")
+        none = "No run yet." if key is None else "No such run."
+        click.echo(f"{none} `greenroom backfill` makes the pictures that are missing.")
     else:
         _draw_list(found)
 

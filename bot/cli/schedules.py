@@ -261,8 +261,8 @@ def skip(schedule_id: int, as_json: bool) -> None:
 @opening.as_json
 def run(schedule_id: int, key: str, as_json: bool) -> None:
     """Make a post of it now. Where Greenroom does not run, that happens once it does."""
-    if len(key) > LONGEST_KEY:
-        raise click.UsageError(f"A key has {LONGEST_KEY} characters at most.")
+    if len(key) > LONGEST_KEY or not key.isprintable():
+        raise click.UsageError(f"A key has {LONGEST_KEY} characters at most, all of which can be seen.")
     order = f"cli:{key or secrets.token_hex(12)}"
     post = opening.on_engine(partial(_ordered, schedule_id=schedule_id, order=order))
     sentence = f"Post {post.id} is to be made now. `greenroom posts list` shows how it goes."

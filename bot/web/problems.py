@@ -93,6 +93,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     )
 }
 
+#: Of so many wrong fields it is told. Nobody reads about more, and each holds up the loop.
+MOST_TOLD = 100
 #: OpenAI's words for what went wrong.
 _KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
@@ -217,7 +219,7 @@ def install(app: FastAPI, clock: Clock) -> None:
         return await _shown(connection, of_http(connection, error), error.detail)
 
     async def not_understood(connection: Request | WebSocket, error: Exception) -> Response | None:
-        problems = error.errors() if isinstance(error, RequestValidationError) else []
+        problems = error.errors()[:MOST_TOLD] if isinstance(error, RequestValidationError) else []
         if _is_openai_s(connection):
             return _mistaken(connection, problems)
         detail = mistakes.told(spoken(connection), problems, within=1) or say("web.not_understood")

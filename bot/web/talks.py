@@ -19,7 +19,7 @@ from bot.web.doors import Caller, Scope, needs
 from bot.web.messages_shown import message_shown, stamp
 from bot.web.pages import Pages
 from bot.web.problems import API, PROBLEMS
-from bot.web.shapes import Before, Limit, Whole
+from bot.web.shapes import Before, Key, Limit, Whole
 from bot.web.talk_shapes import (
     EnteredOut,
     HeardOut,
@@ -40,7 +40,6 @@ from engine.store import page_news as store
 from engine.store.records import Account, By, ChatRef, Incoming, Message, Turn
 
 ChatName = Annotated[str, Path(pattern=r"^[\w.:-]{1,64}$")]
-Key = Annotated[str, Field(min_length=1, max_length=64)]
 Talker = Annotated[Caller, Depends(needs(Scope.CHAT))]
 
 #: More than the longest message that any setting would allow.
@@ -230,7 +229,7 @@ def routes(engine: Engine, desk: Desk, front: Pages) -> APIRouter:
         await desk.hear(incoming)
         await front.announce(ref)
         turn, message = await engine.database.look(partial(_heard_as, key=incoming.dedup_key))
-        _check_same(message.text if message else None if kept else _pressed_in(turn), text)
+        _check_same(message.text if message else _pressed_in(turn), text)
         return {
             "heard": key,
             "told": front.refused(incoming.key),

@@ -11,7 +11,7 @@ from bot.web.by_time import Line
 from bot.web.doors import Caller
 from bot.web.owners import Manager, asked_once
 from bot.web.problems import API, PROBLEMS
-from bot.web.shapes import Given
+from bot.web.shapes import LINE, Given
 from engine.engine import Engine
 from engine.store.records import ChatRef
 
@@ -31,7 +31,7 @@ class Message(Given):
     persona: Line = ""
     text: Annotated[str, Field(min_length=1, max_length=MOST_WORDS)]
     #: The sender's own id of this message: sent twice, it is told once.
-    key: Annotated[str, Field(max_length=64)] = ""
+    key: Annotated[str, Field(max_length=64, pattern=LINE)] = ""
 
 
 class MessageTold(BaseModel):

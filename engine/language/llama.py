@@ -394,9 +394,11 @@ def _context(lib: Any, model: Any, options: Options, numbers: Numbers) -> Any:
         params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
     context = lib.llama_init_from_model(model, params)
     if not context:
+        # What shares a scale, only flash attention reads: not every GPU has it for every model.
+        packed = ", or set language.numbers to f16" if numbers.packed else ""
         raise ModelUnavailable(
             f"There is no memory for {options.cells} tokens ({why()}): lower language.memory or "
-            "language.context."
+            f"language.context{packed}."
         )
     return context
 

@@ -65,6 +65,8 @@ def _smaller(image: Image.Image, most_side: int) -> Image.Image:
     """Scaled down, in a mode that can be scaled well. A JPEG is decoded at no more than it takes."""
     if image.mode == "I;16":
         image = image.point(lambda value: value * (1 / 256)).convert("L")
+        # A grey that is told to be clear would stand for others in eight bits: none is.
+        image.info.pop("transparency", None)
     elif image.has_transparency_data:
         image = image.convert("RGBA")
     elif image.mode in {"1", "P", "PA"}:

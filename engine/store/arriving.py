@@ -127,7 +127,9 @@ async def give_up(tx: AsyncConnection, delivery_id: int, why: str) -> None:
     untold = update(posts).where(
         posts.c.id == row.post_id, posts.c.state == PostState.PUBLISHED.value, posts.c.error == ""
     )
-    told = why if isinstance(why, Said) else say("posting.reason.not_delivered", why=why)
+    # What a front says is why it did not arrive; a reason of ours says all of it.
+    ours = isinstance(why, Said) and why.key.startswith("posting.reason.")
+    told = why if ours else say("posting.reason.not_delivered", why=why)
     await tx.execute(untold.values(error=sentences.kept(told)))
     if row.turn_id is not None:
         await posted.take_out(tx, row.turn_id)

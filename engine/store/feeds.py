@@ -14,7 +14,7 @@ from sqlalchemy import Integer, RowMapping, and_, bindparam, delete, func, selec
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.errors import NotFound
+from engine.errors import Conflict, NotFound
 from engine.locales import say
 from engine.store import once, sentences
 from engine.store.jobs import LAST_ID
@@ -70,7 +70,9 @@ _ADD = {
 _ORDERED = select(feeds).where(feeds.c.dedup_key == bindparam("dedup_key"))
 
 
-async def ordered(tx: AsyncConnection, dedup_key: str, *, told: str) -> Feed | None:
+async def ordered(
+    tx: AsyncConnection, dedup_key: str, *, told: str, chat_id: int, kind: FeedKind
+) -> Feed | None:
     """The feed or hook that was ordered under a key, if it was; raises `Conflict` where something else was."""
     if not dedup_key:
         return None
@@ -78,6 +80,9 @@ async def ordered(tx: AsyncConnection, dedup_key: str, *, told: str) -> Feed | N
     if row is None:
         return None
     once.check_same(row["told"], told)
+    if row["told"] is None and (row["chat_id"], row["kind"]) != (chat_id, kind.value):
+        # It was ordered when each place had keys of its own, and nothing else tells what was.
+        raise Conflict(say("store.key_taken"))
     return _feed(row)
 
 

@@ -37,10 +37,11 @@ def restored(found: Mapping[str, Any]) -> str:
     try:
         return _sentence(found)
     except (
-        KeyError,
-        IndexError,
+        LookupError,
         TypeError,
         ValueError,
+        AttributeError,
+        ArithmeticError,
     ):  # it was written by a version that says other things
         return str(found.get("said", ""))
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.locales import say
 from engine.store import posts as store
+from engine.store import sentences
 from engine.store.records import DeliveryKind, DeliveryState, PostState
 from engine.store.tables import deliveries, jobs, posts, schedules
 
@@ -20,7 +21,7 @@ AT_ONCE = 500
 async def skip(tx: AsyncConnection, person_id: int) -> None:
     """What is still to come of theirs does not come, and nothing more is made of it."""
     coming = update(posts).where(_theirs(person_id), posts.c.state.in_([one.value for one in store.OPEN]))
-    why = str(say("posting.reason.schedule_gone"))
+    why = sentences.kept(say("posting.reason.schedule_gone"))
     await tx.execute(coming.values(state=PostState.SKIPPED.value, error=why))
 
 

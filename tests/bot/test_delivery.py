@@ -17,8 +17,9 @@ from bot.testing import FakeFront
 from engine.engine import Engine
 from engine.errors import DeliveryFailed, NotReachable, StoreError, TryAgain
 from engine.imagining import Wish
-from engine.store import chats, outbox, personas
-from engine.store.records import DeliveryKind, DeliveryState, Place
+from engine.locales import locale_of, say
+from engine.store import chats, outbox, personas, posts
+from engine.store.records import DeliveryKind, DeliveryState, Place, PostState
 from engine.store.tables import deliveries
 from engine.testing import ManualClock
 
@@ -167,6 +168,24 @@ async def test_what_can_never_be_shown_does_not_stop_the_rest(engine: Engine, st
     async with engine.database.read() as tx:
         error = (await tx.execute(select(deliveries.c.error).where(deliveries.c.id == 1))).scalar_one()
     assert error == "blocked by the person"
+
+
+async def test_why_a_post_did_not_arrive_can_be_told_in_any_language(
+    engine: Engine, stage: FakeFront
+) -> None:
+    place, now = await place_of(engine), engine.clock.now()
+    async with engine.database.write() as tx:
+        post = await posts.add(tx, key="k", due_at=now, chat_id=place.id, persona_id=1, now=now)
+        assert post is not None
+        await posts.change(tx, post.id, was=[post.state], state=PostState.PUBLISHED)
+        await outbox.owe(tx, place.id, DeliveryKind.POST, text="Hello.", post_id=post.id, now=now)
+    stage.errors = [DeliveryFailed(say("talk.chat_gone"))]
+    async with pumping(engine, stage):
+        await settled(engine, DeliveryState.FAILED)
+    async with engine.database.read() as tx:
+        error = (await posts.get(tx, post.id)).error
+    assert error == "It did not arrive: That chat is no longer here."
+    assert locale_of("de").says(error) == "Er ist nicht angekommen: Diesen Chat gibt es nicht mehr."
 
 
 async def test_trouble_without_end_is_given_up_and_not_counted_for_those_behind(

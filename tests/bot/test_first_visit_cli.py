@@ -45,6 +45,13 @@ def test_a_wide_terminal_has_a_table(greenroom: Greenroom) -> None:
     assert re.search(r"^ *slug +name +age +work", greenroom("personas", "list").stdout, re.MULTILINE)
 
 
+def test_of_a_model_nothing_is_cut_on_a_usual_terminal(greenroom: Greenroom) -> None:
+    told = greenroom("models", "list", COLUMNS="80").stdout
+    assert "llama-3.2-1b" in told
+    assert "the smallest that holds a talk" in told
+    assert "…" not in told
+
+
 def test_a_time_without_its_quotes_is_told_how_it_is_written(greenroom: Greenroom) -> None:
     with_two_places(greenroom)
     ended = greenroom("schedule", "add", "daily", "09:00", "--place", "1", "--yes")
@@ -59,6 +66,8 @@ def test_a_filter_that_nothing_passes_does_not_say_that_nothing_is_there(greenro
     assert greenroom("imagine", "pilar", "at the sea").returncode == 0
     assert greenroom("jobs", "list", "--state", "failed").stdout.startswith("No such job.")
     assert greenroom("posts", "list", "--state", "failed").stdout.startswith("No such post.")
+    assert greenroom("runs", "list").stdout.startswith("No run yet.")
+    assert greenroom("runs", "list", "--key", "spring").stdout.startswith("No such run.")
     assert "1 attempt\n" in re.sub(r" +\n", "\n", greenroom("jobs", "show", "1").stdout)
 
 

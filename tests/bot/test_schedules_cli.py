@@ -346,9 +346,10 @@ def test_each_order_makes_a_post_of_its_own_unless_it_is_called_the_same(greenro
     third, same = (greenroom.told("schedule", "run", number, "--key", "noon")["post"] for _ in range(2))
     assert third == same
     assert len(greenroom.told("posts", "list")) == 3
-    refused = greenroom("schedule", "run", number, "--key", "x" * 65)
-    assert (refused.returncode, len(greenroom.told("posts", "list"))) == (2, 3)
-    assert "64 characters" in refused.stderr
+    for key in ("x" * 65, "a\nb", "half a letter: \udcff"):
+        refused = greenroom("schedule", "run", number, "--key", key)
+        assert (refused.returncode, len(greenroom.told("posts", "list"))) == (2, 3)
+        assert "64 characters" in refused.stderr
 
 
 def test_a_store_that_stays_silent_is_told_in_a_sentence(

@@ -492,6 +492,15 @@ def test_of_one_that_moves_the_first_is_taken_and_nothing_shows_through() -> Non
     assert colour_of(ours.png) == (255, 255, 255)
 
 
+def test_greys_of_sixteen_bits_are_taken_and_none_of_them_is_clear() -> None:
+    out = BytesIO()
+    Image.new("I;16", (200, 200), 0x8080).save(out, "PNG", transparency=0x80)
+    ours = as_ours(out.getvalue(), ORIGIN)
+    with Image.open(BytesIO(ours.png)) as image:
+        assert not image.has_transparency_data
+    assert colour_of(ours.png) == (128, 128, 128)
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [

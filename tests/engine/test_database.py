@@ -24,10 +24,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, delete, insert, select, text, update
 
-from engine.errors import StoreError
+from engine.errors import Conflict, StoreError
 from engine.store import chats, feeds, posts, schedules
 from engine.store.database import HEAD, Database, _prepare_sqlite
-from engine.store.records import ChatRef
+from engine.store.records import ChatRef, FeedKind
 from engine.store.tables import deliveries, metadata, people, personas, turns
 from engine.store.tables import schedules as schedule_rows
 
@@ -366,9 +366,16 @@ async def test_feeds_that_were_ordered_before_are_known_by_their_orders(empty_ur
     try:
         async with database.read() as tx:
             by_order = {
-                order: await feeds.ordered(tx, order, told="whatever it says")
-                for order in ("api:news", "turn:1", "api:other")
+                order: await feeds.ordered(tx, order, told="whatever it says", chat_id=1, kind=kind)
+                for order, kind in (
+                    ("api:news", FeedKind.FEED),
+                    ("turn:1", FeedKind.HOOK),
+                    ("api:other", FeedKind.FEED),
+                )
             }
+            for chat_id, kind in ((2, FeedKind.FEED), (1, FeedKind.HOOK)):
+                with pytest.raises(Conflict):
+                    await feeds.ordered(tx, "api:news", told="", chat_id=chat_id, kind=kind)
         known = {order: feed.id if feed else None for order, feed in by_order.items()}
         assert known == {"api:news": 1, "turn:1": 4, "api:other": None}
     finally:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from engine import forgetting
 from engine.engine import Engine
 from engine.language import Source
+from engine.locales import locale_of
 from engine.runs import Order
 from engine.store import chats, jobs, outbox, people
 from engine.store import forgetting as store
@@ -153,6 +154,8 @@ async def test_posts_that_were_still_to_come_are_skipped_and_nobody_paints_for_t
     await forget(engine, ana, hall)
     (post,) = await all_posts(engine)
     assert (post.state, post.theme, post.caption) == (PostState.SKIPPED, "", "")
+    german = locale_of("de")
+    assert german.says(post.error) == german.say("posting.reason.schedule_gone")
     assert await traces(engine) == []
     async with engine.database.read() as tx:
         assert await jobs.unfinished(tx) == [], "each take is gone, also the one that was replaced"

@@ -15,7 +15,7 @@ import pytest
 
 from engine.errors import ModelUnavailable
 from engine.language.drawing import NoNumbers
-from engine.language.llama import DONE, FULL, Llama, Options
+from engine.language.llama import DONE, FULL, Llama, Options, library
 from engine.language.numbers import KINDS
 from engine.language.sampling import Sampling
 from engine.settings import LanguageSettings
@@ -310,6 +310,16 @@ def test_numbers_that_share_a_scale_take_half_of_the_memory(wide_model: Path) ->
 def test_heads_that_cannot_share_a_scale_are_told_with_what_to_do(tiny_model: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"language\.numbers"):
         Llama.open(tiny_model, replace(SMALL, numbers="q8_0"))
+
+
+@pytest.mark.parametrize(("numbers", "told"), [("q8_0", True), ("f16", False)])
+def test_where_there_is_no_way_to_read_packed_numbers_others_are_offered(
+    wide_model: Path, monkeypatch: pytest.MonkeyPatch, numbers: str, told: bool
+) -> None:
+    monkeypatch.setattr(library(), "llama_init_from_model", lambda *_asked: None)
+    with pytest.raises(ModelUnavailable, match=r"lower language\.memory") as refused:
+        Llama.open(wide_model, replace(SMALL, numbers=numbers))
+    assert ("language.numbers" in str(refused.value)) is told
 
 
 def test_whatever_may_be_set_is_known() -> None:

@@ -316,6 +316,8 @@ async def test_why_a_post_was_not_shown_is_kept_so_that_it_can_be_told_in_any_la
         '{"said": 1}',
         '{"said": "Once.", "key": "nobody.says.this", "facts": {}}',
         '{"said": "Once.", "key": "posting.no_post"}',
+        '{"said": "Once.", "key": "posting.no_post", "facts": null}',
+        '{"said": "Once.", "key": "posting.no_post", "facts": {"id": {"span": 1e300}}}',
     ],
 )
 def test_words_that_are_no_sentence_of_ours_are_told_as_they_are(words: str) -> None:

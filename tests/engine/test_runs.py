@@ -15,7 +15,7 @@ from sqlalchemy import insert, select, update
 
 from engine import feeding
 from engine.engine import Engine
-from engine.errors import BadRequest, NotFound, Unsuitable
+from engine.errors import BadRequest, Conflict, NotFound, Unsuitable
 from engine.ordering import Kind, Order
 from engine.runs import Standing
 from engine.settings import SafetySettings, Settings
@@ -294,7 +294,7 @@ async def test_who_goes_on_while_somebody_else_still_pauses_leaves_nobody_out_of
 
 async def test_a_key_whose_run_is_open_takes_no_other_order(engine: Engine) -> None:
     run = await begun(engine, key="autumn", wish={"style": "noir"})
-    with pytest.raises(BadRequest, match="autumn@1 is not done yet"):
+    with pytest.raises(Conflict, match="autumn@1 is not done yet"):
         await engine.runs.begin(Order(key="autumn", wish={"style": "film"}))
     assert (await engine.runs.begin(Order(key="autumn", wish={"style": "noir"}))).resumed
     assert (await engine.runs.plan(Order(key="autumn", wish={"style": "noir"}))).goes_on == run

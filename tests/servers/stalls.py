@@ -37,6 +37,7 @@ class Stalls:
             self._beating.cancel()
             with suppress(asyncio.CancelledError):
                 await self._beating
+        self._due = float("inf")
 
     async def _beat(self) -> None:
         while True:

@@ -10,11 +10,13 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import update
 
 from engine.engine import Engine
 from engine.settings import FeedSettings, Settings
 from engine.store import schedules
 from engine.store.records import ChatRef, Place, Scope
+from engine.store.tables import feeds
 from engine.testing import FakeLanguage, FakeRenderer, ManualClock
 from tests.bot.web.orders import WHO, made, ordered
 from tests.bot.web.tabs import Visitor, buttons
@@ -203,6 +205,19 @@ async def test_a_hook_that_is_something_else_under_a_known_key_is_refused_and_th
     assert len(await listed(operator, "feeds")) == 1
 
 
+async def test_a_key_from_before_digests_stands_for_its_own_place_only(
+    engine: Engine, operator: httpx.AsyncClient, place: Place
+) -> None:
+    hall = await place_in(engine, "-100816")
+    said = {"kind": "hook", "chat": str(place.id), "key": "once"}
+    first = (await operator.post("/api/v1/feeds", json=said)).json()
+    async with engine.database.write() as tx:
+        await tx.execute(update(feeds).values(told=None))
+    refused(await operator.post("/api/v1/feeds", json=said | {"chat": str(hall.id)}))
+    assert await engine.newsroom.knocked(first["id"], secret=first["secret"]) is not None
+    assert (await operator.post("/api/v1/feeds", json=said)).json()["id"] == first["id"]
+
+
 # Pictures
 
 
@@ -289,6 +304,7 @@ async def test_another_button_that_is_pressed_under_a_known_key_is_refused(page:
             assert (await press(json=told)).status_code == 202
         refused(await press(json=told | {"button": others[1]}))
         refused(await press(json=told | {"words": "at night"}))
+        refused(await page.http.post("/talks/home/messages", json={"text": "Words.", "key": "pressed"}))
         assert (await press(json=told | {"button": delete, "key": "gone"})).status_code == 202
         await tab.until("gone", lambda one: one["id"] == shown["id"])
         assert (await press(json=told)).status_code == 202, "it was heard, though it is not there any more"
@@ -307,6 +323,22 @@ async def test_something_else_that_is_told_under_a_known_key_is_refused(page: Vi
     texts = [one["text"] for chat in ("home", "elsewhere") for one in (await page.stands(chat))["items"]]
     assert texts.count("Supper is ready.") == 1
     assert "Tea is ready." not in texts
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("messages", {"front": "web", "account": "home", "chat": "home", "text": "Supper is ready."}),
+        ("talks/home/messages", {"text": "Hello."}),
+        ("talks/home/press", {"message": 1, "button": "more 1"}),
+        ("schedules", DAILY),
+    ],
+)
+async def test_a_key_with_what_no_database_keeps_is_refused(
+    operator: httpx.AsyncClient, path: str, said: dict[str, Any]
+) -> None:
+    answer = await operator.post(f"/api/v1/{path}", json=said | {"key": "a\0b"})
+    assert problem(answer, 422).startswith("key: ")
 
 
 @pytest.mark.usefixtures("place")

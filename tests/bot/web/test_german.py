@@ -16,7 +16,7 @@ from fastapi import FastAPI
 import bot.web
 from bot.house import House, open_house
 from bot.web.live import MOST_CHATS, MOST_LETTERS
-from bot.web.problems import PROBLEMS
+from bot.web.problems import MOST_TOLD, PROBLEMS
 from engine.engine import Engine
 from engine.errors import ModelUnavailable, RenderFailed, StoreError
 from engine.events import Events
@@ -224,6 +224,12 @@ async def test_what_is_wrong_with_fields_is_told_beside_each_of_them(operator: h
     assert "persona: Hier muss Text stehen." in told["detail"]
     limit = await operator.get("/api/v1/jobs", params={"limit": 1_000}, headers=GERMAN)
     assert problem(limit, 422) == "limit: Das darf höchstens 500 sein."
+
+
+async def test_of_very_many_wrong_fields_the_first_are_told(operator: httpx.AsyncClient) -> None:
+    answer = await operator.post("/api/v1/jobs", json={f"field-{n}": n for n in range(2_000)}, headers=GERMAN)
+    assert problem(answer, 422).count("Ein Feld mit diesem Namen gibt es nicht.") <= MOST_TOLD
+    assert len(answer.json()["errors"]) == MOST_TOLD
 
 
 # Times
@@ -443,7 +449,7 @@ async def test_what_a_persona_cannot_become_is_told_in_german(operator: httpx.As
     persona = (await operator.get(f"/api/v1/personas/{WHO}/page")).json()["persona"]
     body = {"persona": persona | {"slug": "somebody-else"}, "revision": 1}
     answer = await operator.put(f"/api/v1/personas/{WHO}", json=body, headers=GERMAN)
-    assert problem(answer, 400) == f"Der Slug bleibt „{WHO}“: Links und Knöpfe da draußen tragen ihn."
+    assert problem(answer, 400) == f"Das Kürzel bleibt „{WHO}“: Links und Knöpfe da draußen tragen es."
     assert answer.json()["errors"][0]["pointer"] == "/persona/slug"
     answer = await operator.post("/api/v1/personas/import", content=b"nobody", headers=GERMAN)
     assert problem(answer, 400).startswith("Aus dieser Datei lässt sich niemand aufnehmen: ")
