@@ -20,7 +20,7 @@ from engine.settings import Settings
 from engine.store import posts
 from engine.store.records import PostState
 from engine.testing import FakeLanguage, FakeRenderer
-from tests.browser.tabs import Visitor, ask, begin, visit
+from tests.browser.tabs import Visitor, ask, begin, stands, visit
 
 expect = pytest.importorskip("playwright.async_api").expect
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -258,6 +258,7 @@ async def test_of_what_happens_to_posts_only_what_it_concerns_is_asked_for_again
     await visit(page, "posts")
     await expect(page.locator(".entry-skipped")).to_contain_text("before")
     await expect(page.locator("[data-schedule]")).to_have_count(1)
+    await stands(page)  # what is still on its way is asked for again, whatever is told
 
     async def tell(post: int, times: int) -> None:
         """Until the page has heard all of it: a line takes only so much at once."""

@@ -31,7 +31,8 @@ export function useSuggestions(talk, text) {
         const lines = items.map((one) => ({ ...one, line: text.slice(0, from) + one.value }));
         setTold({ typed: text, items: lines.filter((one) => one.line.trim() !== text.trim()) });
       } catch {
-        // What is not offered is typed.
+        // What is not offered is typed, and what was offered for other words holds nobody in the field.
+        if (!asking.signal.aborted) setTold(NONE);
       }
     }, PAUSE);
     return () => {

@@ -41,8 +41,9 @@ export class Talk {
     this.mayBeAsked = false;
     /** What is read out to whoever hears the page. */
     this.announced = "";
-    /** What was told of rows while all is loaded anew; null: nothing is. */
+    /** What was told of rows while all is loaded anew, or what is older comes; null: nothing is on its way. */
     this.meanwhile = null;
+    this.meanwhileOlder = null;
     this.leaving = [];
     this.asking = new AbortController();
   }
@@ -88,16 +89,27 @@ export class Talk {
     if (!this.older || this.olderLoading) return;
     this.olderLoading = true;
     this.changed();
-    const before = Math.min(...this.messages.keys());
+    const there = this.messages;
+    const told = (this.meanwhileOlder = []);
     try {
-      const page = await get(`${this.path}/messages${query({ before, limit: PAGE })}`, { signal: this.asking.signal });
-      for (const message of page.items) if (!this.messages.has(message.id)) this.messages.set(message.id, message);
-      this.older = page.next !== null;
+      const page = await get(`${this.path}/messages${query({ before: this.oldest, limit: PAGE })}`, { signal: this.asking.signal });
+      this.meanwhileOlder = null;
+      // Loaded anew since, it may end elsewhere, and others would be missing between.
+      if (this.messages === there) {
+        for (const message of page.items) if (!there.has(message.id)) there.set(message.id, message);
+        this.older = page.next !== null;
+        for (const event of told) this.take(event); // what came may be older
+      }
     } catch (trouble) {
+      this.meanwhileOlder = null;
       this.tell(trouble);
     }
     this.olderLoading = false;
     this.changed();
+  }
+
+  get oldest() {
+    return Math.min(...this.messages.keys());
   }
 
   get lines() {
@@ -120,11 +132,13 @@ export class Talk {
     switch (event.is) {
       case "message":
         this.meanwhile?.push(event);
+        this.meanwhileOlder?.push(event);
         this.put(event.message);
         this.saw(event.message.revision);
         break;
       case "gone":
         this.meanwhile?.push(event);
+        this.meanwhileOlder?.push(event);
         this.messages.delete(event.id);
         this.saw(event.revision);
         break;
@@ -168,6 +182,8 @@ export class Talk {
   put(message) {
     const before = this.messages.get(message.id);
     if (before && before.revision > message.revision) return;
+    // It comes with its page: here the next page would be looked for behind it, and those between never.
+    if (!before && this.older && message.id < this.oldest) return;
     this.messages.set(message.id, message);
     if (message.by === "person") this.arrived(message);
     // What was drafted by them is this; that the draft is over is told in a moment.

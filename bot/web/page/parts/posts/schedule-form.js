@@ -78,12 +78,15 @@ export function ScheduleForm({ schedule, changed, close }) {
   const [trouble, setTrouble] = useState(null);
   const [doing, setDoing] = useState(false);
   const times = useRef(null);
+  /** How often something was changed: times that were asked for before that are of another schedule. */
+  const typing = useRef(0);
   const name = useName();
   // On a small screen they would come up out of sight.
   useEffect(() => times.current?.scrollIntoView({ block: "nearest" }), [looked]);
   const field = (one) => {
     const { value, change } = form.field(one);
     const told = (typedNow) => {
+      typing.current += 1;
       look(null);
       change(typedNow);
     };
@@ -94,6 +97,7 @@ export function ScheduleForm({ schedule, changed, close }) {
   // Of pictures that are ordered by the clock only the clock is changed.
   const ofPosts = !schedule || schedule.persona_id !== null;
   const ask = async (dry) => {
+    const asked = typing.current;
     setDoing(true);
     setTrouble(null);
     try {
@@ -101,19 +105,22 @@ export function ScheduleForm({ schedule, changed, close }) {
       const told = schedule
         ? await patch(`/schedules/${schedule.id}`, { ...changes(typed, before), dry })
         : await post("/schedules", dry ? { ...order, dry } : { ...order, key: form.keyOf(order) });
-      if (dry) look(told);
-      else {
+      if (!dry) {
         form.forget();
         changed();
         close();
         return;
       }
+      if (asked === typing.current) look(told);
     } catch (error) {
       setTrouble(error);
     }
     setDoing(false);
   };
+  // Whether what is being saved is there is waited for.
+  const leave = () => doing || close();
   const away = () => {
+    if (doing) return;
     form.forget();
     close();
   };
@@ -127,7 +134,7 @@ export function ScheduleForm({ schedule, changed, close }) {
     <${Button} kind="good" onClick=${() => ask(false)} busy=${doing} disabled=${!looked}>${say("save")}<//>
   `;
   return html`
-    <${Dialog} title=${schedule ? say("edit_schedule", { id: String(schedule.id) }) : say("new_schedule")} close=${close} actions=${actions}>
+    <${Dialog} title=${schedule ? say("edit_schedule", { id: String(schedule.id) }) : say("new_schedule")} close=${leave} actions=${actions}>
       <form id=${name} class="form" novalidate onSubmit=${show}>
         <${Before} form=${form} />
         <${Field} label=${say("when")} hint=${say("when_hint")} autofocus maxlength="1000" ...${field("words")} />

@@ -40,7 +40,14 @@ export function useLasting(load, facts = []) {
     shown.current += 1;
     return again();
   };
-  return { ...list, further, again, setItems: (change) => setList((now) => ({ ...now, items: change(now.items) })) };
+  return {
+    ...list,
+    further,
+    again,
+    /** What comes then may be older than what is told now. */
+    isAsked: () => anew.current,
+    setItems: (change) => setList((now) => ({ ...now, items: change(now.items) })),
+  };
 }
 
 /** The pages from the first one on, until there are so many, or no more. */

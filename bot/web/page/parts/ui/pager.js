@@ -16,33 +16,39 @@ const NOTHING = { items: [], next: null, loading: true, trouble: null };
 export function usePages(load, facts = []) {
   const [list, setList] = useState(NOTHING);
   const asking = useRef(null);
-  const meanwhile = useRef([]);
-  const more = useCallback(async (cursor, before) => {
+  /** What is changed while a page is on its way; null: none is. */
+  const meanwhile = useRef(null);
+  const more = useCallback(async (cursor) => {
     asking.current?.abort();
     const mine = new AbortController();
     asking.current = mine;
-    meanwhile.current = [];
-    const changed = (items) => meanwhile.current.reduce((now, change) => change(now), items);
+    const changes = (meanwhile.current = []);
+    const changed = (items) => changes.reduce((now, change) => change(now), items);
+    // Whoever looks for the next page may know the list as it was a while ago.
+    const listed = (now) => (cursor === null ? [] : now.items);
     setList((now) => ({ items: now.items, next: cursor, loading: true, trouble: null }));
     try {
       const page = await load(cursor, mine.signal);
-      if (!mine.signal.aborted) setList({ items: changed([...before, ...page.items]), next: page.next, loading: false, trouble: null });
+      if (mine.signal.aborted) return;
+      setList((now) => ({ items: changed([...listed(now), ...page.items]), next: page.next, loading: false, trouble: null }));
     } catch (trouble) {
-      if (!mine.signal.aborted) setList({ items: changed(before), next: cursor, loading: false, trouble });
+      if (mine.signal.aborted) return;
+      setList((now) => ({ items: changed(listed(now)), next: cursor, loading: false, trouble }));
     }
+    meanwhile.current = null;
   }, facts);
   useEffect(() => {
-    more(null, []);
+    more(null);
     return () => asking.current?.abort();
   }, [more]);
   return {
     ...list,
     setItems: (change) => {
-      meanwhile.current.push(change);
+      meanwhile.current?.push(change);
       setList((now) => ({ ...now, items: change(now.items) }));
     },
-    further: () => list.loading || more(list.next, list.items),
-    again: () => more(null, []),
+    further: () => list.loading || more(list.next),
+    again: () => more(null),
   };
 }
 

@@ -16,19 +16,24 @@ import { say } from "./saying.js";
 /** An order is answered on a way of its own: its run may be told to be further already. */
 const isBehind = (answer, known) => answer.total === known.total && (answer.left > known.left || (known.state === "done" && answer.state !== "done"));
 
+/** Everything with a run at its place. One behind all that is listed is not listed yet: it comes with its page. */
+function withRun(listed, run) {
+  if (listed.length > 0 && run.id < listed.at(-1).id) return listed;
+  return [run, ...listed.filter((one) => one.id !== run.id)].sort((one, other) => other.id - one.id);
+}
+
 export default function Backfill() {
   const { live, me } = useHouse();
   const pictured = useAsked((signal) => get("/pictured", { signal }));
   const runs = usePages((before, signal) => get(`/runs${query({ before })}`, { signal }));
   const put = (run) => {
-    runs.setItems((now) => [run, ...now.filter((one) => one.id !== run.id)].sort((one, other) => other.id - one.id));
+    runs.setItems((now) => withRun(now, run));
     pictured.again();
   };
   const answered = (run) => {
     runs.setItems((now) => {
       const known = now.find((one) => one.id === run.id);
-      const latest = known && isBehind(run, known) ? known : run;
-      return [latest, ...now.filter((one) => one !== known)].sort((one, other) => other.id - one.id);
+      return withRun(now, known && isBehind(run, known) ? known : run);
     });
     pictured.again();
   };

@@ -49,7 +49,7 @@ function concerned(post, { inbox, week, schedules }) {
   const isThere = (items = []) => items.some((one) => one.id === post.id);
   const schedule = schedules.items.find((one) => one.id === post.schedule);
   return [
-    (post.state === "waiting" || isThere(inbox.items)) && "inbox",
+    (post.state === "waiting" || inbox.isAsked() || isThere(inbox.items)) && "inbox",
     (week.has(post.due) || isThere(week.found?.items)) && "week",
     isPast(schedule?.next[0]) && "schedules",
   ].filter(Boolean);
