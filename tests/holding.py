@@ -24,6 +24,7 @@ class Hold:
         one = asyncio.ensure_future(first)
         await asyncio.wait_for(self._there.wait(), 20)
         two = asyncio.ensure_future(second())
-        await asyncio.wait([two], timeout=0.3)
+        # Either it ends, or it stands before a lock that the first has. On a full machine the former takes a while.
+        await asyncio.wait([two], timeout=2.0)
         self._go.set()
         return list(await asyncio.wait_for(asyncio.gather(one, two, return_exceptions=True), 20))

@@ -276,9 +276,10 @@ class Terminal:
         return keys
 
     async def _stop(self) -> None:
+        begun = bool(self._draft)  # what was written may be delivered before we hear that it was stopped
         if not await self._talk.stop(self):
             self._give_hint("There is nothing to stop any more.")
-        elif not self._draft:
+        elif not (begun or self._draft):
             self.draft(None)
             self._give_hint("Stopped before the first word.")
 

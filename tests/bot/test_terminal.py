@@ -155,6 +155,7 @@ async def test_a_reply_streams_is_stopped_by_ctrl_c_and_the_talk_goes_on(tmp_pat
         model.pause = 0.0
         person.types("\x03")
         await person.sees("Ctrl-D leaves.")
+        assert "before the first word" not in person.seen
         assert person.process.poll() is None
         person.types("are you there?\r")
         await person.sees("word29")

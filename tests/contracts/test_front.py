@@ -380,7 +380,7 @@ async def test_what_nobody_confirms_was_not_shown(line: OnALine, monkeypatch: py
     monkeypatch.setattr(lines_module, "ANSWER_WITHIN", 0.05)
     line.confirming = False
     await line.come()
-    with pytest.raises(NotReachable, match="nobody said"):
+    with pytest.raises(NotReachable, match="Nobody said"):
         await line.front.deliver(owed(line, "Hello?"))
     line.lines.confirm(line.chat, 1)  # too late is no mistake
     line.lines.confirm(line.lines.chat("elsewhere"), 99)
