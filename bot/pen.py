@@ -15,7 +15,7 @@ from bot.front import Draft, Face, Front
 from bot.orders import STOP
 from engine.engine import Engine
 from engine.locales import locale_of
-from engine.store import messages
+from engine.store import messages, outbox
 from engine.store.chats import Said
 from engine.store.records import Button
 
@@ -91,6 +91,11 @@ class Pen:
             drafts = partial(messages.drafts_of, turn_id=said.turn.id)
             self._messages = await self._engine.database.look(drafts)
             self._face = await self._faces.of_turn(said)
+        if text.strip() and not self._messages:
+            # A message keeps the place at which it first came: what the chat is owed already comes before it.
+            owed: int = await self._engine.database.look(partial(outbox.owed, chat_id=said.place.id))
+            if owed:
+                return
         label = locale_of(said.person.language).say("talk.stop")
         shown = await front.draft(
             Draft(

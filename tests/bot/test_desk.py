@@ -166,6 +166,20 @@ async def test_a_draft_is_shown_as_it_grows_and_never_delays_the_reply(
     assert await ana.owed() == ["one two three four five six"]
 
 
+async def test_a_draft_that_is_a_message_does_not_come_before_what_the_chat_is_owed_already(
+    ana: Guest, desk: Desk, stage: FakeFront, language: FakeLanguage
+) -> None:
+    stage.keeps_messages, language.pause = True, 0.02
+    await ana.says("Hello")
+    await desk.quiet()
+    assert any(stage.drafts), "where nothing is owed it grows in sight"
+    stage.drafts.clear()
+    await ana.says("And then?")  # nobody has shown the first reply yet
+    await desk.quiet()
+    assert not any(stage.drafts)
+    assert await ana.owed() == ["Quite so.", "Quite so."]
+
+
 async def test_a_front_that_cannot_show_drafts_still_gets_the_reply(
     ana: Guest, desk: Desk, stage: FakeFront, language: FakeLanguage
 ) -> None:

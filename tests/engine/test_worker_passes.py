@@ -189,14 +189,17 @@ async def test_with_two_hands_one_stays_free_to_encode_while_the_other_renders(
         await put(key, data)
 
     monkeypatch.setattr(engine.files, "put", slowly)
-    asked = [await ask(engine, seed=seed, who=who) for seed, who in people_with(10, 20)]
+    (seed, who), (other_seed, other) = people_with(10, 20)
+    asked = [await ask(engine, seed=seed, who=who)]
     async with working(engine):
+        await seen_to(lambda: renderer.passes == [[10]])
+        asked.append(await ask(engine, seed=other_seed, who=other))
         await seen_to(lambda: len(renderer.rendered) == 2)
         assert {(await told(engine, job.id))[0].state for job in asked} == {JobState.RUNNING}
         stored.set()
         for job in asked:
             await ended(engine, job.id)
-    assert sorted(renderer.passes) == [[10], [20]]
+    assert renderer.passes == [[10], [20]]
 
 
 async def test_who_is_cancelled_in_a_shared_pass_leaves_at_once_and_the_others_go_on(
