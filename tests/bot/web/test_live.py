@@ -233,11 +233,12 @@ async def test_jobs_are_told_from_the_wish_to_the_picture(page: Visitor, house: 
         await tab.say(watch="jobs")
         await tab.watch("elsewhere")
         job_id = await wish(house.engine, "a lighthouse")
-        states = []
-        for state in ("queued", "running", "done"):
-            found = await job_in(tab, state)
-            states.append(found["job"]["id"])
-        assert states == [job_id] * 3
+        found = await job_in(tab, "done")
+        told = [one["job"] for one in tab.told if one["is"] == "job"]
+        assert {one["id"] for one in told} == {job_id}
+        # As its row stands when it is looked at: a picture may be quicker than a look.
+        states = [one["state"] for one in told]
+        assert states == sorted(states, key=("queued", "running", "done").index)
         steps = [one for one in tab.told if one["is"] == "step"]
         assert steps[-1]["step"] == steps[-1]["of"]
         assert len(found["job"]["pictures"]) == 1
