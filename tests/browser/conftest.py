@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import pytest_asyncio
 from bot.house import House, open_house
 from engine.settings import Settings
 from engine.testing import FakeLanguage, FakeRenderer
+from tests.browser.held import Held
 from tests.browser.tabs import Visitor
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -39,6 +40,20 @@ async def chromium() -> AsyncIterator[Any]:
 async def house(settings: Settings, language: FakeLanguage, renderer: FakeRenderer) -> AsyncIterator[House]:
     async with open_house(settings, models=[language], renderer=renderer) as opened:
         yield opened
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    renderer = Held()
+    yield renderer
+    renderer.may.set()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def held_house(settings: Settings, language: FakeLanguage, held: Held) -> AsyncIterator[House]:
+    async with open_house(settings, models=[language], renderer=held) as opened:
+        yield opened
+        held.may.set()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

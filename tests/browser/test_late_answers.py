@@ -14,8 +14,9 @@ from bot.house import House
 from bot.web import happenings
 from engine.store import posts
 from engine.store.records import PostState
+from tests.browser.held import Held
 from tests.browser.tabs import Visitor, ask, begin, message, say, visit
-from tests.browser.test_work_seen import Held, held, held_house, some_post  # noqa: F401 - fixtures
+from tests.browser.test_work_seen import some_post
 
 expect = pytest.importorskip("playwright.async_api").expect
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -127,7 +128,7 @@ async def test_the_times_of_what_stands_there_no_more_are_not_shown(house: House
 
 
 async def test_what_was_loaded_before_the_line_stood_is_loaded_again(
-    held_house: House,  # noqa: F811
+    held_house: House,
     visitor: Visitor,
 ) -> None:
     page = await visitor.tab(f"{held_house.address.url}/#/queue")
@@ -148,7 +149,7 @@ async def test_what_was_loaded_before_the_line_stood_is_loaded_again(
 
 
 async def test_a_list_that_comes_late_takes_nothing_back_that_was_told_since(
-    held_house: House,  # noqa: F811
+    held_house: House,
     visitor: Visitor,
 ) -> None:
     page = await visitor.tab(held_house.address.url)
@@ -192,9 +193,9 @@ async def test_a_post_that_waits_no_more_before_the_list_comes_is_not_in_it(
 
 
 async def test_the_answer_to_an_order_takes_nothing_back_that_was_told_since(
-    held_house: House,  # noqa: F811
+    held_house: House,
     visitor: Visitor,
-    held: Held,  # noqa: F811
+    held: Held,
 ) -> None:
     page = await visitor.tab(f"{held_house.address.url}/#/backfill")
     await page.get_by_label("At most").fill("3")
@@ -341,9 +342,9 @@ async def test_older_messages_that_come_late_take_nothing_back_that_was_told_sin
 
 
 async def test_a_page_that_comes_behind_takes_nothing_back_that_was_told_since(
-    held_house: House,  # noqa: F811
+    held_house: House,
     visitor: Visitor,
-    held: Held,  # noqa: F811
+    held: Held,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(happenings, "RUN_EVERY", 3600.0)  # told once more, it would be mended

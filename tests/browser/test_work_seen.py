@@ -3,56 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from bot.house import House, open_house
+from bot.house import House
 from bot.web import happenings
-from engine.pictures import PictureWanted, Progress, Rendered
-from engine.settings import Settings
 from engine.store import posts
 from engine.store.records import PostState
 from engine.testing import FakeLanguage, FakeRenderer
+from tests.browser.held import Held
 from tests.browser.tabs import Visitor, ask, begin, stands, visit
 
 expect = pytest.importorskip("playwright.async_api").expect
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-class Held(FakeRenderer):
-    """Makes its first step, and goes on when it may."""
-
-    at_once = 1
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.may = threading.Event()
-
-    def render(self, wanted: Sequence[PictureWanted], progress: Progress) -> list[Rendered]:
-        progress(1, 3, None)
-        self.may.wait()
-        return super().render(wanted, progress)
-
-
-@pytest.fixture
-def held() -> Iterator[Held]:
-    renderer = Held()
-    yield renderer
-    renderer.may.set()
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def held_house(settings: Settings, language: FakeLanguage, held: Held) -> AsyncIterator[House]:
-    async with open_house(settings, models=[language], renderer=held) as opened:
-        yield opened
-        held.may.set()
 
 
 @pytest.fixture
